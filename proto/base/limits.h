@@ -1,0 +1,58 @@
+/* limits.h - every size, count and time has a maximum, and it stands here.
+ *
+ * Names end in what they bound and its unit. A limit that outside bytes can reach is refused with
+ * a kt_err; one that only our own code can reach is a kt_must().
+ */
+#ifndef KT_LIMITS_H
+#define KT_LIMITS_H
+
+#define KT_NS_PER_S  1000000000LL
+#define KT_NS_PER_MS 1000000LL
+#define KT_NS_PER_US 1000LL
+
+/* the wire */
+#define KT_FRAME_BYTES_MAX       (1u << 20) /* one message between coordinator and worker */
+#define KT_GUEST_FRAME_BYTES_MAX (1u << 20) /* one message on the guest channel */
+#define KT_CHUNK_BYTES_MAX       (256u << 10) /* one piece of an artifact */
+#define KT_WIRE_DEPTH_MAX        24 /* containers within containers */
+#define KT_WIRE_NODES_MAX        262144 /* values in one frame */
+#define KT_PEER_QUEUE_BYTES_MAX  (8u << 20) /* waiting to be sent to one peer */
+
+/* names and texts */
+#define KT_NAME_BYTES_MAX      128 /* of a kernel, scheduler, topology, scenario, cgroup, host */
+#define KT_CELL_NAME_BYTES_MAX 560 /* scenario/kernel/scheduler/topology#repeat */
+#define KT_PATH_BYTES_MAX      1024
+#define KT_TEXT_BYTES_MAX      4096 /* a first line, a reason */
+#define KT_LOG_BYTES_MAX       (256u << 10) /* one log of one attempt as kept; then cut with a marker */
+#define KT_LOG_PIECE_BYTES_MAX (32u << 10) /* one message of it */
+
+/* the matrix */
+#define KT_MATRIX_BYTES_MAX    (1u << 20)
+#define KT_CELLS_MAX           10000000ull
+#define KT_REPEATS_MAX         10000
+#define KT_AXIS_ENTRIES_MAX    4096 /* kernels, schedulers, topologies or scenarios in one matrix */
+#define KT_STEPS_MAX           256
+#define KT_CGROUPS_MAX         256
+#define KT_WORKERS_MAX         4096 /* workload processes in one cgroup */
+#define KT_ARGS_MAX            256
+#define KT_FILES_MAX           256 /* files shipped with one cell */
+#define KT_FILE_BYTES_MAX      (1ull << 30)
+#define KT_ASSERTS_MAX         256
+#define KT_SAMPLES_MAX         64 /* periodic samples of a scenario (semantics.md section 2) */
+#define KT_SAMPLE_GAP_NS_MIN   100000000LL /* between two boundaries */
+#define KT_DURATION_NS_MAX     (24LL * 3600 * KT_NS_PER_S)
+#define KT_GUEST_CPUS_MAX      255
+#define KT_GUEST_MEM_BYTES_MAX (64ull << 30)
+
+/* samples */
+#define KT_SAMPLE_BYTES_MAX        (768u << 10)
+#define KT_SAMPLES_PER_ATTEMPT_MAX 4096
+#define KT_STATS_BYTES_MAX         (256u << 10) /* one scx_stats request or answer */
+#define KT_AXES_MAX                16
+
+/* the fleet */
+#define KT_SLOTS_MAX            1024
+#define KT_ATTEMPTS_MAX         100 /* tries of one cell, whatever the matrix says */
+#define KT_GRANTS_PER_STATE_MAX 64
+
+#endif
