@@ -1,0 +1,140 @@
+/* matrix.h - what the user asked for: scenarios x kernels x schedulers x topologies x repeats.
+ *
+ *	text -> kt_doc (coordinator/toml.h) -> kt_matrix (core/grammar.h) -> cells, by number
+ *
+ * coordinator/matrixfile.h does all of it for a file. A matrix is immutable once it is there and owns
+ * everything that it points to. Cells are never listed: cell number i is found by arithmetic
+ * (scenario slowest, then kernel, scheduler, topology, repeat fastest), so ten million cells cost
+ * nothing. The same text always gives the same numbers and names: journals may keep either.
+ */
+#ifndef KT_MATRIX_H
+#define KT_MATRIX_H
+
+#include "coordinator/core/doc.h"
+#include "proto/base/err.h"
+#include "proto/base/limits.h"
+#include "proto/schema.h"
+
+struct kt_assertion; /* assertions/ */
+
+/* All entries: `name` is unique within its axis, [A-Za-z0-9_.-]+; `pos` is where the name stands. */
+
+struct kt_matrix_kernel {
+	const char *name;
+	struct kt_doc_pos pos;
+	const char *path; /* as written; NULL when it comes from Debian */
+	const char *debian_suite; /* NULL when it is a path */
+	const char *debian_package;
+	struct kt_doc_pos from_pos; /* of `path` or `debian`: for "no such file" and the like */
+};
+
+#define KT_MATRIX_EEVDF "eevdf" /* the kernel's own scheduler: no binary */
+
+struct kt_matrix_scheduler {
+	const char *name;
+	struct kt_doc_pos pos;
+	const char *binary; /* as written; NULL exactly for KT_MATRIX_EEVDF */
+	struct kt_doc_pos binary_pos;
+	const char *const *args; /* without args[0] */
+	size_t n_args;
+};
+
+struct kt_matrix_topology {
+	const char *name;
+	struct kt_doc_pos pos;
+	uint32_t numa_nodes;
+	uint32_t llcs; /* in all */
+	uint32_t cores; /* per LLC */
+	uint32_t threads; /* per core */
+	uint32_t cpus; /* llcs * cores * threads */
+	uint64_t mem_bytes; /* after the rule of semantics.md section 7 */
+};
+
+struct kt_matrix_scenario {
+	const char *name;
+	struct kt_doc_pos pos;
+	struct kt_msg_scenario
+		msg; /* duration, watchdog, samples, steps: holds are resolved to ns */
+	const char *script; /* scripted runner only; "" when there is none */
+	uint64_t repeats; /* of this scenario: its own or the sweep's */
+	const uint32_t *kernels; /* indexes into matrix->kernels, in the matrix's order */
+	size_t n_kernels;
+	const uint32_t *schedulers;
+	size_t n_schedulers;
+	const uint32_t *topologies;
+	size_t n_topologies;
+	const struct kt_assertion *assertions; /* an array, in the order of the file */
+	size_t n_assertions;
+	uint64_t first_cell; /* number of its first cell */
+	uint64_t n_cells; /* kernels * schedulers * topologies * repeats */
+};
+
+struct kt_matrix_sweep {
+	const char *name;
+	struct kt_doc_pos pos;
+	uint64_t attempts; /* tries per cell when there is infra trouble, the first included */
+	uint64_t seed;
+	const char *out; /* folder for the sweep's files as written; NULL: the program's default */
+};
+
+struct kt_matrix {
+	const char *file; /* as the user named it */
+	struct kt_matrix_sweep sweep;
+	struct kt_matrix_kernel *kernels;
+	size_t n_kernels;
+	struct kt_matrix_scheduler *schedulers;
+	size_t n_schedulers;
+	struct kt_matrix_topology *topologies;
+	size_t n_topologies;
+	struct kt_matrix_scenario *scenarios;
+	size_t n_scenarios;
+	uint64_t n_cells; /* at most KT_CELLS_MAX */
+	struct kt_doc *doc; /* where every text above lives */
+};
+
+void kt_matrix_destroy(struct kt_matrix **matrix_p);
+
+/* ---- cells ---- */
+
+struct kt_matrix_cell {
+	const struct kt_matrix_scenario *scenario;
+	const struct kt_matrix_kernel *kernel;
+	const struct kt_matrix_scheduler *scheduler;
+	const struct kt_matrix_topology *topology;
+	uint64_t repeat; /* from 0 */
+};
+
+uint64_t kt_matrix_n_cells(const struct kt_matrix *matrix);
+
+/* index < kt_matrix_n_cells(). */
+void kt_matrix_cell(const struct kt_matrix *matrix, uint64_t index, struct kt_matrix_cell *cell);
+
+/* scenario/kernel/scheduler/topology#repeat; returns name. */
+const char *kt_matrix_cell_name(const struct kt_matrix *matrix, uint64_t index,
+				char name[KT_CELL_NAME_BYTES_MAX]);
+
+/* The way back: false when no cell of this matrix has that name. */
+bool kt_matrix_find_cell(const struct kt_matrix *matrix, const char *name, uint64_t *index);
+
+/* Everything about cell `index` that the matrix knows, allocated in arena (which must outlive the job;
+ * texts are borrowed from the matrix). Left for whoever knows the artifacts: kernel->version, digest
+ * and bytes; scheduler->files and scheduler->args[0].text (the program's path in the guest; "" here;
+ * no args at all for KT_MATRIX_EEVDF). seed is drawn from the sweep's seed and the cell's name.
+ */
+void kt_matrix_job(const struct kt_matrix *matrix, uint64_t index, struct kt_arena *arena,
+		   struct kt_msg_job *job);
+
+/* How long the cell's scenario itself takes, without boot: the longer of duration and all holds. */
+int64_t kt_matrix_cell_run_ns(const struct kt_matrix_cell *cell);
+
+/* ---- errors ---- */
+
+/* "<file>:<line>:<column>: <words>", fault INPUT; returns -EINVAL. For what turns out wrong after
+ * parsing: a missing scheduler binary, a kernel that cannot be had.
+ */
+__attribute__((format(printf, 4, 5), cold)) int kt_matrix_err_at(const struct kt_matrix *matrix,
+								 struct kt_doc_pos pos,
+								 struct kt_err *err,
+								 const char *format, ...);
+
+#endif
