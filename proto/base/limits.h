@@ -47,6 +47,7 @@
 /* samples */
 #define KT_SAMPLE_BYTES_MAX        (768u << 10)
 #define KT_SAMPLES_PER_ATTEMPT_MAX 4096
+#define KT_SERIES_BYTES_MAX        (128u << 20) /* encoded samples of one attempt */
 #define KT_STATS_BYTES_MAX         (256u << 10) /* one scx_stats request or answer */
 #define KT_AXES_MAX                16
 
