@@ -1,0 +1,80 @@
+/* assertion.h - what a matrix says must hold of one column: a projection, patterns, options.
+ *
+ *	struct kt_assertion assertion;
+ *
+ *	kt_assertion_init(&assertion, &arena);
+ *	for each key and value of the table, in any order:
+ *		kt_assertion_set(&assertion, key, &value, &err)
+ *	kt_assertion_check(&assertion, &err)
+ *
+ * Keys are the options below and the names of patterns (pattern.h); the caller needs to know none of
+ * them. A pattern without parameters, or with none given, is `true`; parameters are a map:
+ * `nondecreasing = true`, `each = { at_most = 10 }`. Values are plain kt_value trees, copied.
+ *
+ * Judging an assertion whose check was refused is one Fail, never an accident.
+ */
+#ifndef KT_ASSERTION_H
+#define KT_ASSERTION_H
+
+#include "assertions/pattern.h"
+#include "assertions/projection.h"
+#include "proto/base/arena.h"
+#include "proto/base/err.h"
+#include "proto/value.h"
+
+#include <stddef.h>
+
+#define KT_ASSERTION_PATTERNS_MAX 16
+
+/* Options of every assertion: order of the table in assertion.c. */
+enum kt_assertion_option {
+	KT_ASSERTION_SERIES, /* "bpf:nr_dispatched" */
+	KT_ASSERTION_NAME, /* how reports call it; unique within a scenario */
+	KT_ASSERTION_BECAUSE, /* why it must hold, printed with a failure */
+	KT_ASSERTION_MIN_SAMPLES, /* slots that carry a value */
+	KT_ASSERTION_MIN_COVERAGE, /* share of slots that carry a value; 0.5 */
+	KT_ASSERTION_MUST_PROGRESS, /* a column that never changes is a failure */
+	KT_ASSERTION_BRIDGE, /* pairs are judged across errored slots */
+	KT_ASSERTION_OPTION_N
+};
+
+#define KT_ASSERTION_COVERAGE_DEFAULT 0.5
+
+struct kt_assertion {
+	struct kt_arena *arena;
+	struct kt_projection projection;
+	struct kt_param_arg options[KT_ASSERTION_OPTION_N];
+	struct kt_pattern_use patterns[KT_ASSERTION_PATTERNS_MAX]; /* in the order set */
+	size_t n_patterns;
+	/* Where the last refusal points, for line and column in the matrix: the key inside the map
+	 * that was given (empty: the value itself, or the key when it is unknown) and the offset in
+	 * bytes within a text value.
+	 */
+	struct {
+		bool at_key; /* the key is at fault, not its value */
+		const char *param;
+		size_t offset;
+	} where;
+};
+
+/* The table of options; KT_ASSERTION_OPTION_N rows. */
+const struct kt_param *kt_assertion_options(void);
+
+void kt_assertion_init(struct kt_assertion *assertion, struct kt_arena *arena);
+
+/* -EINVAL with fault INPUT: an unknown key (with a suggestion and the list), a wrong type, a number out
+ * of range, a key given twice, a projection that does not read. assertion->where says where.
+ */
+int kt_assertion_set(struct kt_assertion *assertion, const char *key, const struct kt_value *value,
+		     struct kt_err *err);
+
+/* After the last key: a series and something to judge must be there, parameters must fit together. */
+int kt_assertion_check(struct kt_assertion *assertion, struct kt_err *err);
+
+/* The name, or else the projection as written: detail.assertion, and what messages begin with. */
+const char *kt_assertion_label(const struct kt_assertion *assertion);
+
+/* "bpf:nr_dispatched: nondecreasing, must_progress, min_samples 2" */
+void kt_assertion_print(const struct kt_assertion *assertion, struct kt_buf *out);
+
+#endif

@@ -1,0 +1,39 @@
+/* judge.h - from samples to a verdict.
+ *
+ *	cause      a guest-side cause (proto/causes.def) is a Fail with the result's first line
+ *	per assertion:
+ *	  column   projected; Skip when the cell has nothing that could be read there
+ *	  enough?  below min_samples or min_coverage the outcome is Inconclusive; what the patterns
+ *	           found all the same is kept as notes
+ *	  progress must_progress: a column that never changes, or fewer than two values to tell by
+ *	  patterns each as in pattern.h
+ *	  measured one note with the values seen
+ *
+ * Pure: the same series, however it arrived, gives the same verdict.
+ */
+#ifndef KT_JUDGE_H
+#define KT_JUDGE_H
+
+#include "assertions/assertion.h"
+#include "assertions/series.h"
+#include "assertions/verdict.h"
+#include "proto/schema.h"
+
+/* The whole cell; *verdict lives in the arena (without a limit) and borrows nothing else. result->cause
+ * must be one of proto/causes.def, and an attempt that infra trouble or a user ended is never judged
+ * (both are a bug of the caller). That the series is complete (result->series_digest) is the caller's
+ * to check before.
+ */
+void kt_judge_cell(const struct kt_assertion *assertions, size_t n, const struct kt_series *series,
+		   const struct kt_msg_result *result, struct kt_arena *arena,
+		   struct kt_msg_verdict *verdict);
+
+/* One assertion, over a series or over a column that comes from elsewhere (which must then hold what
+ * the assertion's patterns want). Says into verdict, and nothing else.
+ */
+void kt_judge_series(const struct kt_assertion *assertion, const struct kt_series *series,
+		     struct kt_verdict *verdict);
+void kt_judge_column(const struct kt_assertion *assertion, const struct kt_column *column,
+		     struct kt_verdict *verdict);
+
+#endif

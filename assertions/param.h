@@ -1,0 +1,67 @@
+/* param.h - one parameter of a pattern or one option of an assertion, as a row of a table.
+ *
+ * The matrix parser, the listing of patterns, the man page and the fuzz dictionary are printed from
+ * these rows; nothing else knows what an assertion may say.
+ */
+#ifndef KT_PARAM_H
+#define KT_PARAM_H
+
+#include "assertions/number.h"
+#include "proto/base/arena.h"
+#include "proto/base/err.h"
+#include "proto/value.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* kind, how it is written */
+#define KT_PARAM_KINDS(X)                          \
+	X(FLAG, "true")                            \
+	X(COUNT, "a whole number")                 \
+	X(SHARE, "a number from 0 to 1")           \
+	X(NUMBER, "a number")                      \
+	X(RANGE, "two numbers, [lowest, highest]") \
+	X(TEXT, "a text")
+
+enum kt_param_kind {
+#define X(id_, written_) KT_PARAM_##id_,
+	KT_PARAM_KINDS(X)
+#undef X
+		KT_PARAM_KIND_N
+};
+
+struct kt_param {
+	const char *name;
+	enum kt_param_kind kind;
+	const char *unit; /* "samples", "ms"; empty when it has the unit of the column */
+	uint64_t min; /* of a COUNT, and in bytes of a TEXT */
+	uint64_t max;
+	bool required;
+	const char *fallback; /* what holds when it is not given, for people; empty: nothing */
+	const char *sentence;
+};
+
+/* What was given for it. */
+struct kt_param_arg {
+	bool given;
+	union {
+		bool flag;
+		uint64_t count;
+		double share;
+		struct kt_number number;
+		struct kt_number range[2];
+		const char *text; /* in the arena */
+	};
+};
+
+const char *kt_param_kind_written(enum kt_param_kind kind);
+
+/* -EINVAL with fault INPUT, "min_samples must be a whole number, not a string". */
+int kt_param_read(const struct kt_param *param, const struct kt_value *value,
+		  struct kt_arena *arena, struct kt_param_arg *arg, struct kt_err *err);
+
+/* "at_most 10", "between 1 and 5"; nothing when it was not given. */
+void kt_param_print(const struct kt_param *param, const struct kt_param_arg *arg,
+		    struct kt_buf *out);
+
+#endif

@@ -1,0 +1,61 @@
+/* pattern.h - the one table of temporal patterns (semantics.md section 4).
+ *
+ * A pattern is one row and one function. The function sees a column and the parameters and says what
+ * it found into a verdict; that enough of the column carries values is judged before (judge.h), so
+ * that no pattern can pass for lack of data without anybody noticing.
+ *
+ * No function is worse than linear in the slots; each says at most KT_PATTERN_SAID_MAX failures and
+ * then one note with how many more there were.
+ */
+#ifndef KT_PATTERN_H
+#define KT_PATTERN_H
+
+#include "assertions/column.h"
+#include "assertions/param.h"
+#include "assertions/verdict.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define KT_PATTERN_PARAMS_MAX 8
+#define KT_PATTERN_SAID_MAX   64
+
+struct kt_pattern;
+
+/* A pattern with its parameters, as used in one assertion. */
+struct kt_pattern_use {
+	const struct kt_pattern *pattern;
+	struct kt_param_arg args[KT_PATTERN_PARAMS_MAX]; /* in the order of pattern->params */
+};
+
+struct kt_pattern_input {
+	const struct kt_column *column;
+	const char *label; /* begins every message */
+	const char *assertion; /* detail.assertion of everything said */
+	bool bridge; /* a pair is judged across errored slots */
+};
+
+struct kt_pattern {
+	const char *name;
+	const char *sentence;
+	enum kt_number_want want; /* what the column is read as */
+	bool any_of_params; /* at least one parameter must be given */
+	const struct kt_param *params;
+	size_t n_params;
+	/* Whether the parameters fit together: -EINVAL with fault INPUT. NULL: they always do. */
+	int (*check)(const struct kt_pattern_use *use, struct kt_err *err);
+	void (*judge)(const struct kt_pattern_use *use, const struct kt_pattern_input *input,
+		      struct kt_verdict *verdict);
+};
+
+const struct kt_pattern *kt_pattern_table(size_t *n);
+const struct kt_pattern *kt_pattern_by_name(const char *name); /* NULL when there is none */
+
+/* "nondecreasing", "each at_least 1, at_most 10": pattern with parameters, as in every message. */
+void kt_pattern_print(const struct kt_pattern_use *use, struct kt_buf *out);
+
+/* Wrong parameters are one Fail; else the pattern's own function. */
+void kt_pattern_judge(const struct kt_pattern_use *use, const struct kt_pattern_input *input,
+		      struct kt_verdict *verdict);
+
+#endif
