@@ -1,7 +1,9 @@
 /* dealer.h - the side that connects: a DEALER in the libuv loop, with a random routing id.
  *
- * ZeroMQ reconnects by itself; `up` and `down` come from its monitor. Silence of the other side at
- * the application's level is the owner's to notice: kt_dealer_reset() then starts over with a fresh
+ * ZeroMQ reconnects by itself; `up` and `down` come from its monitor, which runs beside the data: a
+ * last frame may still come after `down`. Where ZeroMQ gives up for good (the other side broke its
+ * protocol), a fresh socket is tried after KT_DEALER_FRESH_MS. Silence of the other side at the
+ * application's level is the owner's to notice: kt_dealer_reset() then starts over with a fresh
  * socket, a fresh routing id and an empty queue.
  */
 #ifndef KT_DEALER_H
@@ -11,17 +13,29 @@
 
 #include <uv.h>
 
+#define KT_DEALER_FRESH_MS 2000
+
 struct kt_dealer;
 
+/* Called from the loop only, never from within a kt_dealer_ function. They may call any of them,
+ * kt_dealer_destroy() included.
+ */
 struct kt_dealer_events {
 	/* message and body live until the callback returns. */
 	void (*frame)(void *arg, const struct kt_message *message, void *body);
-	void (*broken)(void *arg, const struct kt_err *err); /* the other side broke the protocol */
-	void (*up)(void *arg); /* connected, also again */
+	/* The other side broke the protocol (its frame is dropped), or speaks no ZeroMQ at all. */
+	void (*broken)(void *arg, const struct kt_err *err);
+	/* Connected, also again. Each time the other side sees a new peer: say HELLO. */
+	void (*up)(void *arg);
+	/* After each up, once; what was queued is dropped, what was under way may be lost. Not
+	 * after kt_dealer_reset().
+	 */
 	void (*down)(void *arg, const char *why);
 };
 
-/* Connects in the background; the endpoint need not exist yet. events and arg are kept. */
+/* Connects in the background; the endpoint need not exist yet. endpoint.h says which are taken.
+ * events and arg are kept.
+ */
 int kt_dealer_open(uv_loop_t *loop, const char *endpoint, const struct kt_family *family,
 		   const struct kt_dealer_events *events, void *arg, struct kt_dealer **dealer,
 		   struct kt_err *err);
@@ -30,7 +44,12 @@ int kt_dealer_open(uv_loop_t *loop, const char *endpoint, const struct kt_family
  */
 int kt_dealer_send(struct kt_dealer *dealer, uint32_t tag, const void *body, struct kt_err *err);
 size_t kt_dealer_queued_bytes(const struct kt_dealer *dealer);
-void kt_dealer_reset(struct kt_dealer *dealer);
+/* While paused no frame is read: the sender waits. For an owner whose own queue is full. */
+void kt_dealer_pause(struct kt_dealer *dealer, bool paused);
+void kt_dealer_reset(struct kt_dealer *dealer); /* no `down`; `up` when it is connected again */
+/* What ZeroMQ has taken it still sends, in the background, for at most KT_ENDPOINT_LINGER_MS. The
+ * loop needs one more turn to free the handles; run it before uv_loop_close().
+ */
 void kt_dealer_destroy(struct kt_dealer **dealer_p);
 
 #endif

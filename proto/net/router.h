@@ -4,8 +4,15 @@
  * messages are silently dropped. So: ROUTER_MANDATORY, every send DONTWAIT, a queue of our own per
  * peer that is bounded in bytes, -EAGAIN when it is full, `lost` when the peer is gone.
  *
- * A peer is a number of ours, never reused within a router. Frames were checked (wire.h) and decoded
- * before `frame` sees them; a peer that sends anything else gets `broken`, and its frame is dropped.
+ * A peer is one connection and a number of ours, never reused within a router; one that reconnects is
+ * a new peer, so who it is must be said in its first message (HELLO). Frames were checked (wire.h)
+ * and decoded before `frame` sees them; a peer that sends anything else, several parts, or a message
+ * that is not "to coordinator" gets `broken`, and that frame is dropped.
+ *
+ * ZeroMQ does not tell a ROUTER that a connection went away: `lost` comes when something was sent to
+ * a peer that is no more. Of a peer that nothing is sent to, only its silence tells; noticing that is
+ * the owner's (leases). A message already handed to ZeroMQ may be lost with the connection: whatever
+ * matters is acknowledged and sent again by the protocol above.
  */
 #ifndef KT_ROUTER_H
 #define KT_ROUTER_H
@@ -16,29 +23,44 @@
 
 struct kt_router;
 
+/* Called from the loop only, never from within a kt_router_ function. They may call any of them,
+ * kt_router_destroy() included. `lost` may be NULL, and so may `batch_end`.
+ */
 struct kt_router_events {
 	/* message and body live until the callback returns. */
 	void (*frame)(void *arg, uint64_t peer, const struct kt_message *message, void *body);
 	void (*broken)(void *arg, uint64_t peer, const struct kt_err *err);
+	/* Once per vanished peer that was not forgotten before; the number means nothing afterwards.
+	 * Also for the longest silent one when there are more than KT_ROUTER_PEERS_MAX.
+	 */
 	void (*lost)(void *arg, uint64_t peer, const char *why);
 	/* Called once after each batch of frames (at most 64): where a group commit belongs. */
 	void (*batch_end)(void *arg);
 };
 
-/* endpoint: ipc://PATH, tcp://127.0.0.1:PORT or tcp://127.0.0.1:* (any other TCP address is refused,
- * fault INPUT, until CURVE guards it). events and arg are kept.
+#define KT_ROUTER_PEERS_MAX 16384
+
+/* endpoint: ipc://PATH, tcp://127.0.0.1:PORT or tcp://127.0.0.1:* (endpoint.h; any other is refused,
+ * fault INPUT). The socket file gets mode 0600; one that is already there is replaced. events and
+ * arg are kept.
  */
 int kt_router_open(uv_loop_t *loop, const char *endpoint, const struct kt_family *family,
 		   const struct kt_router_events *events, void *arg, struct kt_router **router,
 		   struct kt_err *err);
 const char *kt_router_endpoint(const struct kt_router *router); /* as bound, * resolved */
-/* Queues or sends. -EAGAIN: this peer's queue is full; -EHOSTUNREACH: no such peer any more. */
+/* Queues or sends, in order. -EAGAIN: this peer's queue (KT_PEER_QUEUE_BYTES_MAX) is full and
+ * nothing was taken; -EHOSTUNREACH: no such peer any more (`lost` follows unless it came already).
+ */
 int kt_router_send(struct kt_router *router, uint64_t peer, uint32_t tag, const void *body,
 		   struct kt_err *err);
-void kt_router_forget(struct kt_router *router, uint64_t peer); /* drops its queue */
-size_t kt_router_queued_bytes(const struct kt_router *router, uint64_t peer);
-/* Sends what is queued for at most linger_ms, then closes. The loop may need one more turn to free
- * its handles; run it before uv_loop_close().
+/* Drops its queue and its number: no `lost` for it. Should it speak again, it is a new peer. */
+void kt_router_forget(struct kt_router *router, uint64_t peer);
+size_t kt_router_queued_bytes(const struct kt_router *router, uint64_t peer); /* 0 if unknown */
+/* While paused no frame is read: senders wait. For an owner whose own queue is full. */
+void kt_router_pause(struct kt_router *router, bool paused);
+/* What ZeroMQ has taken it still sends, in the background, for at most KT_ENDPOINT_LINGER_MS; what
+ * it would not take is dropped. The socket file is gone on return (blocks until it is, normally well
+ * below 1 ms). The loop needs one more turn to free the handles; run it before uv_loop_close().
  */
 void kt_router_destroy(struct kt_router **router_p);
 

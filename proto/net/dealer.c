@@ -1,0 +1,322 @@
+#include "proto/net/dealer.h"
+#include "proto/base/must.h"
+#include "proto/net/endpoint.h"
+#include "proto/net/frame.h"
+#include "proto/net/sendq.h"
+#include "proto/net/zwatch.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define MAGIC 0x6465616c65720001ull
+#define OURS  "to worker" /* the direction that this side takes */
+
+/* What the monitor says, zmq_socket_monitor(3). */
+#define MONITORED                                                                     \
+	(ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |                     \
+	 ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | \
+	 ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+
+struct kt_dealer {
+	uint64_t magic;
+	uv_loop_t *loop;
+	char *endpoint;
+	const struct kt_family *family;
+	const struct kt_dealer_events *events;
+	void *arg;
+	zsock_t *socket;
+	zsock_t *monitor;
+	struct kt_zwatch *watch;
+	struct kt_zwatch *monitor_watch;
+	uv_timer_t fresh; /* runs from a loss until `up` */
+	size_t n_open; /* watches and handles whose closing is not yet over */
+	struct kt_sendq queue;
+	bool is_up;
+	bool is_paused;
+	struct kt_arena arena;
+	struct kt_buf scratch;
+};
+
+static struct kt_dealer *of(void *arg)
+{
+	struct kt_dealer *dealer = arg;
+
+	kt_must(dealer->magic == MAGIC);
+	return dealer;
+}
+
+static void one_closed(void *arg)
+{
+	struct kt_dealer *dealer = of(arg);
+
+	if (--dealer->n_open)
+		return;
+	kt_arena_destroy(&dealer->arena);
+	kt_buf_destroy(&dealer->scratch);
+	kt_sendq_destroy(&dealer->queue);
+	free(dealer->endpoint);
+	dealer->magic = 0;
+	free(dealer);
+}
+
+/* ---- the data ---- */
+
+static bool on_read(void *arg)
+{
+	struct kt_dealer *dealer = of(arg);
+	void *socket = zsock_resolve(dealer->socket);
+	const struct kt_message *message = NULL;
+	struct kt_err err = { 0 };
+	void *body = NULL;
+	int status;
+
+	status = kt_frame_take(dealer->family, OURS, socket, &dealer->arena, &message, &body, &err);
+	if (status == -EAGAIN)
+		return false;
+	if (status == 0)
+		dealer->events->frame(dealer->arg, message, body);
+	else
+		dealer->events->broken(dealer->arg, &err);
+	kt_arena_reset(&dealer->arena);
+	return true;
+}
+
+static void send_queued(struct kt_dealer *dealer)
+{
+	zmq_msg_t *frame;
+
+	while ((frame = kt_sendq_first(&dealer->queue))) {
+		if (kt_frame_send(frame, zsock_resolve(dealer->socket), 0) < 0)
+			return;
+		kt_sendq_pop(&dealer->queue);
+	}
+}
+
+static void on_turn(void *arg, size_t n_read)
+{
+	struct kt_dealer *dealer = of(arg);
+
+	send_queued(dealer);
+	if (kt_sendq_first(&dealer->queue))
+		kt_zwatch_retry(dealer->watch);
+}
+
+int kt_dealer_send(struct kt_dealer *dealer, uint32_t tag, const void *body, struct kt_err *err)
+{
+	zmq_msg_t frame;
+	bool is_taken;
+
+	kt_must(dealer->magic == MAGIC);
+	if (!dealer->is_up)
+		return kt_err_set(err, KT_FAULT_PEER, ENOTCONN, "%s is not connected",
+				  dealer->endpoint);
+	kt_frame_make(dealer->family, OURS, tag, body, &dealer->scratch, &frame);
+	is_taken = !kt_sendq_first(&dealer->queue) &&
+		   kt_frame_send(&frame, zsock_resolve(dealer->socket), 0) == 0;
+	if (!is_taken && kt_sendq_push(&dealer->queue, &frame, KT_PEER_QUEUE_BYTES_MAX)) {
+		kt_zwatch_retry(dealer->watch);
+		is_taken = true;
+	}
+	zmq_msg_close(&frame);
+	if (is_taken)
+		return 0;
+	return kt_err_set(err, KT_FAULT_PEER, EAGAIN, "%s does not read: %zu bytes wait for it",
+			  dealer->endpoint, dealer->queue.bytes);
+}
+
+/* ---- the connection ---- */
+
+static void on_fresh(uv_timer_t *handle)
+{
+	kt_dealer_reset(of(handle->data));
+}
+
+static void fresh_soon(struct kt_dealer *dealer)
+{
+	if (!uv_is_active((uv_handle_t *)&dealer->fresh))
+		kt_must(uv_timer_start(&dealer->fresh, on_fresh, KT_DEALER_FRESH_MS, 0) == 0);
+}
+
+static void on_event(struct kt_dealer *dealer, uint16_t event)
+{
+	struct kt_err err = { 0 };
+
+	switch (event) {
+	case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+		uv_timer_stop(&dealer->fresh);
+		if (dealer->is_up)
+			return;
+		dealer->is_up = true;
+		dealer->events->up(dealer->arg);
+		return;
+	case ZMQ_EVENT_DISCONNECTED:
+		fresh_soon(dealer);
+		if (!dealer->is_up)
+			return;
+		dealer->is_up = false;
+		kt_sendq_destroy(&dealer->queue);
+		dealer->events->down(dealer->arg, "the connection ended");
+		return;
+	default:
+		fresh_soon(dealer);
+		kt_err_set(&err, KT_FAULT_PEER, EPROTO, "%s answers, but not as a coordinator",
+			   dealer->endpoint);
+		dealer->events->broken(dealer->arg, &err);
+	}
+}
+
+/* An event is two frames: number and value, then the address (zmq_socket_monitor(3)). */
+static bool on_read_monitor(void *arg)
+{
+	struct kt_dealer *dealer = of(arg);
+	void *monitor = zsock_resolve(dealer->monitor);
+	uint16_t event = 0;
+	zmq_msg_t number;
+	zmq_msg_t address;
+
+	zmq_msg_init(&number);
+	zmq_msg_init(&address);
+	if (kt_frame_recv(&number, monitor) < 0)
+		return false;
+	kt_must(zmq_msg_size(&number) >= sizeof(event));
+	memcpy(&event, zmq_msg_data(&number), sizeof(event));
+	kt_must(kt_frame_recv(&address, monitor) == 0);
+	zmq_msg_close(&address);
+	zmq_msg_close(&number);
+	on_event(dealer, event);
+	return true;
+}
+
+static const struct kt_zwatch_events watch_events = {
+	.read = on_read,
+	.turn = on_turn,
+	.closed = one_closed,
+};
+
+static const struct kt_zwatch_events monitor_events = {
+	.read = on_read_monitor,
+	.closed = one_closed,
+};
+
+/* ---- life ---- */
+
+static int open_sockets(struct kt_dealer *dealer, struct kt_err *err)
+{
+	static uint64_t n_monitors;
+	char name[64];
+	int status;
+
+	status = kt_endpoint_socket(ZMQ_DEALER, dealer->endpoint, dealer->family->frame_bytes_max,
+				    &dealer->socket, err);
+	if (status < 0)
+		return status;
+	snprintf(name, sizeof(name), "inproc://kt-dealer-%llu", (unsigned long long)++n_monitors);
+	dealer->monitor = zsock_new(ZMQ_PAIR);
+	if (!dealer->monitor ||
+	    zmq_socket_monitor(zsock_resolve(dealer->socket), name, MONITORED) < 0 ||
+	    zmq_connect(zsock_resolve(dealer->monitor), name) < 0 ||
+	    zmq_connect(zsock_resolve(dealer->socket), dealer->endpoint) < 0)
+		return kt_err_set(err, KT_FAULT_HOST, errno, "connecting to %s: %s",
+				  dealer->endpoint, zmq_strerror(errno));
+	return 0;
+}
+
+/* The monitor is stopped before its reader goes: it would block ZeroMQ's own thread otherwise. */
+static void close_sockets(struct kt_dealer *dealer, int linger_ms)
+{
+	kt_zwatch_destroy(&dealer->watch);
+	kt_zwatch_destroy(&dealer->monitor_watch);
+	if (dealer->socket) {
+		zmq_socket_monitor(zsock_resolve(dealer->socket), NULL, 0);
+		zsock_set_linger(dealer->socket, linger_ms);
+	}
+	zsock_destroy(&dealer->monitor);
+	zsock_destroy(&dealer->socket);
+}
+
+static void watch_sockets(struct kt_dealer *dealer)
+{
+	dealer->n_open += 2;
+	dealer->watch = kt_zwatch_open(dealer->loop, dealer->socket, &watch_events, dealer);
+	dealer->monitor_watch =
+		kt_zwatch_open(dealer->loop, dealer->monitor, &monitor_events, dealer);
+	kt_zwatch_pause(dealer->watch, dealer->is_paused);
+}
+
+int kt_dealer_open(uv_loop_t *loop, const char *endpoint, const struct kt_family *family,
+		   const struct kt_dealer_events *events, void *arg, struct kt_dealer **dealer_p,
+		   struct kt_err *err)
+{
+	struct kt_dealer *dealer;
+	int status;
+
+	status = kt_endpoint_check(endpoint, false, err);
+	if (status < 0)
+		return status;
+	dealer = kt_must_calloc(1, sizeof(*dealer));
+	*dealer = (struct kt_dealer){
+		.magic = MAGIC,
+		.loop = loop,
+		.endpoint = kt_must_strdup(endpoint),
+		.family = family,
+		.events = events,
+		.arg = arg,
+		.arena = { .max = KT_FRAME_ARENA_BYTES_MAX },
+		.scratch = { .max = family->frame_bytes_max },
+	};
+	status = open_sockets(dealer, err);
+	if (status < 0) {
+		close_sockets(dealer, 0);
+		free(dealer->endpoint);
+		free(dealer);
+		return status;
+	}
+	kt_must(uv_timer_init(loop, &dealer->fresh) == 0);
+	dealer->fresh.data = dealer;
+	dealer->n_open = 1;
+	watch_sockets(dealer);
+	*dealer_p = dealer;
+	return 0;
+}
+
+void kt_dealer_pause(struct kt_dealer *dealer, bool paused)
+{
+	dealer->is_paused = paused;
+	kt_zwatch_pause(dealer->watch, paused);
+}
+
+size_t kt_dealer_queued_bytes(const struct kt_dealer *dealer)
+{
+	return dealer->queue.bytes;
+}
+
+void kt_dealer_reset(struct kt_dealer *dealer)
+{
+	struct kt_err err = { 0 };
+
+	kt_must(dealer->magic == MAGIC);
+	close_sockets(dealer, 0);
+	kt_sendq_destroy(&dealer->queue);
+	dealer->is_up = false;
+	uv_timer_stop(&dealer->fresh);
+	/* The same as kt_dealer_open() did with the same endpoint. */
+	kt_must(open_sockets(dealer, &err) == 0);
+	watch_sockets(dealer);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	one_closed(handle->data);
+}
+
+void kt_dealer_destroy(struct kt_dealer **dealer_p)
+{
+	struct kt_dealer *dealer = kt_take(dealer_p);
+
+	if (!dealer)
+		return;
+	kt_must(dealer->magic == MAGIC);
+	send_queued(dealer);
+	close_sockets(dealer, KT_ENDPOINT_LINGER_MS);
+	uv_close((uv_handle_t *)&dealer->fresh, on_timer_closed);
+}
