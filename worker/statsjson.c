@@ -1,0 +1,193 @@
+#include "worker/statsjson.h"
+#include "proto/base/limits.h"
+#include "proto/base/must.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <math.h>
+#include <string.h>
+
+const char kt_statsjson_request[] = "{\"req\":\"stats\",\"args\":{\"target\":\"top\"}}";
+
+static void put_json(struct json_object **object_p)
+{
+	json_object_put(*object_p);
+}
+
+static void put_tokener(struct json_tokener **tokener_p)
+{
+	if (*tokener_p)
+		json_tokener_free(*tokener_p);
+}
+
+struct conversion {
+	struct kt_arena *arena;
+	size_t nodes;
+};
+
+static bool convert(struct conversion *conversion, struct json_object *from, struct kt_value *to);
+
+static struct kt_value convert_text(struct kt_arena *arena, struct json_object *from)
+{
+	struct kt_value value = { .type = KT_VALUE_STR };
+
+	value.n = (uint32_t)json_object_get_string_len(from);
+	value.str = kt_arena_copy(arena, json_object_get_string(from), value.n);
+	return value;
+}
+
+/* json-c keeps 0 .. UINT64_MAX and INT64_MIN .. -1, and saturates beyond: the tokener was told to refuse
+ * that (errno ERANGE is not kept, so the text is compared in check_range()).
+ */
+static struct kt_value convert_int(struct json_object *from)
+{
+	int64_t i64 = json_object_get_int64(from);
+
+	return i64 < 0 ? kt_value_i64(i64) : kt_value_u64(json_object_get_uint64(from));
+}
+
+static bool convert_list(struct conversion *conversion, struct json_object *from,
+			 struct kt_value *to)
+{
+	size_t n = json_object_array_length(from);
+
+	*to = kt_value_list(conversion->arena, n);
+	for (size_t i = 0; i < n; i++)
+		if (!convert(conversion, json_object_array_get_idx(from, i), &to->items[i]))
+			return false;
+	return true;
+}
+
+static bool convert_map(struct conversion *conversion, struct json_object *from,
+			struct kt_value *to)
+{
+	size_t at = 0;
+
+	*to = kt_value_map(conversion->arena, (size_t)json_object_object_length(from));
+	json_object_object_foreach(from, key, member)
+	{
+		to->pairs[at].key = kt_arena_strdup(conversion->arena, key);
+		if (!convert(conversion, member, &to->pairs[at++].value))
+			return false;
+	}
+	return true;
+}
+
+/* Recursion is bounded by the tokener's KT_STATSJSON_DEPTH_MAX. */
+static bool convert(struct conversion *conversion, struct json_object *from, struct kt_value *to)
+{
+	if (++conversion->nodes > KT_STATSJSON_NODES_MAX)
+		return false;
+	switch (json_object_get_type(from)) {
+	case json_type_null:
+		*to = kt_value_nil();
+		return true;
+	case json_type_boolean:
+		*to = kt_value_bool(json_object_get_boolean(from));
+		return true;
+	case json_type_int:
+		*to = convert_int(from);
+		return true;
+	case json_type_double:
+		*to = kt_value_f64(json_object_get_double(from));
+		return true;
+	case json_type_string:
+		*to = convert_text(conversion->arena, from);
+		return true;
+	case json_type_array:
+		return convert_list(conversion, from, to);
+	case json_type_object:
+		return convert_map(conversion, from, to);
+	}
+	return false;
+}
+
+void kt_statsjson_error(const char *error, const char *text, struct kt_arena *arena,
+			struct kt_msg_axis *axis)
+{
+	*axis = (struct kt_msg_axis){ .name = "stats",
+				      .value = kt_value_nil(),
+				      .error = kt_arena_strdup(arena, error),
+				      .text = kt_arena_strdup(arena, text) };
+}
+
+/* Who answers with an errno says little else; its name helps. */
+static void axis_of_errno(struct json_object *code, struct kt_arena *arena,
+			  struct kt_msg_axis *axis)
+{
+	int64_t number = json_object_get_int64(code);
+	int64_t magnitude = number < 0 ? -number : number;
+	const char *name =
+		number != INT64_MIN && magnitude < 4096 ? strerrorname_np((int)magnitude) : NULL;
+
+	kt_statsjson_error("errno",
+			   kt_arena_printf(arena, "the scheduler answered errno %lld%s%s%s",
+					   (long long)number, name ? " (" : "", name ? name : "",
+					   name ? ")" : ""),
+			   arena, axis);
+}
+
+static void axis_of_answer(struct json_object *answer, struct kt_arena *arena,
+			   struct kt_msg_axis *axis)
+{
+	struct conversion conversion = { arena, 0 };
+	struct json_object *code = NULL;
+	struct json_object *args = NULL;
+	struct json_object *resp = NULL;
+	struct kt_value value;
+
+	if (!json_object_is_type(answer, json_type_object)) {
+		kt_statsjson_error("not_json", "the answer is no JSON object", arena, axis);
+		return;
+	}
+	if (json_object_object_get_ex(answer, "errno", &code) &&
+	    !(json_object_is_type(code, json_type_int) && json_object_get_int64(code) == 0)) {
+		axis_of_errno(code, arena, axis);
+		return;
+	}
+	if (!json_object_object_get_ex(answer, "args", &args) ||
+	    !json_object_is_type(args, json_type_object) ||
+	    !json_object_object_get_ex(args, "resp", &resp)) {
+		kt_statsjson_error("no_resp", "the answer has no args.resp", arena, axis);
+		return;
+	}
+	if (!convert(&conversion, resp, &value)) {
+		kt_statsjson_error("too_large",
+				   kt_arena_printf(arena, "more than %d values in the answer",
+						   KT_STATSJSON_NODES_MAX),
+				   arena, axis);
+		return;
+	}
+	*axis = (struct kt_msg_axis){ .name = "stats", .value = value, .error = "", .text = "" };
+}
+
+void kt_statsjson_axis(const void *body, size_t len, struct kt_arena *arena,
+		       struct kt_msg_axis *axis)
+{
+	KT_AUTO(put_tokener)
+	struct json_tokener *tokener = json_tokener_new_ex(KT_STATSJSON_DEPTH_MAX);
+	KT_AUTO(put_json) struct json_object *answer = NULL;
+	enum json_tokener_error error;
+
+	kt_must(tokener != NULL);
+	if (len == 0 || len > KT_STATS_BYTES_MAX) {
+		kt_statsjson_error(len ? "too_large" : "not_json",
+				   kt_arena_printf(arena, "an answer of %zu bytes", len), arena,
+				   axis);
+		return;
+	}
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+	answer = json_tokener_parse_ex(tokener, body, (int)len);
+	error = json_tokener_get_error(tokener);
+	if (error == json_tokener_continue) /* a number at the very end waits for more */
+		answer = json_tokener_parse_ex(tokener, "", 1);
+	error = json_tokener_get_error(tokener);
+	if (error != json_tokener_success)
+		kt_statsjson_error("not_json",
+				   kt_arena_printf(arena, "the answer is not JSON: %s at byte %zu",
+						   json_tokener_error_desc(error),
+						   json_tokener_get_parse_end(tokener)),
+				   arena, axis);
+	else
+		axis_of_answer(answer, arena, axis);
+}

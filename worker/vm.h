@@ -1,0 +1,93 @@
+/* vm.h - one guest: its memory, its QEMU, the four wires to it, and how it ended.
+ *
+ *	kt_vm_start -> kt_vm_poll / kt_vm_digest (as often as needed) -> kt_vm_kill -> kt_vm_destroy
+ *
+ * Synchronous and single-threaded; the attempt process is its only user. Nothing of a guest is a file
+ * or outlives this process: RAM is a memfd, the wires are socketpairs, QEMU dies with us.
+ */
+#ifndef KT_VM_H
+#define KT_VM_H
+
+#include "proto/cause.h"
+#include "worker/cage.h"
+#include "worker/console.h"
+#include "worker/framelink.h"
+#include "worker/jail.h"
+#include "worker/qemu.h"
+#include "worker/qmp.h"
+
+#include <poll.h>
+
+#define KT_VM_POLL_FDS  5 /* monitor, channel, console, QEMU's stderr, QEMU's death */
+#define KT_VM_WORDS_MAX (8u << 10)
+
+struct kt_vm_config {
+	const char *qemu;
+	unsigned int qemu_major;
+	const char *accel;
+	const struct kt_msg_topology *topology;
+	const char *ktguest;
+	const char *kernel; /* vmlinux */
+};
+
+/* What is told while bytes are digested. Borrowed for the call. */
+struct kt_vm_events {
+	void (*frame)(void *arg, const struct kt_message *message, void *frame);
+	void (*log)(void *arg, const char *stream, const void *bytes, size_t len);
+	void *arg;
+};
+
+struct kt_vm {
+	struct kt_vm_events events;
+	bool kvm;
+	int ram_fds[KT_QEMU_NODES_MAX];
+	size_t n_ram_fds;
+	struct kt_jail_child child;
+	struct kt_cage *cage;
+	struct kt_qmp qmp;
+	struct kt_framelink channel;
+	struct kt_console console;
+	int console_fd;
+	int words_fd;
+	struct kt_buf words; /* QEMU's stdout and stderr */
+	bool channel_broken;
+	struct kt_err channel_err; /* why */
+	bool ended; /* QEMU is gone and all that it said was read */
+	bool killed; /* by us */
+	int status; /* of waitpid(2), once ended */
+};
+
+/* notes: a line for each thing that this host does not allow. *cause is set on failure. Blocks until
+ * QEMU answers its monitor (10 s, 60 s on a loaded TCG host, at most). A half-built vm may be destroyed.
+ */
+int kt_vm_start(struct kt_vm *vm, const struct kt_vm_config *config, struct kt_buf *notes,
+		enum kt_cause_id *cause, struct kt_err *err);
+
+/* Fills fds for poll(2), returns how many. */
+size_t kt_vm_poll(struct kt_vm *vm, struct pollfd fds[KT_VM_POLL_FDS]);
+/* Digesting has more to do although no descriptor says so. */
+bool kt_vm_pending(const struct kt_vm *vm);
+/* Reads and writes whatever is ready. fds need not be polled before: nothing blocks. */
+void kt_vm_digest(struct kt_vm *vm);
+
+/* Queues a frame for the guest; false when too much waits already: digest, then try again. */
+bool kt_vm_send(struct kt_vm *vm, uint32_t tag, const void *from);
+
+/* Every vCPU stands still when this returns 0. -ETIMEDOUT, -EPIPE, ...: fault HOST or PEER. */
+int kt_vm_freeze(struct kt_vm *vm, int64_t deadline_ns, struct kt_err *err);
+/* *frozen_ns: how long they stood, by QEMU's own two time stamps when they are plausible, else from our
+ * stop to our cont.
+ */
+int kt_vm_thaw(struct kt_vm *vm, int64_t stop_sent_ns, int64_t deadline_ns, int64_t *frozen_ns,
+	       struct kt_err *err);
+
+/* SIGKILL, reap, read what is left on the console. */
+void kt_vm_kill(struct kt_vm *vm);
+void kt_vm_destroy(struct kt_vm *vm);
+
+/* The guest went by itself (power off, reset): anything else is QEMU's or the host's doing. */
+bool kt_vm_guest_ended_it(const struct kt_vm *vm);
+/* "killed by signal 9 (Killed)", "exit status 1". */
+void kt_vm_describe_end(const struct kt_vm *vm, struct kt_buf *out);
+
+#endif
