@@ -11,7 +11,7 @@
  * them. A pattern without parameters, or with none given, is `true`; parameters are a map:
  * `nondecreasing = true`, `each = { at_most = 10 }`. Values are plain kt_value trees, copied.
  *
- * Judging an assertion whose check was refused is one Fail, never an accident.
+ * Judging a pattern whose parameters were refused by the check is one Fail.
  */
 #ifndef KT_ASSERTION_H
 #define KT_ASSERTION_H
@@ -22,6 +22,7 @@
 #include "proto/base/err.h"
 #include "proto/value.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define KT_ASSERTION_PATTERNS_MAX 16
@@ -38,7 +39,8 @@ enum kt_assertion_option {
 	KT_ASSERTION_OPTION_N
 };
 
-#define KT_ASSERTION_COVERAGE_DEFAULT 0.5
+#define KT_ASSERTION_COVERAGE_DEFAULT  0.5
+#define KT_ASSERTION_BECAUSE_BYTES_MAX 512
 
 struct kt_assertion {
 	struct kt_arena *arena;
@@ -46,14 +48,12 @@ struct kt_assertion {
 	struct kt_param_arg options[KT_ASSERTION_OPTION_N];
 	struct kt_pattern_use patterns[KT_ASSERTION_PATTERNS_MAX]; /* in the order set */
 	size_t n_patterns;
-	/* Where the last refusal points, for line and column in the matrix: the key inside the map
-	 * that was given (empty: the value itself, or the key when it is unknown) and the offset in
-	 * bytes within a text value.
-	 */
+	/* Where the last refusal points, for line and column in the matrix. */
 	struct {
-		bool at_key; /* the key is at fault, not its value */
-		const char *param;
-		size_t offset;
+		const char *key; /* in the table; empty: the table as a whole */
+		const char *param; /* in the map given for key; empty: not within it */
+		bool at_key; /* the innermost key is at fault, not its value */
+		size_t offset; /* bytes within a text value */
 	} where;
 };
 
@@ -70,6 +70,9 @@ int kt_assertion_set(struct kt_assertion *assertion, const char *key, const stru
 
 /* After the last key: a series and something to judge must be there, parameters must fit together. */
 int kt_assertion_check(struct kt_assertion *assertion, struct kt_err *err);
+
+/* What the column must be read as: what its patterns want. */
+enum kt_number_want kt_assertion_want(const struct kt_assertion *assertion);
 
 /* The name, or else the projection as written: detail.assertion, and what messages begin with. */
 const char *kt_assertion_label(const struct kt_assertion *assertion);

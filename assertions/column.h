@@ -85,6 +85,10 @@ static inline bool kt_column_slot_usable(const struct kt_column_slot *slot)
 /* Only of a usable slot. */
 struct kt_number kt_column_slot_number(const struct kt_column_slot *slot);
 
+/* "periodic_004 (+850 ms)" and "100 at periodic_004 (+850 ms)", as in every message. */
+void kt_column_slot_print_place(const struct kt_column_slot *slot, struct kt_buf *out);
+void kt_column_slot_print(const struct kt_column_slot *slot, struct kt_buf *out);
+
 size_t kt_column_usable(const struct kt_column *column); /* slots that carry a value */
 
 #endif

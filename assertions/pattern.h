@@ -21,6 +21,7 @@
 #define KT_PATTERN_SAID_MAX   64
 
 struct kt_pattern;
+struct kt_pattern_talk; /* a pattern while it judges (pattern.c) */
 
 /* A pattern with its parameters, as used in one assertion. */
 struct kt_pattern_use {
@@ -42,10 +43,12 @@ struct kt_pattern {
 	bool any_of_params; /* at least one parameter must be given */
 	const struct kt_param *params;
 	size_t n_params;
-	/* Whether the parameters fit together: -EINVAL with fault INPUT. NULL: they always do. */
-	int (*check)(const struct kt_pattern_use *use, struct kt_err *err);
-	void (*judge)(const struct kt_pattern_use *use, const struct kt_pattern_input *input,
-		      struct kt_verdict *verdict);
+	/* Whether the parameters fit together: -EINVAL with fault INPUT, *param the one at fault.
+	 * NULL: they always do.
+	 */
+	int (*check)(const struct kt_pattern_use *use, const char **param, struct kt_err *err);
+	/* Says every Fail and note there is; a Pass is said for it when it said no Fail. */
+	void (*judge)(const struct kt_pattern_use *use, struct kt_pattern_talk *talk);
 };
 
 const struct kt_pattern *kt_pattern_table(size_t *n);
@@ -53,6 +56,11 @@ const struct kt_pattern *kt_pattern_by_name(const char *name); /* NULL when ther
 
 /* "nondecreasing", "each at_least 1, at_most 10": pattern with parameters, as in every message. */
 void kt_pattern_print(const struct kt_pattern_use *use, struct kt_buf *out);
+
+/* Everything required is there and fits together; -EINVAL with fault INPUT. *param is the parameter
+ * at fault, empty when it is none of those given.
+ */
+int kt_pattern_check(const struct kt_pattern_use *use, const char **param, struct kt_err *err);
 
 /* Wrong parameters are one Fail; else the pattern's own function. */
 void kt_pattern_judge(const struct kt_pattern_use *use, const struct kt_pattern_input *input,

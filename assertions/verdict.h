@@ -18,7 +18,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define KT_VERDICT_DETAILS_MAX 4096 /* of one verdict; one note says how many more there were */
+#define KT_VERDICT_DETAILS_MAX \
+	4096 /* of a finished verdict; its last note says how many more there were */
 
 /* Ascending rank; name as in job.def's detail.outcome. */
 #define KT_VERDICT_OUTCOMES(X)          \
@@ -41,9 +42,9 @@ enum kt_verdict_outcome {
 	X(PROJECTION, "Projection", "slots without a value, and why")                \
 	X(COVERAGE, "Coverage", "too few samples, or too few of them carry a value") \
 	X(PROGRESS, "Progress", "the column does not change")                        \
-	X(PARAMETER, "Parameter", "the assertion itself asks for what cannot be")    \
 	X(CAUSE, "Cause", "how the attempt ended")                                   \
 	X(MEASURED, "Measured", "the values that were judged")                       \
+	X(BECAUSE, "Because", "why an assertion that does not hold must hold")       \
 	X(GROUP, "Group", "several branches, of which one or all must hold")         \
 	X(LIMIT, "Limit", "more was to be said than fits")
 
@@ -59,15 +60,14 @@ struct kt_verdict_detail {
 	enum kt_verdict_outcome outcome;
 	enum kt_verdict_kind kind;
 	const char *assertion; /* name or label; empty when it belongs to none */
-	const char *text; /* one line */
+	const char *text; /* one line, at most KT_TEXT_BYTES_MAX */
 };
 
 struct kt_verdict {
 	struct kt_arena *arena;
 	struct kt_verdict_detail *first; /* in the order said */
-	struct kt_verdict_detail **end;
+	struct kt_verdict_detail *last;
 	size_t n; /* details */
-	size_t dropped; /* beyond KT_VERDICT_DETAILS_MAX */
 	enum kt_verdict_outcome outcome; /* NOTE as long as nothing was said */
 };
 

@@ -1,0 +1,332 @@
+#include "assertions/judge.h"
+#include "proto/base/must.h"
+#include "proto/cause.h"
+
+#include <string.h>
+
+#define LISTED_MAX 8 /* slots named in one line; then "and 3 more" */
+#define GROUPS_MAX 4 /* different errors told in notes of one assertion */
+
+/* One assertion while it is judged. */
+struct judging {
+	const struct kt_assertion *assertion;
+	const struct kt_column *column;
+	const char *label;
+	size_t usable;
+	struct kt_verdict *verdict;
+};
+
+static const struct kt_column_slot *first_errored(const struct kt_column *column)
+{
+	for (size_t i = 0; i < column->n; i++)
+		if (!kt_column_slot_usable(&column->slots[i]))
+			return &column->slots[i];
+	return NULL;
+}
+
+/* ---- does it apply, and was enough measured? ---- */
+
+static bool is_applicable(const struct kt_column *column)
+{
+	for (size_t i = 0; i < column->n; i++)
+		if (kt_column_slot_usable(&column->slots[i]) ||
+		    column->slots[i].error->type != KT_COLUMN_ERROR_NOT_APPLICABLE)
+			return true;
+	return column->n == 0;
+}
+
+static bool too_few_samples(struct judging *judging)
+{
+	const struct kt_param_arg *min = &judging->assertion->options[KT_ASSERTION_MIN_SAMPLES];
+
+	if (!min->given || judging->usable >= min->count)
+		return false;
+	kt_verdict_say(judging->verdict, KT_VERDICT_INCONCLUSIVE, KT_VERDICT_KIND_COVERAGE,
+		       judging->label,
+		       "%s: %zu of %zu samples carry a value, min_samples asks for %llu",
+		       judging->label, judging->usable, judging->column->n,
+		       (unsigned long long)min->count);
+	return true;
+}
+
+static bool too_little_coverage(struct judging *judging)
+{
+	const struct kt_param_arg *min = &judging->assertion->options[KT_ASSERTION_MIN_COVERAGE];
+	double share = min->given ? min->share : KT_ASSERTION_COVERAGE_DEFAULT;
+	const struct kt_column_slot *errored = first_errored(judging->column);
+	KT_AUTO_BUF place = { 0 };
+
+	/* The division is rounded as the option was when it was read: 11 of 20 is 0.55. */
+	if (judging->column->n == 0 ||
+	    (double)judging->usable / (double)judging->column->n >= share)
+		return false;
+	kt_must(errored);
+	kt_column_slot_print_place(errored, &place);
+	kt_verdict_say(judging->verdict, KT_VERDICT_INCONCLUSIVE, KT_VERDICT_KIND_COVERAGE,
+		       judging->label,
+		       "%s: %zu of %zu samples carry a value, min_coverage asks for %.4g of them; "
+		       "at %s: %s",
+		       judging->label, judging->usable, judging->column->n, share,
+		       kt_buf_text(&place), errored->error->text);
+	return true;
+}
+
+/* ---- must_progress ---- */
+
+static bool same(const struct kt_number *a, const struct kt_number *b)
+{
+	if (kt_number_is_nan(a) || kt_number_is_nan(b))
+		return kt_number_is_nan(a) && kt_number_is_nan(b);
+	return kt_number_compare(a, b) == 0;
+}
+
+static void judge_progress(struct judging *judging, struct kt_verdict *verdict)
+{
+	const struct kt_column_slot *first = NULL;
+	const struct kt_column_slot *last = NULL;
+	KT_AUTO_BUF places = { 0 };
+	struct kt_number stayed;
+	char value[KT_NUMBER_TEXT_BYTES];
+
+	for (size_t i = 0; i < judging->column->n; i++) {
+		const struct kt_column_slot *slot = &judging->column->slots[i];
+		struct kt_number number;
+
+		if (!kt_column_slot_usable(slot))
+			continue;
+		number = kt_column_slot_number(slot);
+		if (!first) {
+			first = slot;
+			stayed = number;
+		} else if (!same(&stayed, &number)) {
+			kt_verdict_say(verdict, KT_VERDICT_PASS, KT_VERDICT_KIND_PROGRESS,
+				       judging->label, "%s (must_progress): it changes",
+				       judging->label);
+			return;
+		}
+		last = slot;
+	}
+	if (first == last) {
+		kt_verdict_say(verdict, KT_VERDICT_INCONCLUSIVE, KT_VERDICT_KIND_PROGRESS,
+			       judging->label,
+			       "%s (must_progress): %zu of the 2 values that progress shows in",
+			       judging->label, judging->usable);
+		return;
+	}
+	kt_column_slot_print_place(first, &places);
+	kt_buf_puts(&places, " to ");
+	kt_column_slot_print_place(last, &places);
+	kt_verdict_say(verdict, KT_VERDICT_FAIL, KT_VERDICT_KIND_PROGRESS, judging->label,
+		       "%s (must_progress): stayed at %s from %s", judging->label,
+		       kt_number_format(&stayed, value), kt_buf_text(&places));
+}
+
+/* ---- notes ---- */
+
+/* Errors with the same text in one note each: "no value in 2 of 3 samples: a (+1 ms), b (+2 ms): why" */
+static void note_errors(struct judging *judging)
+{
+	const struct kt_column *column = judging->column;
+	const char *told[GROUPS_MAX];
+	size_t n_told = 0;
+	size_t left = column->n - judging->usable;
+
+	for (size_t i = 0; i < column->n && left && n_told < GROUPS_MAX; i++) {
+		KT_AUTO_BUF places = { 0 };
+		const char *text;
+		size_t n = 0;
+		bool known = false;
+
+		if (kt_column_slot_usable(&column->slots[i]))
+			continue;
+		text = column->slots[i].error->text;
+		for (size_t j = 0; j < n_told; j++)
+			known |= strcmp(told[j], text) == 0;
+		if (known)
+			continue;
+		for (size_t j = i; j < column->n; j++) {
+			const struct kt_column_slot *slot = &column->slots[j];
+
+			if (kt_column_slot_usable(slot) || strcmp(slot->error->text, text) != 0)
+				continue;
+			if (n++ >= LISTED_MAX)
+				continue;
+			kt_buf_puts(&places, n > 1 ? ", " : "");
+			kt_column_slot_print_place(slot, &places);
+		}
+		if (n > LISTED_MAX)
+			kt_buf_printf(&places, " and %zu more", n - LISTED_MAX);
+		kt_verdict_say(judging->verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_PROJECTION,
+			       judging->label, "%s: no value in %zu of %zu samples: %s: %s",
+			       judging->label, n, column->n, kt_buf_text(&places), text);
+		told[n_told++] = text;
+		left -= n;
+	}
+	if (left)
+		kt_verdict_say(judging->verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_PROJECTION,
+			       judging->label,
+			       "%s: no value in %zu more samples, for other reasons",
+			       judging->label, left);
+}
+
+static void print_named(const char *name, const struct kt_column_slot *slot, struct kt_buf *out)
+{
+	kt_buf_printf(out, "%s%s ", out->len ? ", " : "", name);
+	kt_column_slot_print(slot, out);
+}
+
+/* Every value of a short column; of a long one the first, the lowest, the highest and the last. */
+static void note_measured(struct judging *judging)
+{
+	const struct kt_column *column = judging->column;
+	const struct kt_column_slot *first = NULL;
+	const struct kt_column_slot *low = NULL;
+	const struct kt_column_slot *high = NULL;
+	const struct kt_column_slot *last = NULL;
+	KT_AUTO_BUF text = { 0 };
+
+	for (size_t i = 0; i < column->n; i++) {
+		const struct kt_column_slot *slot = &column->slots[i];
+		struct kt_number number;
+		struct kt_number other;
+
+		if (!kt_column_slot_usable(slot))
+			continue;
+		if (judging->usable <= LISTED_MAX) {
+			kt_buf_puts(&text, text.len ? ", " : "");
+			kt_column_slot_print(slot, &text);
+			continue;
+		}
+		if (!first)
+			first = slot;
+		last = slot;
+		number = kt_column_slot_number(slot);
+		if (kt_number_is_nan(&number))
+			continue;
+		other = low ? kt_column_slot_number(low) : number;
+		if (!low || kt_number_compare(&number, &other) < 0)
+			low = slot;
+		other = high ? kt_column_slot_number(high) : number;
+		if (!high || kt_number_compare(&number, &other) > 0)
+			high = slot;
+	}
+	if (first) {
+		print_named("first", first, &text);
+		if (low)
+			print_named("lowest", low, &text);
+		if (high)
+			print_named("highest", high, &text);
+		print_named("last", last, &text);
+	}
+	kt_verdict_say(judging->verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_MEASURED, judging->label,
+		       "%s: %zu of %zu samples carry a value%s%s", judging->label, judging->usable,
+		       column->n, text.len ? ": " : "", kt_buf_text(&text));
+}
+
+/* ---- the whole ---- */
+
+/* What the patterns and must_progress find, whether or not enough was measured. Parameters that cannot
+ * be are the assertion's own fault: they fail it in any case, and are said at once.
+ */
+static void find(struct judging *judging, struct kt_verdict *found)
+{
+	const struct kt_assertion *assertion = judging->assertion;
+	const struct kt_param_arg *bridge = &assertion->options[KT_ASSERTION_BRIDGE];
+	const struct kt_param_arg *progress = &assertion->options[KT_ASSERTION_MUST_PROGRESS];
+	const struct kt_pattern_input input = { .column = judging->column,
+						.label = judging->label,
+						.assertion = judging->label,
+						.bridge = bridge->given && bridge->flag };
+
+	for (size_t i = 0; i < assertion->n_patterns; i++) {
+		const struct kt_pattern_use *use = &assertion->patterns[i];
+		const char *param;
+		bool right = kt_pattern_check(use, &param, NULL) == 0;
+
+		kt_pattern_judge(use, &input, right ? found : judging->verdict);
+	}
+	if (progress->given && progress->flag)
+		judge_progress(judging, found);
+}
+
+/* Why it must hold, behind the first sentence that says it does not. */
+static void say_because(struct judging *judging)
+{
+	const struct kt_param_arg *because = &judging->assertion->options[KT_ASSERTION_BECAUSE];
+
+	if (because->given && kt_verdict_outcome(judging->verdict) > KT_VERDICT_PASS)
+		kt_verdict_say(judging->verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_BECAUSE,
+			       judging->label, "%s: it must hold because %s", judging->label,
+			       because->text);
+}
+
+void kt_judge_column(const struct kt_assertion *assertion, const struct kt_column *column,
+		     struct kt_verdict *verdict)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_verdict said;
+	struct kt_verdict found;
+	struct judging judging = { .assertion = assertion,
+				   .column = column,
+				   .label = kt_assertion_label(assertion),
+				   .usable = kt_column_usable(column),
+				   .verdict = &said };
+	bool enough;
+
+	kt_verdict_init(&said, &arena);
+	kt_verdict_init(&found, &arena);
+	if (!is_applicable(column)) {
+		kt_verdict_say(verdict, KT_VERDICT_SKIP, KT_VERDICT_KIND_PROJECTION, judging.label,
+			       "%s: does not apply: %s", judging.label,
+			       column->slots[0].error->text);
+		return;
+	}
+	enough = !too_few_samples(&judging);
+	enough &= !too_little_coverage(&judging);
+	find(&judging, &found);
+	if (enough)
+		kt_verdict_merge(&said, &found);
+	else
+		kt_verdict_merge_notes(&said, &found);
+	say_because(&judging);
+	note_errors(&judging);
+	note_measured(&judging);
+	kt_verdict_merge(verdict, &said);
+}
+
+void kt_judge_series(const struct kt_assertion *assertion, const struct kt_series *series,
+		     struct kt_verdict *verdict)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_column column;
+
+	kt_must(assertion->options[KT_ASSERTION_SERIES].given);
+	kt_projection_column(&assertion->projection, series, kt_assertion_want(assertion), &arena,
+			     &column);
+	kt_judge_column(assertion, &column, verdict);
+}
+
+static void judge_cause(const struct kt_msg_result *result, struct kt_verdict *verdict)
+{
+	const struct kt_cause *cause = kt_cause_by_name(result->cause);
+
+	kt_must(cause);
+	kt_must(!kt_cause_is_infra(cause));
+	kt_must(cause->side != KT_CAUSE_USER);
+	if (cause->side == KT_CAUSE_GUEST)
+		kt_verdict_say(verdict, KT_VERDICT_FAIL, KT_VERDICT_KIND_CAUSE, "", "%s: %s",
+			       cause->name, *result->line ? result->line : cause->advice);
+}
+
+void kt_judge_cell(const struct kt_assertion *assertions, size_t n, const struct kt_series *series,
+		   const struct kt_msg_result *result, struct kt_arena *arena,
+		   struct kt_msg_verdict *verdict)
+{
+	struct kt_verdict all;
+
+	kt_verdict_init(&all, arena);
+	judge_cause(result, &all);
+	for (size_t i = 0; i < n; i++)
+		kt_judge_series(&assertions[i], series, &all);
+	kt_verdict_finish(&all, verdict);
+}

@@ -1,0 +1,178 @@
+#include "assertions/param.h"
+#include "proto/base/must.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *kt_param_kind_written(enum kt_param_kind kind)
+{
+	static const char *const written[] = {
+#define X(id_, written_) written_,
+		KT_PARAM_KINDS(X)
+#undef X
+	};
+
+	kt_must(kind < KT_PARAM_KIND_N);
+	return written[kind];
+}
+
+static int wrong_type(const struct kt_param *param, const struct kt_value *value,
+		      struct kt_err *err)
+{
+	const char *is = kt_value_type_name(value->type);
+
+	return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s must be %s, not %s %s", param->name,
+			  kt_param_kind_written(param->kind), strchr("aeio", *is) ? "an" : "a", is);
+}
+
+static int wrong_range(const struct kt_param *param, const char *is, struct kt_err *err)
+{
+	return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+			  "%s must be %s from %" PRIu64 " to %" PRIu64 ", not %s", param->name,
+			  kt_param_kind_written(param->kind), param->min, param->max, is);
+}
+
+/* A limit is a number as it stands: no text, no truth, not NaN. */
+static bool read_number(const struct kt_value *value, struct kt_number *number)
+{
+	if (value->type != KT_VALUE_U64 && value->type != KT_VALUE_I64 &&
+	    value->type != KT_VALUE_F64)
+		return false;
+	return kt_number_from_value(value, KT_NUMBER_WANT_ANY, number) && !kt_number_is_nan(number);
+}
+
+static int read_count(const struct kt_param *param, const struct kt_value *value,
+		      struct kt_param_arg *arg, struct kt_err *err)
+{
+	struct kt_number number;
+	char text[KT_NUMBER_TEXT_BYTES];
+
+	if (value->type != KT_VALUE_U64 && value->type != KT_VALUE_I64)
+		return wrong_type(param, value, err);
+	kt_must(kt_number_from_value(value, KT_NUMBER_WANT_ANY, &number));
+	if (number.type != KT_NUMBER_U64 || number.u64 < param->min || number.u64 > param->max)
+		return wrong_range(param, kt_number_format(&number, text), err);
+	arg->count = number.u64;
+	return 0;
+}
+
+static int read_share(const struct kt_param *param, const struct kt_value *value,
+		      struct kt_param_arg *arg, struct kt_err *err)
+{
+	const struct kt_number none = kt_number_u64(0);
+	const struct kt_number all = kt_number_u64(1);
+	struct kt_number number;
+	char text[KT_NUMBER_TEXT_BYTES];
+
+	if (!read_number(value, &number))
+		return wrong_type(param, value, err);
+	if (kt_number_compare(&number, &none) < 0 || kt_number_compare(&number, &all) > 0)
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s must be %s, not %s", param->name,
+				  kt_param_kind_written(param->kind),
+				  kt_number_format(&number, text));
+	arg->share = number.type == KT_NUMBER_F64 ? number.f64 : (double)number.u64;
+	return 0;
+}
+
+static int read_range(const struct kt_param *param, const struct kt_value *value,
+		      struct kt_param_arg *arg, struct kt_err *err)
+{
+	if (value->type != KT_VALUE_LIST || value->n != 2 ||
+	    !read_number(&value->items[0], &arg->range[0]) ||
+	    !read_number(&value->items[1], &arg->range[1]))
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s must be %s", param->name,
+				  kt_param_kind_written(param->kind));
+	return 0;
+}
+
+static int read_text(const struct kt_param *param, const struct kt_value *value,
+		     struct kt_arena *arena, struct kt_param_arg *arg, struct kt_err *err)
+{
+	if (value->type != KT_VALUE_STR)
+		return wrong_type(param, value, err);
+	if (value->n < param->min || value->n > param->max)
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+				  "%s must have %" PRIu64 " to %" PRIu64 " bytes, not %" PRIu32,
+				  param->name, param->min, param->max, value->n);
+	for (uint32_t i = 0; i < value->n; i++)
+		if ((unsigned char)value->str[i] < 0x20 || value->str[i] == 0x7f)
+			return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+					  "%s must be one line without control characters",
+					  param->name);
+	arg->text = kt_arena_copy(arena, value->str, value->n);
+	kt_must(arg->text);
+	return 0;
+}
+
+int kt_param_read(const struct kt_param *param, const struct kt_value *value,
+		  struct kt_arena *arena, struct kt_param_arg *arg, struct kt_err *err)
+{
+	struct kt_param_arg read = { .given = true };
+	int status = 0;
+
+	switch (param->kind) {
+	case KT_PARAM_FLAG:
+		if (value->type != KT_VALUE_BOOL)
+			status = wrong_type(param, value, err);
+		else
+			read.flag = value->boolean;
+		break;
+	case KT_PARAM_COUNT:
+		status = read_count(param, value, &read, err);
+		break;
+	case KT_PARAM_SHARE:
+		status = read_share(param, value, &read, err);
+		break;
+	case KT_PARAM_NUMBER:
+		if (!read_number(value, &read.number))
+			status = wrong_type(param, value, err);
+		break;
+	case KT_PARAM_RANGE:
+		status = read_range(param, value, &read, err);
+		break;
+	case KT_PARAM_TEXT:
+		status = read_text(param, value, arena, &read, err);
+		break;
+	case KT_PARAM_KIND_N:
+		kt_must(param->kind < KT_PARAM_KIND_N);
+	}
+	if (status == 0)
+		*arg = read;
+	return status;
+}
+
+void kt_param_print(const struct kt_param *param, const struct kt_param_arg *arg,
+		    struct kt_buf *out)
+{
+	char low[KT_NUMBER_TEXT_BYTES];
+	char high[KT_NUMBER_TEXT_BYTES];
+
+	if (!arg->given)
+		return;
+	kt_buf_puts(out, param->name);
+	switch (param->kind) {
+	case KT_PARAM_FLAG:
+		kt_buf_puts(out, arg->flag ? "" : " false");
+		break;
+	case KT_PARAM_COUNT:
+		kt_buf_printf(out, " %" PRIu64, arg->count);
+		break;
+	case KT_PARAM_SHARE:
+		kt_buf_printf(out, " %.10g", arg->share);
+		break;
+	case KT_PARAM_NUMBER:
+		kt_buf_printf(out, " %s", kt_number_format(&arg->number, low));
+		break;
+	case KT_PARAM_RANGE:
+		kt_buf_printf(out, " %s and %s", kt_number_format(&arg->range[0], low),
+			      kt_number_format(&arg->range[1], high));
+		break;
+	case KT_PARAM_TEXT:
+		kt_buf_printf(out, " '%s'", arg->text);
+		break;
+	case KT_PARAM_KIND_N:
+		kt_must(param->kind < KT_PARAM_KIND_N);
+	}
+}

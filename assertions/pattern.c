@@ -1,0 +1,381 @@
+#include "assertions/pattern.h"
+#include "proto/base/must.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- what every pattern says alike ---- */
+
+/* A pattern while it judges. */
+struct kt_pattern_talk {
+	const struct kt_pattern_input *input;
+	struct kt_verdict *verdict;
+	const char *head; /* "nr_dispatched (nondecreasing)" */
+	size_t fails;
+};
+
+/* One Fail, up to the limit; text is what follows the head. */
+static void fail(struct kt_pattern_talk *talk, const struct kt_buf *text)
+{
+	if (talk->fails++ < KT_PATTERN_SAID_MAX)
+		kt_verdict_say(talk->verdict, KT_VERDICT_FAIL, KT_VERDICT_KIND_TEMPORAL,
+			       talk->input->assertion, "%s: %s", talk->head, kt_buf_text(text));
+}
+
+/* "fell at periodic_004 (+850 ms): 100 after 200 at periodic_003 (+700 ms)" */
+static void fail_pair(struct kt_pattern_talk *talk, const char *what,
+		      const struct kt_column_slot *slot, const struct kt_column_slot *before)
+{
+	KT_AUTO_BUF text = { 0 };
+	struct kt_number number = kt_column_slot_number(slot);
+	char value[KT_NUMBER_TEXT_BYTES];
+
+	kt_buf_printf(&text, "%s at ", what);
+	kt_column_slot_print_place(slot, &text);
+	kt_buf_printf(&text, ": %s after ", kt_number_format(&number, value));
+	kt_column_slot_print(before, &text);
+	fail(talk, &text);
+}
+
+/* "above 10 at periodic_004 (+850 ms): 12" */
+static void fail_slot(struct kt_pattern_talk *talk, const char *what,
+		      const struct kt_column_slot *slot)
+{
+	KT_AUTO_BUF text = { 0 };
+	struct kt_number number = kt_column_slot_number(slot);
+	char value[KT_NUMBER_TEXT_BYTES];
+
+	kt_buf_printf(&text, "%s at ", what);
+	kt_column_slot_print_place(slot, &text);
+	kt_buf_printf(&text, ": %s", kt_number_format(&number, value));
+	fail(talk, &text);
+}
+
+static void fail_errored(struct kt_pattern_talk *talk, const struct kt_column_slot *slot)
+{
+	KT_AUTO_BUF text = { 0 };
+
+	kt_buf_puts(&text, "no value at ");
+	kt_column_slot_print_place(slot, &text);
+	kt_buf_printf(&text, ": %s", slot->error->text);
+	fail(talk, &text);
+}
+
+/* ---- nondecreasing, strictly_increasing ---- */
+
+#define LISTED_MAX 8 /* pairs named in a note; then "and 3 more" */
+
+struct unjudged {
+	struct kt_buf list;
+	size_t n;
+};
+
+static void note_unjudged(struct unjudged *unjudged, const struct kt_column_slot *a,
+			  const struct kt_column_slot *b)
+{
+	if (unjudged->n++ < LISTED_MAX)
+		kt_buf_printf(&unjudged->list, "%s%s/%s", unjudged->n > 1 ? ", " : "", a->tag,
+			      b->tag);
+}
+
+static void say_unjudged(struct kt_pattern_talk *talk, struct unjudged *unjudged)
+{
+	const char *what =
+		talk->input->bridge ? "judged across errors" : "pairs not judged because of errors";
+
+	if (unjudged->n > LISTED_MAX)
+		kt_buf_printf(&unjudged->list, " and %zu more", unjudged->n - LISTED_MAX);
+	if (unjudged->n)
+		kt_verdict_say(talk->verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_TEMPORAL,
+			       talk->input->assertion, "%s: %s: %s", talk->head, what,
+			       kt_buf_text(&unjudged->list));
+	kt_buf_destroy(&unjudged->list);
+}
+
+static void judge_pair(struct kt_pattern_talk *talk, bool strictly,
+		       const struct kt_column_slot *slot, const struct kt_column_slot *before)
+{
+	struct kt_number now = kt_column_slot_number(slot);
+	struct kt_number then = kt_column_slot_number(before);
+	int order;
+
+	if (kt_number_is_nan(&now) || kt_number_is_nan(&then)) {
+		fail_pair(talk, "incomparable", slot, before);
+		return;
+	}
+	order = kt_number_compare(&now, &then);
+	if (order < 0)
+		fail_pair(talk, "fell", slot, before);
+	else if (strictly && order == 0)
+		fail_pair(talk, "did not rise", slot, before);
+}
+
+static void judge_pairs(struct kt_pattern_talk *talk, bool strictly)
+{
+	const struct kt_column *column = talk->input->column;
+	const struct kt_column_slot *before = NULL; /* last one that carries a value */
+	struct unjudged unjudged = { 0 };
+
+	for (size_t i = 0; i < column->n; i++) {
+		const struct kt_column_slot *slot = &column->slots[i];
+		bool adjacent = i > 0 && before == slot - 1;
+
+		if (!kt_column_slot_usable(slot)) {
+			if (!talk->input->bridge && i > 0)
+				note_unjudged(&unjudged, slot - 1, slot);
+			continue;
+		}
+		if (adjacent || (before && talk->input->bridge))
+			judge_pair(talk, strictly, slot, before);
+		if (!adjacent && (talk->input->bridge ? before != NULL : i > 0))
+			note_unjudged(&unjudged, talk->input->bridge ? before : slot - 1, slot);
+		before = slot;
+	}
+	say_unjudged(talk, &unjudged);
+	if (column->n < 2)
+		kt_verdict_say(talk->verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_TEMPORAL,
+			       talk->input->assertion, "%s: %zu of the 2 samples that a pair needs",
+			       talk->head, column->n);
+}
+
+static void judge_nondecreasing(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
+{
+	judge_pairs(talk, false);
+}
+
+static void judge_strictly_increasing(const struct kt_pattern_use *use,
+				      struct kt_pattern_talk *talk)
+{
+	judge_pairs(talk, true);
+}
+
+/* ---- always_true ---- */
+
+static void judge_always_true(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
+{
+	const struct kt_column *column = talk->input->column;
+
+	for (size_t i = 0; i < column->n; i++) {
+		const struct kt_column_slot *slot = &column->slots[i];
+		struct kt_number number;
+
+		if (!kt_column_slot_usable(slot)) {
+			fail_errored(talk, slot);
+			continue;
+		}
+		number = kt_column_slot_number(slot);
+		if (number.type != KT_NUMBER_BOOL)
+			fail_slot(talk, "not a bool", slot);
+		else if (!number.boolean)
+			fail_slot(talk, "not true", slot);
+	}
+}
+
+/* ---- each ---- */
+
+enum each_param { AT_LEAST, AT_MOST, BETWEEN, EQ, NE, GT, LT, EACH_N };
+
+static const struct kt_param each_params[] = {
+	[AT_LEAST] = { .name = "at_least",
+		       .kind = KT_PARAM_NUMBER,
+		       .sentence = "no value is below it" },
+	[AT_MOST] = { .name = "at_most",
+		      .kind = KT_PARAM_NUMBER,
+		      .sentence = "no value is above it" },
+	[BETWEEN] = { .name = "between",
+		      .kind = KT_PARAM_RANGE,
+		      .sentence = "every value is in it, both ends included" },
+	[EQ] = { .name = "eq", .kind = KT_PARAM_NUMBER, .sentence = "every value is equal to it" },
+	[NE] = { .name = "ne", .kind = KT_PARAM_NUMBER, .sentence = "no value is equal to it" },
+	[GT] = { .name = "gt", .kind = KT_PARAM_NUMBER, .sentence = "every value is above it" },
+	[LT] = { .name = "lt", .kind = KT_PARAM_NUMBER, .sentence = "every value is below it" },
+};
+
+static int check_each(const struct kt_pattern_use *use, const char **param, struct kt_err *err)
+{
+	const struct kt_param_arg *between = &use->args[BETWEEN];
+	char low[KT_NUMBER_TEXT_BYTES];
+	char high[KT_NUMBER_TEXT_BYTES];
+
+	if (!between->given || kt_number_compare(&between->range[0], &between->range[1]) <= 0)
+		return 0;
+	*param = "between";
+	return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+			  "between [%s, %s] is empty: the lowest stands first",
+			  kt_number_format(&between->range[0], low),
+			  kt_number_format(&between->range[1], high));
+}
+
+#define BELOW (1u << 0)
+#define EQUAL (1u << 1)
+#define ABOVE (1u << 2)
+
+/* How a value must not stand to the limit, and what is said when it does. between is at_least its
+ * lowest and at_most its highest.
+ */
+static const struct {
+	unsigned int broken_if;
+	const char *what;
+} each_rules[] = {
+	[AT_LEAST] = { BELOW, "below" },       [AT_MOST] = { ABOVE, "above" },
+	[EQ] = { BELOW | ABOVE, "not" },       [NE] = { EQUAL, "equal to" },
+	[GT] = { BELOW | EQUAL, "not above" }, [LT] = { EQUAL | ABOVE, "not below" },
+};
+
+static void compare_each(struct kt_pattern_talk *talk, const struct kt_column_slot *slot,
+			 const struct kt_number *value, enum each_param rule,
+			 const struct kt_number *limit)
+{
+	unsigned int stands = 1u << (kt_number_compare(value, limit) + 1);
+
+	if (each_rules[rule].broken_if & stands) {
+		KT_AUTO_BUF what = { 0 };
+		char text[KT_NUMBER_TEXT_BYTES];
+
+		kt_buf_printf(&what, "%s %s", each_rules[rule].what, kt_number_format(limit, text));
+		fail_slot(talk, kt_buf_text(&what), slot);
+	}
+}
+
+static void judge_each(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
+{
+	const struct kt_column *column = talk->input->column;
+
+	for (size_t i = 0; i < column->n; i++) {
+		const struct kt_column_slot *slot = &column->slots[i];
+		struct kt_number value;
+
+		if (!kt_column_slot_usable(slot)) {
+			fail_errored(talk, slot);
+			continue;
+		}
+		value = kt_column_slot_number(slot);
+		if (kt_number_is_nan(&value)) {
+			fail_slot(talk, "incomparable", slot);
+			continue;
+		}
+		for (enum each_param p = 0; p < EACH_N; p++) {
+			const struct kt_param_arg *arg = &use->args[p];
+
+			if (!arg->given)
+				continue;
+			if (p == BETWEEN) {
+				compare_each(talk, slot, &value, AT_LEAST, &arg->range[0]);
+				compare_each(talk, slot, &value, AT_MOST, &arg->range[1]);
+			} else {
+				compare_each(talk, slot, &value, p, &arg->number);
+			}
+		}
+	}
+}
+
+/* ---- the table ---- */
+
+static const struct kt_pattern patterns[] = {
+	{
+		.name = "nondecreasing",
+		.sentence = "no value is below the one before it",
+		.judge = judge_nondecreasing,
+	},
+	{
+		.name = "strictly_increasing",
+		.sentence = "every value is above the one before it",
+		.judge = judge_strictly_increasing,
+	},
+	{
+		.name = "always_true",
+		.sentence = "every value is true",
+		.want = KT_NUMBER_WANT_BOOL,
+		.judge = judge_always_true,
+	},
+	{
+		.name = "each",
+		.sentence = "every value stands to the limits as they say",
+		.any_of_params = true,
+		.params = each_params,
+		.n_params = EACH_N,
+		.check = check_each,
+		.judge = judge_each,
+	},
+};
+
+_Static_assert(EACH_N <= KT_PATTERN_PARAMS_MAX, "a pattern's arguments must fit into its use");
+
+const struct kt_pattern *kt_pattern_table(size_t *n)
+{
+	*n = sizeof(patterns) / sizeof(patterns[0]);
+	return patterns;
+}
+
+const struct kt_pattern *kt_pattern_by_name(const char *name)
+{
+	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++)
+		if (strcmp(patterns[i].name, name) == 0)
+			return &patterns[i];
+	return NULL;
+}
+
+void kt_pattern_print(const struct kt_pattern_use *use, struct kt_buf *out)
+{
+	const char *between = " ";
+
+	kt_buf_puts(out, use->pattern->name);
+	for (size_t i = 0; i < use->pattern->n_params; i++) {
+		if (!use->args[i].given)
+			continue;
+		kt_buf_puts(out, between);
+		kt_param_print(&use->pattern->params[i], &use->args[i], out);
+		between = ", ";
+	}
+}
+
+int kt_pattern_check(const struct kt_pattern_use *use, const char **param, struct kt_err *err)
+{
+	const struct kt_pattern *pattern = use->pattern;
+	bool any = false;
+
+	*param = "";
+	for (size_t i = 0; i < pattern->n_params; i++) {
+		any |= use->args[i].given;
+		if (pattern->params[i].required && !use->args[i].given)
+			return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s needs %s: %s",
+					  pattern->name, pattern->params[i].name,
+					  pattern->params[i].sentence);
+	}
+	if (pattern->any_of_params && !any) {
+		KT_AUTO_BUF names = { 0 };
+
+		for (size_t i = 0; i < pattern->n_params; i++)
+			kt_buf_printf(&names, "%s%s", i ? ", " : "", pattern->params[i].name);
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s needs at least one of: %s",
+				  pattern->name, kt_buf_text(&names));
+	}
+	return pattern->check ? pattern->check(use, param, err) : 0;
+}
+
+void kt_pattern_judge(const struct kt_pattern_use *use, const struct kt_pattern_input *input,
+		      struct kt_verdict *verdict)
+{
+	KT_AUTO_BUF head = { 0 };
+	struct kt_pattern_talk talk = { .input = input, .verdict = verdict };
+	struct kt_err err = { 0 };
+	const char *param;
+
+	kt_buf_printf(&head, "%s (", input->label);
+	kt_pattern_print(use, &head);
+	kt_buf_puts(&head, ")");
+	talk.head = kt_buf_text(&head);
+	if (kt_pattern_check(use, &param, &err) < 0) {
+		kt_verdict_say(verdict, KT_VERDICT_FAIL, KT_VERDICT_KIND_TEMPORAL, input->assertion,
+			       "%s: %s", talk.head, err.text);
+		return;
+	}
+	use->pattern->judge(use, &talk);
+	if (talk.fails > KT_PATTERN_SAID_MAX)
+		kt_verdict_say(verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_LIMIT, input->assertion,
+			       "%s: %zu more like these", talk.head,
+			       talk.fails - KT_PATTERN_SAID_MAX);
+	if (talk.fails == 0)
+		kt_verdict_say(verdict, KT_VERDICT_PASS, KT_VERDICT_KIND_TEMPORAL, input->assertion,
+			       "%s: holds over %zu samples", talk.head, input->column->n);
+}

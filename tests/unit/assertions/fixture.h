@@ -1,0 +1,202 @@
+/* fixture.h - columns, assertions and series out of short texts, for the tests of assertions/.
+ *
+ *	"1 2 E 3.5 NaN true"	six slots, 100 ms apart, tags periodic_000 and on; E is an error
+ *	"0 100@1 5@1"		a time in ms behind @
+ */
+#ifndef KT_TEST_FIXTURE_H
+#define KT_TEST_FIXTURE_H
+
+#include "assertions/judge.h"
+#include "proto/base/must.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct kt_column_error fixture_error = { KT_COLUMN_ERROR_AXIS_ERROR,
+						      "AxisError: test: deadline" };
+
+static inline struct kt_column fixture_column(struct kt_arena *arena, const char *text)
+{
+	size_t most = strlen(text) + 1;
+	struct kt_column_slot *slots = kt_arena_alloc(arena, most, sizeof(*slots));
+	char *copy = kt_arena_strdup(arena, text);
+	char *rest = NULL;
+	size_t n = 0;
+
+	for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+		struct kt_column_slot *slot = &slots[n];
+		char *at = strchr(word, '@');
+		struct kt_value value = { .type = KT_VALUE_STR };
+		struct kt_number number = kt_number_f64(NAN);
+
+		slot->tag = kt_arena_printf(arena, "periodic_%03zu", n);
+		slot->elapsed_ns = (int64_t)n * 100 * KT_NS_PER_MS;
+		if (at) {
+			slot->elapsed_ns = atoll(at + 1) * KT_NS_PER_MS;
+			*at = 0;
+		}
+		n++;
+		value.n = (uint32_t)strlen(word);
+		value.str = word;
+		if (strcmp(word, "E") == 0) {
+			kt_column_slot_fail(slot, &fixture_error);
+			continue;
+		}
+		if (strcmp(word, "true") == 0 || strcmp(word, "false") == 0)
+			number = kt_number_bool(*word == 't');
+		else if (strcmp(word, "NaN") != 0)
+			kt_must(kt_number_from_value(&value, KT_NUMBER_WANT_ANY, &number));
+		kt_column_slot_set(slot, &number);
+	}
+	return (struct kt_column){ .slots = slots, .n = n };
+}
+
+/* A key and its value as a tiny text: "true", "3", "0.5", "'text'", "[1, 5]", "{at_most 3, lt 7}". */
+static inline struct kt_value fixture_value(struct kt_arena *arena, const char *text)
+{
+	size_t len = strlen(text);
+	char *inner = kt_arena_copy(arena, text + (len > 0), len > 1 ? len - 2 : 0);
+	char *rest = NULL;
+	struct kt_value value;
+	struct kt_value string = { .type = KT_VALUE_STR, .n = (uint32_t)len, .str = text };
+	struct kt_number number;
+
+	if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+		return kt_value_bool(*text == 't');
+	if (strcmp(text, "nan") == 0)
+		return kt_value_f64(NAN);
+	if (*text == '\'')
+		return kt_value_str(arena, inner);
+	if (*text == '[') {
+		value = kt_value_list(arena, 2);
+		for (size_t i = 0; i < 2; i++) {
+			char *word = strtok_r(i ? NULL : inner, ", ", &rest);
+
+			value.items[i] = fixture_value(arena, word ? word : "true");
+		}
+		return value;
+	}
+	if (*text == '{') {
+		value = kt_value_map(arena, 16);
+		value.n = 0;
+		for (char *word = strtok_r(inner, ",", &rest); word;
+		     word = strtok_r(NULL, ",", &rest)) {
+			char *space;
+
+			word += strspn(word, " ");
+			space = strchr(word, ' ');
+			kt_must(space);
+			*space = 0;
+			value.pairs[value.n].key = word;
+			/* ';' stands for the ',' of a list */
+			for (char *c = space + 1; *c; c++)
+				if (*c == ';')
+					*c = ',';
+			value.pairs[value.n++].value = fixture_value(arena, space + 1);
+		}
+		return value;
+	}
+	kt_must(kt_number_from_value(&string, KT_NUMBER_WANT_ANY, &number));
+	if (number.type == KT_NUMBER_F64)
+		return kt_value_f64(number.f64);
+	return number.type == KT_NUMBER_U64 ? kt_value_u64(number.u64) : kt_value_i64(number.i64);
+}
+
+/* "nondecreasing=true must_progress=true": keys and values, with '_' for no space: values hold none
+ * outside of quotes and braces. False with err set as soon as one is refused.
+ */
+static inline bool fixture_assertion(struct kt_arena *arena, const char *text,
+				     struct kt_assertion *assertion, struct kt_err *err)
+{
+	const char *p = text;
+
+	kt_assertion_init(assertion, arena);
+	while (*p) {
+		size_t key = strcspn(p, "=");
+		const char *value = p + key + 1;
+		size_t len = 0;
+		int depth = 0;
+		bool quoted = false;
+		struct kt_value parsed;
+
+		while (value[len] && (value[len] != ' ' || depth || quoted)) {
+			depth += (value[len] == '{' || value[len] == '[') -
+				 (value[len] == '}' || value[len] == ']');
+			quoted ^= value[len] == '\'';
+			len++;
+		}
+		parsed = fixture_value(arena, kt_arena_copy(arena, value, len));
+		if (kt_assertion_set(assertion, kt_arena_copy(arena, p, key), &parsed, err) < 0)
+			return false;
+		p = value + len;
+		p += strspn(p, " ");
+	}
+	return true;
+}
+
+/* Outcome of an assertion over a column; *said is what was said, for counting and looking. */
+static inline enum kt_verdict_outcome fixture_judge(struct kt_arena *arena, const char *assertion,
+						    const char *column, struct kt_verdict *said)
+{
+	struct kt_column parsed = fixture_column(arena, column);
+	struct kt_assertion built;
+	struct kt_err err = { 0 };
+
+	cr_assert(fixture_assertion(arena, assertion, &built, &err), "%s: %s", assertion, err.text);
+	kt_verdict_init(said, arena);
+	kt_judge_column(&built, &parsed, said);
+	return kt_verdict_outcome(said);
+}
+
+static inline size_t fixture_count(const struct kt_verdict *said, enum kt_verdict_outcome outcome)
+{
+	size_t n = 0;
+
+	for (const struct kt_verdict_detail *d = said->first; d; d = d->next)
+		n += d->outcome == outcome;
+	return n;
+}
+
+static inline bool fixture_says(const struct kt_verdict *said, enum kt_verdict_outcome outcome,
+				const char *text)
+{
+	for (const struct kt_verdict_detail *d = said->first; d; d = d->next)
+		if (d->outcome == outcome && strstr(d->text, text))
+			return true;
+	return false;
+}
+
+static inline const char *fixture_all(struct kt_arena *arena, const struct kt_verdict *said)
+{
+	KT_AUTO_BUF text = { 0 };
+
+	for (const struct kt_verdict_detail *d = said->first; d; d = d->next)
+		kt_buf_printf(&text, "\n%s %s: %s", kt_verdict_outcome_name(d->outcome),
+			      kt_verdict_kind_name(d->kind), d->text);
+	return kt_arena_strdup(arena, kt_buf_text(&text));
+}
+
+/* An encoded sample. axis may be NULL; value is used when error is empty. */
+static inline void fixture_body(uint64_t seq, int64_t ms, const char *placeholder, const char *axis,
+				const struct kt_value *value, const char *error, struct kt_buf *out)
+{
+	char tag[32];
+	struct kt_msg_axis one = { .name = axis ? axis : "",
+				   .value = value ? *value : kt_value_nil(),
+				   .error = error,
+				   .text = "" };
+	struct kt_msg_sample sample = { .tag = tag,
+					.seq = seq,
+					.elapsed_ns = ms * KT_NS_PER_MS,
+					.placeholder = placeholder,
+					.axes = &one,
+					.n_axes = axis != NULL };
+
+	snprintf(tag, sizeof(tag), "periodic_%03d", (int)seq);
+	kt_codec_encode(&kt_schema_sample, &sample, out);
+}
+
+#endif
