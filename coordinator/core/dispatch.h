@@ -1,0 +1,102 @@
+/* dispatch.h - the coordinator's heart: one input in, facts and effects out.
+ *
+ *	kt_dispatch_step(dispatch, input) -> out.facts    what happened: goes to the journal first
+ *	                                     out.effects  what to do, after the facts are on disk
+ *
+ * Durable state is kt_sweep and changes through facts only. What is volatile (who is connected, when a
+ * lease expires, what phase it is in) is rebuilt by one SYNC of every worker: the protocol is
+ * level-triggered (proto/messages.def). No clock, socket, file or random number in here: "now" and the
+ * session seed come from outside.
+ */
+#ifndef KT_DISPATCH_H
+#define KT_DISPATCH_H
+
+#include "coordinator/core/sweep.h"
+
+struct kt_dispatch_config {
+	const char *runner; /* "qemu" or "scripted": workers of another kind are refused */
+	const char *bulk_endpoint; /* for WELCOME */
+	int64_t ttl_ns; /* of a lease; a SYNC that lists it renews it */
+	int64_t sync_ns; /* workers SYNC at least so often */
+	int64_t grace_ns; /* for leases of an earlier term, once, after a restart */
+	int64_t retry_ns; /* a failed cell waits this times its charged tries */
+	uint64_t session_seed; /* random: sessions of an earlier term are unknown in this one */
+	/* What cell number `cell` asks for; pure. */
+	void (*job)(void *arg, uint64_t cell, struct kt_arena *arena, struct kt_msg_job *job);
+	void *arg;
+};
+
+enum kt_input_kind {
+	KT_INPUT_FRAME, /* a decoded message of a worker */
+	KT_INPUT_LOST, /* a peer is gone */
+	KT_INPUT_TICK, /* time passed */
+	KT_INPUT_JUDGED, /* answer to KT_EFFECT_JUDGE */
+	KT_INPUT_DAMAGED, /* as well: the series is not what the worker recorded */
+};
+
+struct kt_input {
+	enum kt_input_kind kind;
+	int64_t now_ns; /* boot-time clock */
+	uint64_t peer; /* FRAME, LOST */
+	uint32_t tag; /* FRAME */
+	const void *body; /* FRAME: the struct of that tag */
+	uint64_t cell; /* JUDGED, DAMAGED */
+	uint64_t epoch; /* JUDGED, DAMAGED */
+	struct kt_msg_verdict *verdict; /* JUDGED */
+	const char *line; /* DAMAGED */
+};
+
+enum kt_effect_kind {
+	KT_EFFECT_SEND, /* tag, body to peer */
+	KT_EFFECT_KEEP_SAMPLE, /* body is struct kt_msg_sample_sent; with the facts, before any SEND */
+	KT_EFFECT_KEEP_LOG, /* body is struct kt_msg_log_sent; likewise */
+	KT_EFFECT_JUDGE, /* cell, epoch: judge its samples, come back with JUDGED or DAMAGED */
+	KT_EFFECT_PHASE, /* cell, body is struct kt_msg_phase: for the view */
+};
+
+struct kt_effect {
+	enum kt_effect_kind kind;
+	uint64_t peer;
+	uint32_t tag;
+	uint64_t cell;
+	uint64_t epoch;
+	const void *body;
+};
+
+struct kt_fact {
+	uint32_t tag;
+	const void *body;
+};
+
+/* Lifetimes: a SEND's body lives in the arena. Facts and the other effects may borrow from the input:
+ * write them to the journal (open transaction) before the input goes.
+ */
+struct kt_out {
+	struct kt_arena arena;
+	struct kt_fact *facts;
+	size_t n_facts;
+	struct kt_effect *effects;
+	size_t n_effects;
+};
+
+void kt_out_reset(struct kt_out *out);
+void kt_out_destroy(struct kt_out *out);
+
+struct kt_dispatch;
+
+/* Borrows sweep and config. The sweep is open; its leases get config->grace_ns from now on. */
+struct kt_dispatch *kt_dispatch_new(struct kt_sweep *sweep, const struct kt_dispatch_config *config,
+				    int64_t now_ns);
+void kt_dispatch_destroy(struct kt_dispatch **dispatch_p);
+
+/* After a restart, for each lease: how many samples (0 .. n - 1) the journal holds. */
+void kt_dispatch_restore_samples(struct kt_dispatch *dispatch, uint64_t epoch, uint64_t n);
+/* Begins the term; asks for the judgement of what ended but was not judged. */
+void kt_dispatch_begin(struct kt_dispatch *dispatch, struct kt_out *out);
+/* Adds to out. Facts are applied to the sweep already. */
+void kt_dispatch_step(struct kt_dispatch *dispatch, const struct kt_input *input,
+		      struct kt_out *out);
+
+size_t kt_dispatch_n_live_hosts(const struct kt_dispatch *dispatch);
+
+#endif

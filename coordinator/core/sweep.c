@@ -1,0 +1,230 @@
+#include "coordinator/core/sweep.h"
+#include "proto/base/must.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FROM(state_) (1u << KT_CELL_##state_)
+
+/* Which fact takes a cell from where to where. */
+static const struct {
+	uint32_t tag;
+	unsigned int from; /* set of states */
+	enum kt_cell_state to;
+} moves[] = {
+	{ KT_TAG_fact_granted, FROM(PENDING), KT_CELL_LEASED },
+	{ KT_TAG_fact_ended, FROM(LEASED), KT_CELL_ENDED },
+	{ KT_TAG_fact_failed, FROM(LEASED) | FROM(ENDED), KT_CELL_PENDING },
+	{ KT_TAG_fact_judged, FROM(ENDED), KT_CELL_JUDGED },
+	{ KT_TAG_fact_errored, FROM(PENDING), KT_CELL_ERRORED },
+};
+
+static const char *const state_names[] = {
+	[KT_CELL_PENDING] = "pending", [KT_CELL_LEASED] = "leased",   [KT_CELL_ENDED] = "ended",
+	[KT_CELL_JUDGED] = "judged",   [KT_CELL_ERRORED] = "errored",
+};
+
+static const char *const outcome_names[] = {
+	[KT_OUTCOME_NONE] = "none", [KT_OUTCOME_SKIP] = "skip",
+	[KT_OUTCOME_PASS] = "pass", [KT_OUTCOME_INCONCLUSIVE] = "inconclusive",
+	[KT_OUTCOME_FAIL] = "fail",
+};
+
+const char *kt_sweep_state_name(enum kt_cell_state state)
+{
+	kt_must(state < KT_CELL_STATE_N);
+	return state_names[state];
+}
+
+const char *kt_sweep_outcome_name(enum kt_outcome outcome)
+{
+	kt_must(outcome < KT_OUTCOME_N);
+	return outcome_names[outcome];
+}
+
+enum kt_outcome kt_sweep_outcome_by_name(const char *name)
+{
+	for (int i = KT_OUTCOME_SKIP; i < KT_OUTCOME_N; i++)
+		if (strcmp(outcome_names[i], name) == 0)
+			return (enum kt_outcome)i;
+	return KT_OUTCOME_NONE;
+}
+
+void kt_sweep_init(struct kt_sweep *sweep)
+{
+	memset(sweep, 0, sizeof(*sweep));
+}
+
+void kt_sweep_destroy(struct kt_sweep *sweep)
+{
+	for (size_t i = 0; i < sweep->n_hosts; i++)
+		free(sweep->hosts[i]);
+	free(sweep->hosts);
+	free(sweep->cells);
+	memset(sweep, 0, sizeof(*sweep));
+}
+
+__attribute__((cold)) static int cannot(struct kt_err *err, uint32_t tag, const char *why)
+{
+	const struct kt_message *message = kt_codec_message(&kt_facts_family, tag);
+
+	return kt_err_set(err, KT_FAULT_BUG, EPROTO, "%s cannot be: %s",
+			  message ? message->schema->name : "an unknown fact", why);
+}
+
+static int open_sweep(struct kt_sweep *sweep, const struct kt_msg_fact_opened *fact,
+		      struct kt_err *err)
+{
+	if (sweep->cells)
+		return cannot(err, KT_TAG_fact_opened, "the sweep is open already");
+	snprintf(sweep->id, sizeof(sweep->id), "%s", fact->sweep_id);
+	sweep->n_cells = fact->n_cells;
+	sweep->attempts_max = (uint32_t)fact->attempts_max;
+	sweep->cells = kt_must_calloc(fact->n_cells, sizeof(*sweep->cells));
+	sweep->counts[KT_CELL_PENDING] = fact->n_cells;
+	return 0;
+}
+
+static uint16_t host_index(struct kt_sweep *sweep, const char *host)
+{
+	for (size_t i = 0; i < sweep->n_hosts; i++)
+		if (strcmp(sweep->hosts[i], host) == 0)
+			return (uint16_t)i;
+	kt_must(sweep->n_hosts < UINT16_MAX);
+	sweep->hosts = kt_must_realloc(sweep->hosts, sweep->n_hosts + 1, sizeof(*sweep->hosts));
+	sweep->hosts[sweep->n_hosts] = kt_must_strdup(host);
+	return (uint16_t)sweep->n_hosts++;
+}
+
+/* Every fact about a cell begins with these two; fact_errored has no lease. */
+static uint64_t epoch_of(uint32_t tag, const void *fact)
+{
+	switch (tag) {
+	case KT_TAG_fact_granted:
+		return ((const struct kt_msg_fact_granted *)fact)->epoch;
+	case KT_TAG_fact_ended:
+		return ((const struct kt_msg_fact_ended *)fact)->epoch;
+	case KT_TAG_fact_failed:
+		return ((const struct kt_msg_fact_failed *)fact)->epoch;
+	case KT_TAG_fact_judged:
+		return ((const struct kt_msg_fact_judged *)fact)->epoch;
+	}
+	return 0;
+}
+
+static uint64_t cell_of(uint32_t tag, const void *fact)
+{
+	switch (tag) {
+	case KT_TAG_fact_granted:
+		return ((const struct kt_msg_fact_granted *)fact)->cell;
+	case KT_TAG_fact_ended:
+		return ((const struct kt_msg_fact_ended *)fact)->cell;
+	case KT_TAG_fact_failed:
+		return ((const struct kt_msg_fact_failed *)fact)->cell;
+	case KT_TAG_fact_judged:
+		return ((const struct kt_msg_fact_judged *)fact)->cell;
+	default:
+		return ((const struct kt_msg_fact_errored *)fact)->cell;
+	}
+}
+
+static void remember(struct kt_sweep *sweep, struct kt_cell *cell, uint32_t tag, const void *fact)
+{
+	const struct kt_msg_fact_granted *granted = fact;
+	const struct kt_msg_fact_failed *failed = fact;
+	const struct kt_msg_fact_judged *judged = fact;
+
+	switch (tag) {
+	case KT_TAG_fact_granted:
+		cell->epoch = granted->epoch;
+		cell->term = sweep->term;
+		cell->host = host_index(sweep, granted->host);
+		cell->tries += cell->tries < UINT8_MAX;
+		sweep->epoch = granted->epoch;
+		break;
+	case KT_TAG_fact_failed:
+		cell->charged += failed->charged && cell->charged < UINT8_MAX;
+		break;
+	case KT_TAG_fact_judged:
+		cell->outcome = (uint8_t)kt_sweep_outcome_by_name(judged->verdict->outcome);
+		sweep->outcomes[cell->outcome]++;
+		break;
+	}
+}
+
+static int move_cell(struct kt_sweep *sweep, uint32_t tag, const void *fact, struct kt_err *err)
+{
+	uint64_t index = cell_of(tag, fact);
+	uint64_t epoch = epoch_of(tag, fact);
+	struct kt_cell *cell;
+	size_t row = 0;
+
+	if (index >= sweep->n_cells)
+		return cannot(err, tag, "no such cell");
+	cell = &sweep->cells[index];
+	while (row < sizeof(moves) / sizeof(moves[0]) && moves[row].tag != tag)
+		row++;
+	if (row == sizeof(moves) / sizeof(moves[0]))
+		return cannot(err, tag, "not a fact about a cell");
+	if (!(moves[row].from & 1u << cell->state))
+		return cannot(err, tag, state_names[cell->state]);
+	if (tag == KT_TAG_fact_granted && epoch <= sweep->epoch)
+		return cannot(err, tag, "its epoch is not new");
+	if (tag != KT_TAG_fact_granted && tag != KT_TAG_fact_errored && epoch != cell->epoch)
+		return cannot(err, tag, "its lease is not the cell's");
+	if (tag == KT_TAG_fact_judged &&
+	    !kt_sweep_outcome_by_name(((const struct kt_msg_fact_judged *)fact)->verdict->outcome))
+		return cannot(err, tag, "no such outcome");
+	sweep->counts[cell->state]--;
+	cell->state = (uint8_t)moves[row].to;
+	sweep->counts[cell->state]++;
+	remember(sweep, cell, tag, fact);
+	return 0;
+}
+
+int kt_sweep_apply(struct kt_sweep *sweep, uint32_t tag, const void *fact, struct kt_err *err)
+{
+	if (tag == KT_TAG_fact_opened)
+		return open_sweep(sweep, fact, err);
+	if (!sweep->cells)
+		return cannot(err, tag, "the sweep is not open");
+	switch (tag) {
+	case KT_TAG_fact_term:
+		if (((const struct kt_msg_fact_term *)fact)->term != sweep->term + 1ull)
+			return cannot(err, tag, "terms count up by one");
+		sweep->term++;
+		return 0;
+	case KT_TAG_fact_host:
+	case KT_TAG_fact_late:
+		return 0; /* evidence: changes nothing */
+	case KT_TAG_fact_closed:
+		if (!kt_sweep_is_done(sweep))
+			return cannot(err, tag, "cells are left");
+		sweep->closed = true;
+		return 0;
+	}
+	return move_cell(sweep, tag, fact, err);
+}
+
+bool kt_sweep_is_done(const struct kt_sweep *sweep)
+{
+	return sweep->counts[KT_CELL_JUDGED] + sweep->counts[KT_CELL_ERRORED] == sweep->n_cells;
+}
+
+bool kt_sweep_equal(const struct kt_sweep *a, const struct kt_sweep *b)
+{
+	if (strcmp(a->id, b->id) != 0 || a->n_cells != b->n_cells || a->epoch != b->epoch ||
+	    a->term != b->term || a->closed != b->closed || a->n_hosts != b->n_hosts)
+		return false;
+	for (uint64_t i = 0; i < a->n_cells; i++) {
+		const struct kt_cell *x = &a->cells[i];
+		const struct kt_cell *y = &b->cells[i];
+
+		if (x->epoch != y->epoch || x->term != y->term || x->host != y->host ||
+		    x->state != y->state || x->outcome != y->outcome || x->charged != y->charged ||
+		    x->tries != y->tries)
+			return false;
+	}
+	return true;
+}

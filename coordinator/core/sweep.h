@@ -1,0 +1,78 @@
+/* sweep.h - a sweep is a history; this is its state, folded.
+ *
+ *	             granted               ended               judged
+ *	  PENDING ------------> LEASED ------------> ENDED ------------> JUDGED
+ *	     |  ^                 |                    |
+ *	     |  +--- failed ------+------- failed -----+   (series damaged on the way)
+ *	     |
+ *	     +--- errored ---> ERRORED                     (tries used up)
+ *
+ * The drawing is the table `moves` in sweep.c, and the table executes. There is no other way to change
+ * a cell: replaying the journal gives the same state, which is why the coordinator may be killed at
+ * any instant.
+ */
+#ifndef KT_SWEEP_H
+#define KT_SWEEP_H
+
+#include "coordinator/core/facts.h"
+
+enum kt_cell_state {
+	KT_CELL_PENDING,
+	KT_CELL_LEASED,
+	KT_CELL_ENDED, /* has a result, waits to be judged */
+	KT_CELL_JUDGED,
+	KT_CELL_ERRORED,
+	KT_CELL_STATE_N
+};
+
+enum kt_outcome { /* in the order in which they win when merged (semantics.md section 5) */
+		  KT_OUTCOME_NONE,
+		  KT_OUTCOME_SKIP,
+		  KT_OUTCOME_PASS,
+		  KT_OUTCOME_INCONCLUSIVE,
+		  KT_OUTCOME_FAIL,
+		  KT_OUTCOME_N
+};
+
+/* What the coordinator remembers of one cell: kept small, a matrix may have millions. */
+struct kt_cell {
+	uint64_t epoch; /* of the newest lease; 0 when never granted */
+	uint32_t term; /* in which that lease was granted */
+	uint16_t host; /* index into kt_sweep.hosts of that lease */
+	uint8_t state; /* enum kt_cell_state */
+	uint8_t outcome; /* enum kt_outcome, once judged */
+	uint8_t charged; /* failed attempts that count */
+	uint8_t tries; /* leases granted, saturating */
+};
+
+struct kt_sweep {
+	char id[KT_NAME_BYTES_MAX + 1];
+	uint64_t n_cells;
+	uint32_t attempts_max;
+	struct kt_cell *cells; /* n_cells */
+	uint64_t epoch; /* newest epoch given */
+	uint32_t term; /* 0 before the first fact_term */
+	bool closed;
+	char **hosts; /* every host that ever held a lease */
+	size_t n_hosts;
+	uint64_t counts[KT_CELL_STATE_N]; /* cells per state */
+	uint64_t outcomes[KT_OUTCOME_N]; /* judged cells per outcome */
+};
+
+void kt_sweep_init(struct kt_sweep *sweep);
+void kt_sweep_destroy(struct kt_sweep *sweep); /* frees what it holds, not the struct */
+
+/* The fold: one fact more. -EPROTO (fault BUG when our own, seen as corruption when read from disk)
+ * when the fact cannot follow the ones before it; the state is then unchanged.
+ */
+int kt_sweep_apply(struct kt_sweep *sweep, uint32_t tag, const void *fact, struct kt_err *err);
+
+/* Whether every cell has its end. */
+bool kt_sweep_is_done(const struct kt_sweep *sweep);
+bool kt_sweep_equal(const struct kt_sweep *a, const struct kt_sweep *b);
+
+const char *kt_sweep_state_name(enum kt_cell_state state);
+const char *kt_sweep_outcome_name(enum kt_outcome outcome);
+enum kt_outcome kt_sweep_outcome_by_name(const char *name); /* NONE when there is none */
+
+#endif
