@@ -1,0 +1,215 @@
+#include "coordinator/prepare.h"
+#include "coordinator/bundle.h"
+#include "coordinator/kernels.h"
+#include "proto/base/digest.h"
+#include "proto/base/must.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+/* "a/b" is relative to the matrix; "b" is ours, or stands beside the matrix, or is on PATH. */
+static bool find_program(const struct kt_prepare *prepare, const struct kt_matrix *matrix,
+			 const char *name, char path[PATH_MAX])
+{
+	const char *slash = strrchr(matrix->file, '/');
+	int dir_len = slash ? (int)(slash - matrix->file) : 1;
+	const char *dir = slash ? matrix->file : ".";
+	const char *search = getenv("PATH");
+
+	if (name[0] == '/') {
+		snprintf(path, PATH_MAX, "%s", name);
+		return access(path, R_OK) == 0;
+	}
+	snprintf(path, PATH_MAX, "%.*s/%s", dir_len, dir, name);
+	if (access(path, R_OK) == 0)
+		return true;
+	if (strchr(name, '/'))
+		return false;
+	snprintf(path, PATH_MAX, "%s/%s", prepare->bin_dir, name);
+	if (access(path, R_OK) == 0)
+		return true;
+	while (search && *search) {
+		size_t len = strcspn(search, ":");
+
+		snprintf(path, PATH_MAX, "%.*s/%s", (int)len, search, name);
+		if (len && access(path, X_OK) == 0)
+			return true;
+		search += len + (search[len] == ':');
+	}
+	return false;
+}
+
+static struct kt_bin digest_bin(struct kt_arena *arena, const struct kt_digest *digest)
+{
+	return (struct kt_bin){ kt_arena_copy(arena, digest->bytes, KT_DIGEST_BYTES),
+				KT_DIGEST_BYTES };
+}
+
+static int prepare_scheduler(const struct kt_prepare *prepare, const struct kt_matrix *matrix,
+			     const struct kt_matrix_scheduler *from, struct kt_artifacts *artifacts,
+			     struct kt_arena *arena, struct kt_msg_scheduler *to,
+			     struct kt_err *err)
+{
+	struct kt_bundle bundle = { 0 };
+	char path[PATH_MAX];
+	int status;
+
+	to->name = kt_arena_strdup(arena, from->name);
+	if (!from->binary || prepare->scripted)
+		return 0;
+	if (!find_program(prepare, matrix, from->binary, path))
+		return kt_matrix_err_at(matrix, from->binary_pos, err,
+					"scheduler '%s': no program '%s' beside the matrix, in %s "
+					"or on PATH; build it or give its path",
+					from->name, from->binary, prepare->bin_dir);
+	status = kt_bundle_collect(path, &bundle, err);
+	if (status < 0) {
+		char why[KT_ERR_TEXT_MAX];
+
+		snprintf(why, sizeof(why), "%s", err->text);
+		return kt_matrix_err_at(matrix, from->binary_pos, err, "scheduler '%s': %s",
+					from->name, why);
+	}
+	to->files = kt_arena_alloc(arena, bundle.n, sizeof(*to->files));
+	to->args = kt_arena_alloc(arena, bundle.n_args, sizeof(*to->args));
+	to->n_args = bundle.n_args;
+	for (size_t i = 0; i < bundle.n_args; i++)
+		to->args[i].text = kt_arena_strdup(arena, bundle.args[i]);
+	for (size_t i = 0; i < bundle.n && status == 0; i++) {
+		struct kt_digest digest;
+
+		status = kt_artifacts_add(artifacts, bundle.files[i].host_path, &digest,
+					  &to->files[i].bytes, err);
+		if (status < 0)
+			break;
+		to->files[i].path = kt_arena_strdup(arena, bundle.files[i].guest_path);
+		to->files[i].mode = 0755;
+		to->files[i].digest = digest_bin(arena, &digest);
+		to->n_files++;
+	}
+	kt_bundle_destroy(&bundle);
+	return status;
+}
+
+static int prepare_kernel(const struct kt_prepare *prepare, const struct kt_matrix *matrix,
+			  const struct kt_matrix_kernel *from, struct kt_artifacts *artifacts,
+			  struct kt_arena *arena, struct kt_msg_kernel *to, struct kt_err *err)
+{
+	struct kt_kernels_source source = { .suite = from->debian_suite,
+					    .package = from->debian_package };
+	struct kt_kernels_image image;
+	struct kt_digest digest;
+	char path[PATH_MAX];
+	char why[KT_ERR_TEXT_MAX];
+	int status;
+
+	to->name = kt_arena_strdup(arena, from->name);
+	to->version = "";
+	if (prepare->scripted)
+		return 0;
+	if (from->path) {
+		const char *slash = strrchr(matrix->file, '/');
+
+		if (from->path[0] == '/' || !slash)
+			snprintf(path, sizeof(path), "%s", from->path);
+		else
+			snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - matrix->file),
+				 matrix->file, from->path);
+		source.path = path;
+	}
+	status = kt_kernels_get(prepare->state_dir, &source, prepare->progress, prepare->arg,
+				&image, err);
+	if (status < 0) {
+		enum kt_fault fault = err->fault;
+
+		snprintf(why, sizeof(why), "%s", err->text);
+		kt_matrix_err_at(matrix, from->from_pos, err, "kernel '%s': %s", from->name, why);
+		err->fault = fault; /* the network's trouble is not the matrix's */
+		return status;
+	}
+	if (image.has_sched_ext == KT_KERNELS_EXT_NO) {
+		for (size_t i = 0; i < matrix->n_schedulers; i++)
+			if (matrix->schedulers[i].binary)
+				return kt_matrix_err_at(
+					matrix, from->from_pos, err,
+					"kernel '%s' (%s) was built without sched_ext, which "
+					"scheduler '%s' needs; sid and forky have it",
+					from->name, image.version, matrix->schedulers[i].name);
+	}
+	status = kt_artifacts_add(artifacts, image.path, &digest, &to->bytes, err);
+	if (status < 0)
+		return status;
+	to->version = kt_arena_strdup(arena, image.version);
+	to->digest = digest_bin(arena, &digest);
+	return 0;
+}
+
+int kt_prepare_manifest(const struct kt_prepare *prepare, const struct kt_matrix *matrix,
+			struct kt_artifacts *artifacts, struct kt_arena *arena,
+			struct kt_msg_manifest *manifest, struct kt_err *err)
+{
+	int status = 0;
+
+	manifest->n_schedulers = matrix->n_schedulers;
+	manifest->schedulers =
+		kt_arena_alloc(arena, matrix->n_schedulers, sizeof(*manifest->schedulers));
+	manifest->n_kernels = matrix->n_kernels;
+	manifest->kernels = kt_arena_alloc(arena, matrix->n_kernels, sizeof(*manifest->kernels));
+	for (size_t i = 0; i < matrix->n_schedulers && status == 0; i++)
+		status = prepare_scheduler(prepare, matrix, &matrix->schedulers[i], artifacts,
+					   arena, &manifest->schedulers[i], err);
+	for (size_t i = 0; i < matrix->n_kernels && status == 0; i++)
+		status = prepare_kernel(prepare, matrix, &matrix->kernels[i], artifacts, arena,
+					&manifest->kernels[i], err);
+	return status;
+}
+
+int kt_prepare_again(const struct kt_msg_manifest *manifest, struct kt_artifacts *artifacts,
+		     struct kt_err *err)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < manifest->n_kernels && status == 0; i++)
+		if (manifest->kernels[i].digest.len == KT_DIGEST_BYTES)
+			status = kt_artifacts_add_known(
+				artifacts, (const void *)manifest->kernels[i].digest.data, err);
+	for (size_t i = 0; i < manifest->n_schedulers; i++)
+		for (size_t k = 0; k < manifest->schedulers[i].n_files && status == 0; k++)
+			status = kt_artifacts_add_known(
+				artifacts,
+				(const void *)manifest->schedulers[i].files[k].digest.data, err);
+	return status;
+}
+
+/* The matrix's args[0] stands for the program: it becomes what the bundle needs to be started. */
+static void put_program(const struct kt_msg_scheduler *bundle, struct kt_arena *arena,
+			struct kt_msg_scheduler *scheduler)
+{
+	size_t n = bundle->n_args + scheduler->n_args - 1;
+	struct kt_msg_arg *args = kt_arena_alloc(arena, n, sizeof(*args));
+
+	memcpy(args, bundle->args, bundle->n_args * sizeof(*args));
+	memcpy(args + bundle->n_args, scheduler->args + 1, (scheduler->n_args - 1) * sizeof(*args));
+	scheduler->args = args;
+	scheduler->n_args = n;
+}
+
+void kt_prepare_job(const struct kt_matrix *matrix, const struct kt_msg_manifest *manifest,
+		    uint64_t index, struct kt_arena *arena, struct kt_msg_job *job)
+{
+	struct kt_matrix_cell cell;
+	const struct kt_msg_scheduler *bundle;
+
+	kt_matrix_job(matrix, index, arena, job);
+	kt_matrix_cell(matrix, index, &cell);
+	*job->kernel = manifest->kernels[cell.kernel - matrix->kernels];
+	bundle = &manifest->schedulers[cell.scheduler - matrix->schedulers];
+	job->scheduler->files = bundle->files;
+	job->scheduler->n_files = bundle->n_files;
+	if (bundle->n_args && job->scheduler->n_args)
+		put_program(bundle, arena, job->scheduler);
+	else if (job->scheduler->n_args) /* scripted: nothing is started */
+		job->scheduler->args[0].text = job->scheduler->name;
+}
