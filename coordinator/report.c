@@ -1,0 +1,664 @@
+#include "coordinator/report.h"
+#include "assertions/assertion.h"
+#include "assertions/projection.h"
+#include "assertions/series.h"
+#include "coordinator/view.h"
+#include "proto/base/digest.h"
+#include "proto/base/duration.h"
+#include "proto/base/must.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <string.h>
+
+#define VALUE_BYTES_SHOWN 60
+
+enum kt_report_exit kt_report_exit_of(const struct kt_sweep *sweep, bool allow_inconclusive)
+{
+	if (sweep->outcomes[KT_OUTCOME_FAIL])
+		return KT_REPORT_EXIT_FAILED;
+	if (!kt_sweep_is_done(sweep) || sweep->counts[KT_CELL_ERRORED])
+		return KT_REPORT_EXIT_INFRA;
+	if (sweep->outcomes[KT_OUTCOME_INCONCLUSIVE] && !allow_inconclusive)
+		return KT_REPORT_EXIT_INCONCLUSIVE;
+	return KT_REPORT_EXIT_OK;
+}
+
+void kt_report_totals(const struct kt_sweep *sweep, const char *path, FILE *out)
+{
+	static const enum kt_outcome order[] = { KT_OUTCOME_PASS, KT_OUTCOME_FAIL,
+						 KT_OUTCOME_INCONCLUSIVE, KT_OUTCOME_SKIP };
+	uint64_t left =
+		sweep->n_cells - sweep->counts[KT_CELL_JUDGED] - sweep->counts[KT_CELL_ERRORED];
+	const char *comma = ": ";
+
+	fprintf(out, "%" PRIu64 " cell%s", sweep->n_cells, sweep->n_cells == 1 ? "" : "s");
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		if (!sweep->outcomes[order[i]])
+			continue;
+		fprintf(out, "%s%" PRIu64 " %s", comma, sweep->outcomes[order[i]],
+			kt_sweep_outcome_name(order[i]));
+		comma = ", ";
+	}
+	if (sweep->counts[KT_CELL_ERRORED]) {
+		fprintf(out, "%s%" PRIu64 " error (infra trouble, no verdict)", comma,
+			sweep->counts[KT_CELL_ERRORED]);
+		comma = ", ";
+	}
+	if (left)
+		fprintf(out, "%s%" PRIu64 " not finished", comma, left);
+	fprintf(out, "\nsweep %s  %s\n", sweep->id, path);
+}
+
+/* ---- one cell, as the journal tells it ---- */
+
+struct attempt {
+	uint64_t epoch;
+	uint64_t number;
+	const char *host;
+	const char *state; /* running, ended, failed */
+	const char *cause;
+	const char *line;
+	bool charged;
+	bool late;
+	struct kt_msg_result *result;
+};
+
+struct story { /* everything lives in its arena */
+	struct kt_arena arena;
+	struct attempt *attempts;
+	size_t n_attempts;
+	struct kt_msg_verdict *verdict;
+	const struct attempt *judged;
+	struct kt_msg_fact_errored *errored;
+};
+
+/* The journal's facts live for one call only: a copy through the codec keeps one. */
+static void *keep(struct story *story, const struct kt_schema *schema, const void *from)
+{
+	KT_AUTO_BUF encoded = { 0 };
+	void *copy = kt_arena_alloc(&story->arena, 1, schema->size);
+	int status;
+
+	kt_codec_encode(schema, from, &encoded);
+	status = kt_codec_decode(schema, encoded.data, encoded.len, &story->arena, copy, NULL);
+	kt_must(status == 0);
+	return copy;
+}
+
+static struct attempt *attempt_of(struct story *story, uint64_t epoch)
+{
+	for (size_t i = 0; i < story->n_attempts; i++)
+		if (story->attempts[i].epoch == epoch)
+			return &story->attempts[i];
+	return NULL;
+}
+
+static int tell_fact(void *arg, uint64_t seq, int64_t wall_ns, uint32_t tag, const void *fact,
+		     struct kt_err *err)
+{
+	struct story *story = arg;
+	struct attempt *attempt = NULL;
+
+	switch (tag) {
+	case KT_TAG_fact_granted: {
+		const struct kt_msg_fact_granted *granted = fact;
+
+		if (story->n_attempts == UINT8_MAX)
+			return 0;
+		attempt = &story->attempts[story->n_attempts++];
+		*attempt = (struct attempt){
+			.epoch = granted->epoch,
+			.number = granted->attempt,
+			.host = kt_arena_strdup(&story->arena, granted->host),
+			.state = "running",
+			.cause = "",
+			.line = "",
+		};
+		break;
+	}
+	case KT_TAG_fact_ended: {
+		const struct kt_msg_fact_ended *ended = fact;
+
+		attempt = attempt_of(story, ended->epoch);
+		if (!attempt)
+			break;
+		attempt->result = keep(story, &kt_schema_result, ended->result);
+		attempt->state = "ended";
+		attempt->cause = attempt->result->cause;
+		attempt->line = attempt->result->line;
+		break;
+	}
+	case KT_TAG_fact_failed: {
+		const struct kt_msg_fact_failed *failed = fact;
+
+		attempt = attempt_of(story, failed->epoch);
+		if (!attempt)
+			break;
+		if (failed->result)
+			attempt->result = keep(story, &kt_schema_result, failed->result);
+		attempt->state = "failed";
+		attempt->cause = kt_arena_strdup(&story->arena, failed->cause);
+		attempt->line = kt_arena_strdup(&story->arena, failed->line);
+		attempt->charged = failed->charged;
+		break;
+	}
+	case KT_TAG_fact_late: {
+		const struct kt_msg_fact_late *late = fact;
+
+		attempt = attempt_of(story, late->epoch);
+		if (!attempt)
+			break;
+		attempt->late = true;
+		attempt->result = keep(story, &kt_schema_result, late->result);
+		break;
+	}
+	case KT_TAG_fact_judged: {
+		const struct kt_msg_fact_judged *judged = fact;
+
+		story->verdict = keep(story, &kt_schema_verdict, judged->verdict);
+		story->judged = attempt_of(story, judged->epoch);
+		break;
+	}
+	case KT_TAG_fact_errored:
+		story->errored = keep(story, &kt_schema_fact_errored, fact);
+		break;
+	}
+	return 0;
+}
+
+static int tell(struct kt_journal *journal, uint64_t cell, struct story *story, struct kt_err *err)
+{
+	kt_arena_reset(&story->arena);
+	story->attempts = kt_arena_alloc(&story->arena, UINT8_MAX, sizeof(*story->attempts));
+	story->n_attempts = 0;
+	story->verdict = NULL;
+	story->judged = NULL;
+	story->errored = NULL;
+	return kt_journal_facts(journal, cell, tell_fact, story, err);
+}
+
+static const char *outcome_of(const struct story *story)
+{
+	return story->verdict ? story->verdict->outcome : story->errored ? "error" : "pending";
+}
+
+/* ---- text ---- */
+
+int kt_report_text(struct kt_journal *journal, const struct kt_matrix *matrix,
+		   const struct kt_sweep *sweep, FILE *out, struct kt_err *err)
+{
+	struct story story = { 0 };
+	bool color = kt_view_has_color(out);
+	int status = 0;
+
+	for (uint64_t i = 0; i < sweep->n_cells && status == 0; i++) {
+		char name[KT_CELL_NAME_BYTES_MAX];
+		struct kt_matrix_cell spec;
+		struct kt_view_cell cell = { 0 };
+
+		status = tell(journal, i, &story, err);
+		if (status < 0)
+			break;
+		kt_matrix_cell(matrix, i, &spec);
+		cell.name = kt_matrix_cell_name(matrix, i, name);
+		cell.outcome = outcome_of(&story);
+		cell.verdict = story.verdict;
+		cell.result = story.judged ? story.judged->result : NULL;
+		cell.attempts = story.n_attempts;
+		cell.target = spec.scenario->msg.samples;
+		if (story.errored) {
+			cell.cause = story.errored->cause;
+			cell.line = story.errored->line;
+		}
+		if (!story.verdict && !story.errored)
+			fprintf(out, "-      %s  %s\n", cell.name,
+				kt_sweep_state_name((enum kt_cell_state)sweep->cells[i].state));
+		else
+			kt_view_print_cell(out, color, &cell);
+	}
+	kt_arena_destroy(&story.arena);
+	if (status == 0)
+		kt_report_totals(sweep, kt_journal_path(journal), out);
+	return status;
+}
+
+/* ---- JSON ---- */
+
+/* json-c takes any bytes; JSON is UTF-8: what is not becomes U+FFFD, byte by byte. */
+static struct json_object *json_text(const char *text, size_t len)
+{
+	KT_AUTO_BUF clean = { 0 };
+
+	for (size_t i = 0; i < len;) {
+		unsigned char c = (unsigned char)text[i];
+		size_t n = c < 0x80                ? 1
+			   : c >= 0xc2 && c < 0xe0 ? 2
+			   : c >= 0xe0 && c < 0xf0 ? 3
+			   : c >= 0xf0 && c < 0xf5 ? 4
+						   : 0;
+		bool good = n && n <= len - i;
+
+		for (size_t k = 1; good && k < n; k++)
+			good = ((unsigned char)text[i + k] & 0xc0) == 0x80;
+		kt_buf_append(&clean, good ? text + i : "\xef\xbf\xbd", good ? n : 3);
+		i += good ? n : 1;
+	}
+	return json_object_new_string_len(kt_buf_text(&clean), (int)clean.len);
+}
+
+static void add_text(struct json_object *to, const char *key, const char *text)
+{
+	json_object_object_add(to, key, json_text(text, strlen(text)));
+}
+
+static void add_u64(struct json_object *to, const char *key, uint64_t number)
+{
+	json_object_object_add(to, key, json_object_new_uint64(number));
+}
+
+static void add_ns(struct json_object *to, const char *key, int64_t ns)
+{
+	json_object_object_add(to, key, json_object_new_int64(ns));
+}
+
+static struct json_object *json_value(const struct kt_value *value)
+{
+	struct json_object *json;
+
+	switch (value->type) {
+	case KT_VALUE_NIL:
+		return NULL;
+	case KT_VALUE_BOOL:
+		return json_object_new_boolean(value->boolean);
+	case KT_VALUE_U64:
+		return json_object_new_uint64(value->u64);
+	case KT_VALUE_I64:
+		return json_object_new_int64(value->i64);
+	case KT_VALUE_F64:
+		/* JSON has no NaN and no infinities. */
+		return value->f64 - value->f64 == 0 ? json_object_new_double(value->f64) : NULL;
+	case KT_VALUE_STR:
+		return json_text(value->str, value->n);
+	case KT_VALUE_LIST:
+		json = json_object_new_array();
+		for (uint32_t i = 0; i < value->n; i++)
+			json_object_array_add(json, json_value(&value->items[i]));
+		return json;
+	case KT_VALUE_MAP:
+		json = json_object_new_object();
+		for (uint32_t i = 0; i < value->n; i++)
+			json_object_object_add(json, value->pairs[i].key,
+					       json_value(&value->pairs[i].value));
+		return json;
+	}
+	return NULL;
+}
+
+static struct json_object *json_result(const struct kt_msg_result *result)
+{
+	struct json_object *json = json_object_new_object();
+	struct json_object *list = json_object_new_array();
+	char hex[2 * KT_DIGEST_BYTES + 1] = "";
+
+	add_text(json, "cause", result->cause);
+	add_text(json, "line", result->line);
+	add_text(json, "evidence", result->evidence);
+	add_text(json, "note", result->note);
+	add_u64(json, "samples_fired", result->samples_fired);
+	add_u64(json, "samples_total", result->samples_total);
+	if (result->series_digest.len == KT_DIGEST_BYTES)
+		kt_digest_hex((const void *)result->series_digest.data, hex);
+	add_text(json, "series_digest", hex);
+	add_ns(json, "wall_ns", result->wall_ns);
+	if (result->machine) {
+		struct json_object *machine = json_object_new_object();
+
+		add_text(machine, "runner", result->machine->runner);
+		add_text(machine, "accel", result->machine->accel);
+		add_text(machine, "guest", result->machine->guest);
+		add_text(machine, "qemu", result->machine->qemu);
+		add_text(machine, "cpu_model", result->machine->cpu_model);
+		add_text(machine, "kernel_release", result->machine->kernel_release);
+		json_object_object_add(json, "machine", machine);
+	}
+	for (size_t i = 0; i < result->n_timeline; i++) {
+		struct json_object *moment = json_object_new_object();
+
+		add_text(moment, "name", result->timeline[i].name);
+		add_ns(moment, "at_ns", result->timeline[i].at_ns);
+		add_text(moment, "detail", result->timeline[i].detail);
+		json_object_array_add(list, moment);
+	}
+	json_object_object_add(json, "timeline", list);
+	list = json_object_new_array();
+	for (size_t i = 0; i < result->n_reports; i++) {
+		const struct kt_msg_worker_report *report = &result->reports[i];
+		struct json_object *row = json_object_new_object();
+
+		add_text(row, "cgroup", report->cgroup);
+		add_u64(row, "index", report->index);
+		add_text(row, "missing", report->missing);
+		add_u64(row, "work_units", report->work_units);
+		add_ns(row, "wall_ns", report->wall_ns);
+		add_ns(row, "cpu_ns", report->cpu_ns);
+		add_ns(row, "gap_ns_max", report->gap_ns_max);
+		add_u64(row, "migrations", report->migrations);
+		add_ns(row, "run_delay_ns", report->run_delay_ns);
+		json_object_array_add(list, row);
+	}
+	json_object_object_add(json, "workers", list);
+	return json;
+}
+
+static struct json_object *json_cell(const struct kt_matrix *matrix, const struct kt_sweep *sweep,
+				     uint64_t index, const struct story *story)
+{
+	struct json_object *json = json_object_new_object();
+	struct json_object *list = json_object_new_array();
+	char name[KT_CELL_NAME_BYTES_MAX];
+	struct kt_matrix_cell spec;
+
+	kt_matrix_cell(matrix, index, &spec);
+	add_text(json, "name", kt_matrix_cell_name(matrix, index, name));
+	add_text(json, "scenario", spec.scenario->name);
+	add_text(json, "kernel", spec.kernel->name);
+	add_text(json, "scheduler", spec.scheduler->name);
+	add_text(json, "topology", spec.topology->name);
+	add_u64(json, "repeat", spec.repeat);
+	add_text(json, "state", kt_sweep_state_name((enum kt_cell_state)sweep->cells[index].state));
+	add_text(json, "outcome", outcome_of(story));
+	add_u64(json, "samples_target", spec.scenario->msg.samples);
+	for (size_t i = 0; story->verdict && i < story->verdict->n_details; i++) {
+		const struct kt_msg_detail *detail = &story->verdict->details[i];
+		struct json_object *row = json_object_new_object();
+
+		add_text(row, "outcome", detail->outcome);
+		add_text(row, "kind", detail->kind);
+		add_text(row, "assertion", detail->assertion);
+		add_text(row, "text", detail->text);
+		json_object_array_add(list, row);
+	}
+	json_object_object_add(json, "details", list);
+	list = json_object_new_array();
+	for (size_t i = 0; i < story->n_attempts; i++) {
+		const struct attempt *attempt = &story->attempts[i];
+		struct json_object *row = json_object_new_object();
+
+		add_u64(row, "epoch", attempt->epoch);
+		add_text(row, "host", attempt->host);
+		add_text(row, "state", attempt->state);
+		add_text(row, "cause", attempt->cause);
+		add_text(row, "line", attempt->line);
+		json_object_object_add(row, "charged", json_object_new_boolean(attempt->charged));
+		json_object_object_add(row, "judged",
+				       json_object_new_boolean(attempt == story->judged));
+		if (attempt->result)
+			json_object_object_add(row, "result", json_result(attempt->result));
+		json_object_array_add(list, row);
+	}
+	json_object_object_add(json, "attempts", list);
+	return json;
+}
+
+static int print_json(struct json_object *json, FILE *out, struct kt_err *err)
+{
+	const char *text = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PRETTY |
+									JSON_C_TO_STRING_SPACED);
+	int status = fputs(text, out) < 0 || fputc('\n', out) < 0 ? -EIO : 0;
+
+	json_object_put(json);
+	return status < 0 ? kt_err_set(err, KT_FAULT_HOST, EIO, "writing the report") : 0;
+}
+
+int kt_report_json(struct kt_journal *journal, const struct kt_matrix *matrix,
+		   const struct kt_sweep *sweep, FILE *out, struct kt_err *err)
+{
+	struct json_object *json = json_object_new_object();
+	struct json_object *cells = json_object_new_array();
+	struct json_object *totals = json_object_new_object();
+	struct story story = { 0 };
+	int status = 0;
+
+	add_text(json, "sweep", sweep->id);
+	add_text(json, "file", kt_journal_path(journal));
+	for (int i = KT_OUTCOME_SKIP; i < KT_OUTCOME_N; i++)
+		add_u64(totals, kt_sweep_outcome_name((enum kt_outcome)i), sweep->outcomes[i]);
+	add_u64(totals, "error", sweep->counts[KT_CELL_ERRORED]);
+	add_u64(totals, "cells", sweep->n_cells);
+	json_object_object_add(json, "totals", totals);
+	json_object_object_add(json, "cells", cells);
+	for (uint64_t i = 0; i < sweep->n_cells && status == 0; i++) {
+		status = tell(journal, i, &story, err);
+		if (status == 0)
+			json_object_array_add(cells, json_cell(matrix, sweep, i, &story));
+	}
+	kt_arena_destroy(&story.arena);
+	if (status == 0)
+		return print_json(json, out, err);
+	json_object_put(json);
+	return status;
+}
+
+/* ---- show ---- */
+
+static int take_sample(void *arg, uint64_t seq, const char *stream, const void *bytes, size_t len,
+		       struct kt_err *err)
+{
+	return kt_series_append(arg, bytes, len, err);
+}
+
+static void show_samples(const struct kt_series *series, const struct kt_matrix_cell *spec,
+			 FILE *out)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_column columns[8];
+	size_t n_columns = 0;
+
+	fprintf(out, "samples:\n  %-14s %12s %12s %10s", "tag", "scheduled", "taken", "frozen");
+	for (size_t i = 0; i < spec->scenario->n_assertions && n_columns < 8; i++) {
+		const struct kt_projection *projection = &spec->scenario->assertions[i].projection;
+
+		kt_projection_column(projection, series, KT_NUMBER_WANT_ANY, &arena,
+				     &columns[n_columns++]);
+		fprintf(out, "  %24s", projection->text);
+	}
+	fputc('\n', out);
+	for (size_t i = 0; i < series->n; i++) {
+		const struct kt_msg_sample *sample = kt_series_at(series, i);
+
+		fprintf(out, "  %-14s %+10.3f s %+10.3f s %7.2f ms", sample->tag,
+			(double)sample->offset_ns / 1e9, (double)sample->elapsed_ns / 1e9,
+			(double)sample->frozen_ns / 1e6);
+		for (size_t k = 0; k < n_columns; k++) {
+			const struct kt_column_slot *slot = &columns[k].slots[i];
+			char text[64];
+
+			if (slot->type == KT_COLUMN_SLOT_ERROR)
+				snprintf(text, sizeof(text), "%s",
+					 kt_column_error_name(slot->error->type));
+			else if (slot->type == KT_COLUMN_SLOT_F64)
+				snprintf(text, sizeof(text), "%.6g", slot->f64);
+			else if (slot->type == KT_COLUMN_SLOT_I64)
+				snprintf(text, sizeof(text), "%" PRId64, slot->i64);
+			else if (slot->type == KT_COLUMN_SLOT_BOOL)
+				snprintf(text, sizeof(text), "%s",
+					 slot->boolean ? "true" : "false");
+			else
+				snprintf(text, sizeof(text), "%" PRIu64, slot->u64);
+			fprintf(out, "  %24s", text);
+		}
+		if (sample->placeholder[0])
+			fprintf(out, "  (nothing captured: %s)", sample->placeholder);
+		fputc('\n', out);
+	}
+}
+
+static void show_workers(const struct kt_msg_result *result, FILE *out)
+{
+	if (!result->n_reports)
+		return;
+	fprintf(out, "workers:\n  %-20s %12s %10s %10s %10s %6s\n", "", "work units", "cpu",
+		"gap max", "run delay", "migr");
+	for (size_t i = 0; i < result->n_reports; i++) {
+		const struct kt_msg_worker_report *report = &result->reports[i];
+		char name[KT_NAME_BYTES_MAX + 16];
+		char cpu[KT_DURATION_TEXT_BYTES];
+		char gap[KT_DURATION_TEXT_BYTES];
+		char delay[KT_DURATION_TEXT_BYTES];
+
+		snprintf(name, sizeof(name), "%s/%" PRIu64, report->cgroup, report->index);
+		if (report->missing[0]) {
+			fprintf(out, "  %-20s no report: %s\n", name, report->missing);
+			continue;
+		}
+		fprintf(out, "  %-20s %12" PRIu64 " %10s %10s %10s %6" PRIu64 "\n", name,
+			report->work_units, kt_duration_format(report->cpu_ns, cpu),
+			kt_duration_format(report->gap_ns_max, gap),
+			kt_duration_format(report->run_delay_ns, delay), report->migrations);
+	}
+}
+
+static void show_attempts(const struct story *story, FILE *out)
+{
+	fprintf(out, "attempts:\n");
+	for (size_t i = 0; i < story->n_attempts; i++) {
+		const struct attempt *attempt = &story->attempts[i];
+		const struct kt_msg_machine *machine =
+			attempt->result ? attempt->result->machine : NULL;
+
+		fprintf(out, "  %" PRIu64 "  host %s  epoch %" PRIu64 "  %s%s%s%s%s\n",
+			attempt->number, attempt->host, attempt->epoch,
+			attempt->cause[0] ? attempt->cause : attempt->state,
+			attempt == story->judged ? "  (judged)" : "",
+			attempt->late ? "  (late: evidence only)" : "",
+			attempt->line[0] ? ": " : "", attempt->line);
+		if (machine)
+			fprintf(out, "     %s %s %s  qemu %s  kernel %s  host cpu %s\n",
+				machine->runner, machine->accel, machine->guest, machine->qemu,
+				machine->kernel_release, machine->cpu_model);
+		for (size_t k = 0; attempt->result && k < attempt->result->n_timeline; k++) {
+			const struct kt_msg_moment *moment = &attempt->result->timeline[k];
+
+			fprintf(out, "     %+9.3f s  %s%s%s\n", (double)moment->at_ns / 1e9,
+				moment->name, moment->detail[0] ? "  " : "", moment->detail);
+		}
+	}
+}
+
+static int show_log_piece(void *arg, uint64_t seq, const char *stream, const void *bytes,
+			  size_t len, struct kt_err *err)
+{
+	FILE *out = arg;
+	const unsigned char *text = bytes;
+	bool fresh = true;
+
+	for (size_t i = 0; i < len; i++) {
+		if (fresh)
+			fprintf(out, "  %s| ", stream);
+		fresh = text[i] == '\n';
+		if (text[i] == '\n' || text[i] == '\t' || (text[i] >= 0x20 && text[i] != 0x7f))
+			fputc(text[i], out);
+	}
+	if (!fresh)
+		fputc('\n', out);
+	return 0;
+}
+
+static int show_text(struct kt_journal *journal, const struct kt_matrix *matrix, uint64_t index,
+		     const struct story *story, const struct kt_series *series, bool logs,
+		     FILE *out, struct kt_err *err)
+{
+	char name[KT_CELL_NAME_BYTES_MAX];
+	struct kt_matrix_cell spec;
+	int status = 0;
+
+	kt_matrix_cell(matrix, index, &spec);
+	fprintf(out, "%s: %s\n", kt_matrix_cell_name(matrix, index, name), outcome_of(story));
+	for (size_t i = 0; story->verdict && i < story->verdict->n_details; i++)
+		fprintf(out, "  %-12s %s\n", story->verdict->details[i].outcome,
+			story->verdict->details[i].text);
+	if (story->errored)
+		fprintf(out, "  %s: %s\n", story->errored->cause, story->errored->line);
+	show_attempts(story, out);
+	if (series->n)
+		show_samples(series, &spec, out);
+	if (story->judged && story->judged->result) {
+		const struct kt_msg_result *result = story->judged->result;
+
+		show_workers(result, out);
+		if (result->note[0])
+			fprintf(out, "note: %s\n", result->note);
+		if (result->evidence[0])
+			fprintf(out, "evidence:\n%s\n", result->evidence);
+	}
+	for (size_t i = 0; logs && i < story->n_attempts && status == 0; i++) {
+		fprintf(out, "logs of attempt %" PRIu64 ":\n", story->attempts[i].number);
+		status = kt_journal_logs(journal, index, story->attempts[i].epoch, show_log_piece,
+					 out, err);
+	}
+	if (!logs && story->n_attempts)
+		fprintf(out, "(logs: --logs)\n");
+	return status;
+}
+
+static struct json_object *json_series(const struct kt_series *series)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < series->n; i++) {
+		const struct kt_msg_sample *sample = kt_series_at(series, i);
+		struct json_object *row = json_object_new_object();
+		struct json_object *axes = json_object_new_object();
+
+		add_text(row, "tag", sample->tag);
+		add_u64(row, "seq", sample->seq);
+		add_ns(row, "elapsed_ns", sample->elapsed_ns);
+		add_ns(row, "offset_ns", sample->offset_ns);
+		add_ns(row, "frozen_ns", sample->frozen_ns);
+		add_u64(row, "step", sample->step);
+		add_text(row, "placeholder", sample->placeholder);
+		for (size_t k = 0; k < sample->n_axes; k++) {
+			const struct kt_msg_axis *axis = &sample->axes[k];
+			struct json_object *one = json_object_new_object();
+
+			if (axis->error[0]) {
+				add_text(one, "error", axis->error);
+				add_text(one, "text", axis->text);
+			} else {
+				json_object_object_add(one, "value", json_value(&axis->value));
+			}
+			json_object_object_add(axes, axis->name, one);
+		}
+		json_object_object_add(row, "axes", axes);
+		json_object_array_add(list, row);
+	}
+	return list;
+}
+
+int kt_report_show(struct kt_journal *journal, const struct kt_matrix *matrix,
+		   const struct kt_sweep *sweep, uint64_t index,
+		   const struct kt_report_show *options, FILE *out, struct kt_err *err)
+{
+	struct story story = { 0 };
+	KT_AUTO_SERIES series = { 0 };
+	int status = tell(journal, index, &story, err);
+	uint64_t epoch = story.judged       ? story.judged->epoch
+			 : story.n_attempts ? story.attempts[story.n_attempts - 1].epoch
+					    : 0;
+
+	if (status == 0 && epoch)
+		status = kt_journal_samples(journal, index, epoch, take_sample, &series, err);
+	if (status == 0 && options->json) {
+		struct json_object *json = json_cell(matrix, sweep, index, &story);
+
+		json_object_object_add(json, "samples", json_series(&series));
+		status = print_json(json, out, err);
+	} else if (status == 0) {
+		status =
+			show_text(journal, matrix, index, &story, &series, options->logs, out, err);
+	}
+	kt_arena_destroy(&story.arena);
+	return status;
+}

@@ -1,0 +1,570 @@
+#include "coordinator/server.h"
+#include "assertions/judge.h"
+#include "coordinator/core/dispatch.h"
+#include "coordinator/prepare.h"
+#include "proto/base/clock.h"
+#include "proto/base/digest.h"
+#include "proto/base/log.h"
+#include "proto/base/must.h"
+#include "proto/net/router.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define TICK_MS           100
+#define SYNC_NS           (1 * KT_NS_PER_S)
+#define GRACE_NS          (30 * KT_NS_PER_S) /* for leases of an earlier term, fleet */
+#define RETRY_NS          (500 * KT_NS_PER_MS)
+#define WORKER_STARTS_MAX 5 /* of the embedded worker, in a row without a finished cell */
+#define WORKER_LEAVE_NS   (10 * KT_NS_PER_S) /* after SIGTERM, before SIGKILL */
+#define SOCKET_PATH_MAX   100 /* sockaddr_un has 108 bytes */
+
+struct server {
+	const struct kt_server_config *config;
+	const struct kt_matrix *matrix;
+	const struct kt_msg_manifest *manifest;
+	struct kt_artifacts *artifacts;
+	struct kt_journal *journal;
+	struct kt_sweep *sweep;
+	struct kt_view *view;
+	struct kt_dispatch_config dispatch_config;
+	struct kt_dispatch *dispatch;
+	struct kt_router *control;
+	struct kt_router *bulk;
+	uv_loop_t loop;
+	uv_timer_t tick;
+	uv_signal_t signals[2];
+	size_t n_signals;
+	struct kt_out out;
+	size_t facts_taken; /* of out: written to the open transaction */
+	size_t effects_taken; /* of out: kept or shown; SEND and JUDGE wait for the commit */
+	uint8_t *room; /* KT_CHUNK_BYTES_MAX */
+	uv_process_t worker;
+	bool worker_runs;
+	unsigned int worker_starts;
+	uint64_t done_at_start; /* finished cells when the worker was last started */
+	bool stopping;
+	bool interrupted;
+	int64_t leave_by_ns;
+	int status;
+	struct kt_err *err;
+};
+
+static void stop(struct server *s)
+{
+	if (s->stopping)
+		return;
+	s->stopping = true;
+	s->leave_by_ns = kt_clock_add_ns(kt_clock_now_ns(), WORKER_LEAVE_NS);
+	if (!s->worker_runs)
+		uv_stop(&s->loop);
+	else if (s->interrupted || s->status < 0)
+		uv_process_kill(&s->worker, SIGTERM);
+	/* Else the worker was told that the sweep is finished and leaves by itself. */
+}
+
+static void fail(struct server *s, int status)
+{
+	if (s->status == 0)
+		s->status = status;
+	stop(s);
+}
+
+/* ---- what the dispatch said ---- */
+
+/* Into the open transaction, while what the facts borrow from the input is still there. */
+static void absorb(struct server *s)
+{
+	int64_t now_ns = kt_clock_now_ns();
+	int64_t wall_ns = kt_clock_wall_ns();
+	int status = 0;
+
+	for (; s->facts_taken < s->out.n_facts && status == 0; s->facts_taken++) {
+		const struct kt_fact *fact = &s->out.facts[s->facts_taken];
+
+		status = kt_journal_add_fact(s->journal, wall_ns, fact->tag, fact->body, s->err);
+		kt_view_fact(s->view, now_ns, fact->tag, fact->body);
+	}
+	for (; s->effects_taken < s->out.n_effects && status == 0; s->effects_taken++) {
+		const struct kt_effect *effect = &s->out.effects[s->effects_taken];
+
+		if (effect->kind == KT_EFFECT_KEEP_SAMPLE)
+			status = kt_journal_add_sample(s->journal, effect->body, s->err);
+		else if (effect->kind == KT_EFFECT_KEEP_LOG)
+			status = kt_journal_add_log(s->journal, effect->body, s->err);
+		else if (effect->kind == KT_EFFECT_PHASE)
+			kt_view_phase(s->view, now_ns, effect->cell, effect->body);
+	}
+	if (status < 0)
+		fail(s, status);
+}
+
+struct judging {
+	struct server *s;
+	uint64_t epoch;
+	struct kt_arena *arena;
+	struct kt_series series;
+	crypto_hash_sha256_state hash;
+	struct kt_input *input;
+};
+
+static int take_sample(void *arg, uint64_t seq, const char *stream, const void *bytes, size_t len,
+		       struct kt_err *err)
+{
+	struct judging *judging = arg;
+
+	crypto_hash_sha256_update(&judging->hash, bytes, len);
+	return kt_series_append(&judging->series, bytes, len, err);
+}
+
+static bool is_whole(struct judging *judging, const struct kt_msg_result *result)
+{
+	struct kt_digest digest;
+
+	crypto_hash_sha256_final(&judging->hash, digest.bytes);
+	return judging->series.n == result->samples_total &&
+	       (result->series_digest.len == 0
+			? judging->series.n == 0
+			: memcmp(digest.bytes, result->series_digest.data, KT_DIGEST_BYTES) == 0);
+}
+
+static int judge_when_it_ended(void *arg, uint64_t seq, int64_t wall_ns, uint32_t tag,
+			       const void *fact, struct kt_err *err)
+{
+	struct judging *judging = arg;
+	const struct kt_msg_fact_ended *ended = fact;
+	struct kt_matrix_cell cell;
+	int status;
+
+	if (tag != KT_TAG_fact_ended || ended->epoch != judging->epoch)
+		return 0;
+	crypto_hash_sha256_init(&judging->hash);
+	status = kt_journal_samples(judging->s->journal, ended->cell, ended->epoch, take_sample,
+				    judging, err);
+	if (status == -EIO)
+		return status; /* our own disk */
+	if (status < 0 || !is_whole(judging, ended->result)) {
+		judging->input->kind = KT_INPUT_DAMAGED;
+		judging->input->line = "what arrived is not what the worker recorded";
+		return 0;
+	}
+	kt_matrix_cell(judging->s->matrix, ended->cell, &cell);
+	judging->input->kind = KT_INPUT_JUDGED;
+	judging->input->verdict =
+		kt_arena_alloc(judging->arena, 1, sizeof(*judging->input->verdict));
+	kt_judge_cell(cell.scenario->assertions, cell.scenario->n_assertions, &judging->series,
+		      ended->result, judging->arena, judging->input->verdict);
+	return 0;
+}
+
+static int judge(struct server *s, uint64_t cell, uint64_t epoch)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_input input = {
+		.cell = cell, .epoch = epoch, .now_ns = kt_clock_now_ns(), .kind = KT_INPUT_TICK
+	};
+	struct judging judging = { .s = s, .epoch = epoch, .arena = &arena, .input = &input };
+	int status = kt_journal_facts(s->journal, cell, judge_when_it_ended, &judging, s->err);
+
+	kt_series_destroy(&judging.series);
+	if (status < 0)
+		return status;
+	kt_dispatch_step(s->dispatch, &input, &s->out);
+	absorb(s);
+	return 0;
+}
+
+static void perform(struct server *s, const struct kt_effect *effect)
+{
+	int status = 0;
+
+	if (effect->kind == KT_EFFECT_SEND) {
+		/* A full or vanished peer loses nothing: it asks again, or its leases expire. */
+		status = kt_router_send(s->control, effect->peer, effect->tag, effect->body, NULL);
+		if (status == -EHOSTUNREACH) {
+			struct kt_input lost = { .kind = KT_INPUT_LOST,
+						 .now_ns = kt_clock_now_ns(),
+						 .peer = effect->peer };
+
+			kt_dispatch_step(s->dispatch, &lost, &s->out);
+			absorb(s);
+		}
+	} else if (effect->kind == KT_EFFECT_JUDGE) {
+		status = judge(s, effect->cell, effect->epoch);
+		if (status < 0)
+			fail(s, status);
+	}
+}
+
+/* Commit, then perform; what performing brings up is committed before it is performed in turn. */
+static void settle(struct server *s)
+{
+	size_t at = 0;
+
+	while (s->status == 0 && at < s->out.n_effects) {
+		size_t end = s->out.n_effects;
+		int status = kt_journal_commit(s->journal, s->err);
+
+		if (status < 0)
+			return fail(s, status);
+		for (; at < end && s->status == 0; at++) {
+			struct kt_effect effect = s->out.effects[at];
+
+			perform(s, &effect);
+		}
+	}
+	if (s->status == 0) {
+		int status = kt_journal_commit(s->journal, s->err);
+
+		if (status < 0)
+			return fail(s, status);
+	}
+	s->facts_taken = 0;
+	s->effects_taken = 0;
+	kt_out_reset(&s->out);
+	if (s->sweep->closed)
+		stop(s);
+}
+
+/* ---- inputs ---- */
+
+static void on_frame(void *arg, uint64_t peer, const struct kt_message *message, void *body)
+{
+	struct server *s = arg;
+	struct kt_input input = { .kind = KT_INPUT_FRAME,
+				  .now_ns = kt_clock_now_ns(),
+				  .peer = peer,
+				  .tag = message->tag,
+				  .body = body };
+
+	if (s->status < 0)
+		return;
+	kt_dispatch_step(s->dispatch, &input, &s->out);
+	absorb(s);
+}
+
+static void on_broken(void *arg, uint64_t peer, const struct kt_err *err)
+{
+	KT_LOG("peer_broken", "peer=%" PRIu64 " reason=%s", peer, kt_log_quote(err->text));
+}
+
+static void on_lost(void *arg, uint64_t peer, const char *why)
+{
+	struct server *s = arg;
+	struct kt_input input = { .kind = KT_INPUT_LOST,
+				  .now_ns = kt_clock_now_ns(),
+				  .peer = peer };
+
+	KT_LOG("peer_lost", "peer=%" PRIu64 " reason=%s", peer, kt_log_quote(why));
+	kt_dispatch_step(s->dispatch, &input, &s->out);
+	absorb(s);
+}
+
+static void on_batch_end(void *arg)
+{
+	settle(arg);
+}
+
+static const struct kt_router_events control_events = {
+	.frame = on_frame,
+	.broken = on_broken,
+	.lost = on_lost,
+	.batch_end = on_batch_end,
+};
+
+static void on_bulk_frame(void *arg, uint64_t peer, const struct kt_message *message, void *body)
+{
+	struct server *s = arg;
+	struct kt_msg_chunk chunk;
+
+	if (message->tag != KT_TAG_fetch)
+		return;
+	kt_artifacts_fetch(s->artifacts, body, s->room, &chunk);
+	/* Whoever asks for more than fits its queue gets the rest when it asks again. */
+	kt_router_send(s->bulk, peer, KT_TAG_chunk, &chunk, NULL);
+}
+
+static void on_bulk_lost(void *arg, uint64_t peer, const char *why)
+{
+}
+
+static void on_bulk_batch_end(void *arg)
+{
+}
+
+static const struct kt_router_events bulk_events = {
+	.frame = on_bulk_frame,
+	.broken = on_broken,
+	.lost = on_bulk_lost,
+	.batch_end = on_bulk_batch_end,
+};
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct server *s = timer->data;
+	struct kt_input input = { .kind = KT_INPUT_TICK, .now_ns = kt_clock_now_ns() };
+
+	if (s->stopping) {
+		if (!s->worker_runs)
+			uv_stop(&s->loop);
+		else if (input.now_ns > s->leave_by_ns)
+			uv_process_kill(&s->worker, SIGKILL);
+		return;
+	}
+	kt_dispatch_step(s->dispatch, &input, &s->out);
+	absorb(s);
+	settle(s);
+	kt_view_tick(s->view, input.now_ns);
+}
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+	struct server *s = handle->data;
+
+	if (s->interrupted && s->worker_runs) /* asked twice: at once */
+		uv_process_kill(&s->worker, SIGKILL);
+	if (!s->interrupted)
+		kt_view_say(s->view, "stopping: guests are ended, what is finished is kept");
+	s->interrupted = true;
+	if (s->stopping && s->worker_runs)
+		uv_process_kill(&s->worker, SIGTERM);
+	stop(s);
+}
+
+/* ---- the embedded worker ---- */
+
+static int start_worker(struct server *s, struct kt_err *err);
+
+static void on_worker_exit(uv_process_t *process, int64_t exit_status, int term_signal)
+{
+	struct server *s = process->data;
+	uint64_t done = s->sweep->counts[KT_CELL_JUDGED] + s->sweep->counts[KT_CELL_ERRORED];
+	int status;
+
+	s->worker_runs = false;
+	uv_close((uv_handle_t *)process, NULL);
+	if (s->stopping) {
+		uv_stop(&s->loop);
+		return;
+	}
+	if (done > s->done_at_start)
+		s->worker_starts = 0;
+	if (s->worker_starts >= WORKER_STARTS_MAX) {
+		status = kt_err_set(s->err, KT_FAULT_HOST, ECHILD,
+				    "the worker ended %u times in a row (last: status %" PRId64
+				    ", signal %d): read %s/worker/worker.log",
+				    s->worker_starts, exit_status, term_signal,
+				    s->config->state_dir);
+		return fail(s, status);
+	}
+	kt_view_say(s->view, "the worker ended (status %" PRId64 ", signal %d): starting another",
+		    exit_status, term_signal);
+	status = start_worker(s, s->err);
+	if (status < 0)
+		fail(s, status);
+}
+
+static int start_worker(struct server *s, struct kt_err *err)
+{
+	char program[PATH_MAX];
+	char state[PATH_MAX];
+	char slots[24];
+	char *args[16];
+	size_t n = 0;
+	uv_stdio_container_t stdio[3] = { { .flags = UV_IGNORE },
+					  { .flags = UV_INHERIT_FD, .data.fd = 2 },
+					  { .flags = UV_INHERIT_FD, .data.fd = 2 } };
+	uv_process_options_t options = { .exit_cb = on_worker_exit,
+					 .file = program,
+					 .args = args,
+					 .stdio = stdio,
+					 .stdio_count = 3 };
+	int status;
+
+	snprintf(program, sizeof(program), "%s/ktworker", s->config->bin_dir);
+	snprintf(state, sizeof(state), "%s/worker", s->config->state_dir);
+	snprintf(slots, sizeof(slots), "%" PRIu64, s->config->slots);
+	args[n++] = program;
+	args[n++] = "--embedded";
+	args[n++] = "--connect";
+	args[n++] = (char *)(uintptr_t)kt_router_endpoint(s->control);
+	args[n++] = "--state";
+	args[n++] = state;
+	args[n++] = "--id";
+	args[n++] = "local";
+	args[n++] = "--runner";
+	args[n++] = (char *)(uintptr_t)s->config->runner;
+	if (s->config->slots) {
+		args[n++] = "--slots";
+		args[n++] = slots;
+	}
+	args[n] = NULL;
+	s->worker.data = s;
+	s->worker_starts++;
+	s->done_at_start = s->sweep->counts[KT_CELL_JUDGED] + s->sweep->counts[KT_CELL_ERRORED];
+	status = uv_spawn(&s->loop, &s->worker, &options);
+	if (status < 0)
+		return kt_err_set(err, KT_FAULT_HOST, -status, "starting %s: %s", program,
+				  uv_strerror(status));
+	s->worker_runs = true;
+	return 0;
+}
+
+/* ---- life ---- */
+
+static void fill_job(void *arg, uint64_t cell, struct kt_arena *arena, struct kt_msg_job *job)
+{
+	struct server *s = arg;
+
+	kt_prepare_job(s->matrix, s->manifest, cell, arena, job);
+}
+
+static int count_sample(void *arg, uint64_t seq, const char *stream, const void *bytes, size_t len,
+			struct kt_err *err)
+{
+	uint64_t *n = arg;
+
+	*n += seq == *n;
+	return 0;
+}
+
+static int restore_samples(struct server *s)
+{
+	int status = 0;
+
+	for (uint64_t i = 0; i < s->sweep->n_cells && status == 0; i++) {
+		uint64_t n = 0;
+
+		if (s->sweep->cells[i].state != KT_CELL_LEASED)
+			continue;
+		status = kt_journal_samples(s->journal, i, s->sweep->cells[i].epoch, count_sample,
+					    &n, s->err);
+		kt_dispatch_restore_samples(s->dispatch, s->sweep->cells[i].epoch, n);
+	}
+	return status;
+}
+
+static int open_endpoints(struct server *s)
+{
+	KT_AUTO_FREE char *run_dir = kt_must_asprintf("%s/run", s->config->state_dir);
+	KT_AUTO_FREE char *control = NULL;
+	KT_AUTO_FREE char *bulk = NULL;
+	int status;
+
+	if (mkdir(run_dir, 0700) < 0 && errno != EEXIST)
+		return kt_err_sys(s->err, KT_FAULT_HOST, errno, "making %s", run_dir);
+	if (strlen(run_dir) + sizeof("/control.sock") > SOCKET_PATH_MAX)
+		return kt_err_set(
+			s->err, KT_FAULT_INPUT, ENAMETOOLONG,
+			"the state directory's path is too long for a socket (%s): choose "
+			"a shorter one with --state",
+			run_dir);
+	if (s->config->listen) {
+		control = kt_must_strdup(s->config->listen);
+		bulk = strncmp(control, "tcp://", 6) == 0 ? kt_must_strdup("tcp://127.0.0.1:*")
+							  : kt_must_asprintf("%s.bulk", control);
+	} else {
+		control = kt_must_asprintf("ipc://%s/control.sock", run_dir);
+		bulk = kt_must_asprintf("ipc://%s/bulk.sock", run_dir);
+	}
+	status = kt_router_open(&s->loop, control, &kt_schema_fleet, &control_events, s,
+				&s->control, s->err);
+	if (status == 0)
+		status = kt_router_open(&s->loop, bulk, &kt_schema_fleet, &bulk_events, s, &s->bulk,
+					s->err);
+	return status;
+}
+
+static void watch_signals(struct server *s)
+{
+	static const int signums[] = { SIGINT, SIGTERM };
+
+	for (size_t i = 0; i < 2; i++) {
+		uv_signal_init(&s->loop, &s->signals[i]);
+		s->signals[i].data = s;
+		uv_signal_start(&s->signals[i], on_signal, signums[i]);
+		s->n_signals++;
+	}
+}
+
+static int begin(struct server *s)
+{
+	int status = open_endpoints(s);
+
+	if (status < 0)
+		return status;
+	s->dispatch_config = (struct kt_dispatch_config){
+		.runner = s->config->runner,
+		.bulk_endpoint = kt_router_endpoint(s->bulk),
+		.ttl_ns = s->config->ttl_ns,
+		.sync_ns = SYNC_NS,
+		.grace_ns = GRACE_NS,
+		.retry_ns = RETRY_NS,
+		.job = fill_job,
+		.arg = s,
+	};
+	randombytes_buf(&s->dispatch_config.session_seed, sizeof(uint64_t));
+	s->dispatch_config.session_seed >>= 1;
+	s->dispatch = kt_dispatch_new(s->sweep, &s->dispatch_config, kt_clock_now_ns());
+	status = restore_samples(s);
+	if (status < 0)
+		return status;
+	watch_signals(s);
+	kt_dispatch_begin(s->dispatch, &s->out);
+	absorb(s);
+	settle(s);
+	if (s->status < 0 || s->sweep->closed)
+		return s->status;
+	if (s->config->embedded)
+		return start_worker(s, s->err);
+	kt_view_say(s->view, "listening on %s for workers", kt_router_endpoint(s->control));
+	return 0;
+}
+
+int kt_server_run(const struct kt_server_config *config, const struct kt_matrix *matrix,
+		  const struct kt_msg_manifest *manifest, struct kt_artifacts *artifacts,
+		  struct kt_journal *journal, struct kt_sweep *sweep, struct kt_view *view,
+		  struct kt_err *err)
+{
+	KT_AUTO_FREE struct server *s = kt_must_calloc(1, sizeof(*s));
+
+	s->config = config;
+	s->matrix = matrix;
+	s->manifest = manifest;
+	s->artifacts = artifacts;
+	s->journal = journal;
+	s->sweep = sweep;
+	s->view = view;
+	s->err = err;
+	s->room = kt_must_calloc(1, KT_CHUNK_BYTES_MAX);
+	kt_must(uv_loop_init(&s->loop) == 0);
+	uv_timer_init(&s->loop, &s->tick);
+	s->tick.data = s;
+	uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
+	s->status = begin(s);
+	if (s->status == 0 && !s->sweep->closed)
+		uv_run(&s->loop, UV_RUN_DEFAULT);
+	if (s->worker_runs) { /* begin() failed after the worker was started, or the loop broke */
+		uv_process_kill(&s->worker, SIGKILL);
+		uv_close((uv_handle_t *)&s->worker, NULL);
+	}
+	kt_router_destroy(&s->control);
+	kt_router_destroy(&s->bulk);
+	for (size_t i = 0; i < s->n_signals; i++)
+		uv_close((uv_handle_t *)&s->signals[i], NULL);
+	uv_close((uv_handle_t *)&s->tick, NULL);
+	uv_run(&s->loop, UV_RUN_DEFAULT);
+	kt_must(uv_loop_close(&s->loop) == 0);
+	kt_dispatch_destroy(&s->dispatch);
+	kt_out_destroy(&s->out);
+	free(s->room);
+	if (s->status == 0 && s->interrupted && !sweep->closed)
+		return kt_err_set(err, KT_FAULT_NONE, EINTR, "interrupted");
+	return s->status;
+}
