@@ -1,0 +1,747 @@
+#include "coordinator/cli.h"
+#include "coordinator/kernels.h"
+#include "coordinator/matrixfile.h"
+#include "coordinator/plan.h"
+#include "coordinator/prepare.h"
+#include "coordinator/report.h"
+#include "coordinator/server.h"
+#include "coordinator/statedir.h"
+#include "proto/base/clock.h"
+#include "proto/base/duration.h"
+#include "proto/base/log.h"
+#include "proto/base/must.h"
+#include "proto/base/suggest.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define TTL_NS (15 * KT_NS_PER_S)
+
+struct options {
+	const char *state;
+	const char *out;
+	const char *runner;
+	const char *listen;
+	const char *suite;
+	const char *package;
+	uint64_t slots;
+	bool json;
+	bool quiet;
+	bool allow_inconclusive;
+	bool logs;
+	bool all;
+	bool refresh;
+	bool verbose;
+	const char *words[4]; /* what is not an option */
+	size_t n_words;
+};
+
+enum option_kind { FLAG, TEXT, NUMBER };
+
+/* Every option of every command; `commands` says whose they are. */
+static const struct {
+	const char *name;
+	enum option_kind kind;
+	size_t offset;
+	const char *value;
+	const char *commands; /* space separated */
+	const char *sentence;
+} option_table[] = {
+	{ "state", TEXT, offsetof(struct options, state), "DIR",
+	  "run resume plan show report sweeps kernels",
+	  "where sweeps, kernels and artifacts are kept (default: ~/.local/state/ktcoord)" },
+	{ "json", FLAG, offsetof(struct options, json), NULL,
+	  "run resume plan show report sweeps kernels", "the result as JSON on standard output" },
+	{ "out", TEXT, offsetof(struct options, out), "FILE", "run",
+	  "write the sweep there instead of below the state folder" },
+	{ "runner", TEXT, offsetof(struct options, runner), "NAME", "run",
+	  "qemu (default) or scripted: plays the scenario's script, boots nothing, proves "
+	  "nothing" },
+	{ "listen", TEXT, offsetof(struct options, listen), "ENDPOINT", "run resume",
+	  "wait for workers there (tcp://127.0.0.1:PORT or ipc://PATH) instead of starting one" },
+	{ "slots", NUMBER, offsetof(struct options, slots), "N", "run resume",
+	  "guests at the same time on this machine (default: half of its CPUs)" },
+	{ "quiet", FLAG, offsetof(struct options, quiet), NULL, "run resume", "only the totals" },
+	{ "verbose", FLAG, offsetof(struct options, verbose), NULL, "run resume",
+	  "log lines on standard error too" },
+	{ "allow-inconclusive", FLAG, offsetof(struct options, allow_inconclusive), NULL,
+	  "run resume report", "inconclusive cells do not make the exit status 4" },
+	{ "logs", FLAG, offsetof(struct options, logs), NULL, "show",
+	  "consoles and scheduler output too" },
+	{ "all", FLAG, offsetof(struct options, all), NULL, "plan",
+	  "every cell, not the first 50" },
+	{ "suite", TEXT, offsetof(struct options, suite), "NAME", "kernels",
+	  "Debian suite, for `kernels get` (default: sid)" },
+	{ "package", TEXT, offsetof(struct options, package), "NAME", "kernels",
+	  "package, for `kernels get` (default: linux-image-cloud-amd64)" },
+	{ "refresh", FLAG, offsetof(struct options, refresh), NULL, "kernels",
+	  "ask the archive even when the newest answer is fresh" },
+};
+#define N_OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
+
+static int command_run(const struct options *options);
+static int command_resume(const struct options *options);
+static int command_plan(const struct options *options);
+static int command_show(const struct options *options);
+static int command_report(const struct options *options);
+static int command_sweeps(const struct options *options);
+static int command_kernels(const struct options *options);
+
+static const struct command {
+	const char *name;
+	const char *usage;
+	size_t words_min;
+	size_t words_max;
+	int (*run)(const struct options *options);
+	const char *sentence;
+	const char *example;
+} commands[] = {
+	{ "run", "MATRIX.toml", 1, 1, command_run,
+	  "run a matrix (`ktcoord MATRIX.toml` does it too)", "ktcoord examples/temporal.toml" },
+	{ "plan", "MATRIX.toml", 1, 1, command_plan,
+	  "which cells, how long, what does not fit and why; nothing starts",
+	  "ktcoord plan examples/temporal.toml" },
+	{ "resume", "SWEEP", 1, 1, command_resume,
+	  "go on where a killed or interrupted sweep stopped", "ktcoord resume last" },
+	{ "show", "SWEEP CELL", 1, 2, command_show,
+	  "samples, verdict, attempts and logs of one cell", "ktcoord show last --logs" },
+	{ "report", "SWEEP", 1, 1, command_report, "the cells of a stored sweep, with totals",
+	  "ktcoord report last --json" },
+	{ "sweeps", "", 0, 0, command_sweeps, "the stored sweeps", "ktcoord sweeps" },
+	{ "kernels", "get | list | add NAME FILE | remove NAME", 1, 3, command_kernels,
+	  "kernel images from Debian's archive or from a file", "ktcoord kernels get --suite sid" },
+};
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+/* ---- words for people ---- */
+
+static bool is_of(const char *names, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = names; *at; at += strspn(at, " ")) {
+		size_t n = strcspn(at, " ");
+
+		if (n == len && memcmp(at, name, n) == 0)
+			return true;
+		at += n;
+	}
+	return false;
+}
+
+static void print_help(FILE *out)
+{
+	fprintf(out,
+		"ktcoord " KT_VERSION
+		" - tests Linux process schedulers: a matrix of scenarios x kernels x\n"
+		"schedulers x topologies, run in guests on a fleet of hosts, judged over time\n\n"
+		"  ktcoord MATRIX.toml [options]\n");
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		fprintf(out, "  ktcoord %-8s %-34s %s\n", commands[i].name, commands[i].usage,
+			commands[i].sentence);
+	fprintf(out, "\noptions:\n");
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "--%s%s%s", option_table[i].name,
+			 option_table[i].value ? " " : "",
+			 option_table[i].value ? option_table[i].value : "");
+		fprintf(out, "  %-22s %s [%s]\n", name, option_table[i].sentence,
+			option_table[i].commands);
+	}
+	fprintf(out, "  --help, --version\n\nexamples:\n");
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		fprintf(out, "  %s\n", commands[i].example);
+	fprintf(out, "\nexit status: 0 all pass or skip; 1 a verdict failed; 2 matrix or command "
+		     "line wrong, nothing ran;\n3 infra trouble left cells without a verdict; 4 "
+		     "only inconclusive cells; 70 a bug; 130 interrupted\n");
+}
+
+/* SWEEP is wrong, the disk is full, ...: the one line, and the exit status that fits. */
+static int complain(const struct kt_err *err)
+{
+	fprintf(stderr, "ktcoord: %s\n", err->text);
+	switch (err->fault) {
+	case KT_FAULT_INPUT:
+		return KT_REPORT_EXIT_INPUT;
+	case KT_FAULT_BUG:
+		return KT_REPORT_EXIT_BUG;
+	default:
+		return KT_REPORT_EXIT_INFRA;
+	}
+}
+
+__attribute__((format(printf, 1, 2))) static int wrong_line(const char *format, ...)
+{
+	va_list args;
+
+	fputs("ktcoord: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputs("; see ktcoord --help\n", stderr);
+	return KT_REPORT_EXIT_INPUT;
+}
+
+/* ---- run and resume ---- */
+
+static void find_bin_dir(char dir[PATH_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", dir, PATH_MAX - 1);
+	char *slash;
+
+	dir[n > 0 ? n : 0] = 0;
+	slash = strrchr(dir, '/');
+	if (slash)
+		*slash = 0;
+}
+
+struct run { /* a sweep being worked on */
+	const struct options *options;
+	char state[PATH_MAX];
+	char bin[PATH_MAX];
+	int lock;
+	FILE *screen; /* where the view goes: stdout, or stderr when stdout carries JSON */
+	struct kt_view *view;
+	struct kt_matrix *matrix;
+	struct kt_artifacts *artifacts;
+	struct kt_journal *journal;
+	struct kt_sweep sweep;
+	struct kt_msg_manifest manifest;
+	struct kt_arena arena;
+	const char *runner;
+};
+
+static void run_destroy(struct run *run)
+{
+	kt_view_destroy(&run->view);
+	kt_journal_close(&run->journal);
+	kt_artifacts_destroy(&run->artifacts);
+	kt_matrix_destroy(&run->matrix);
+	kt_sweep_destroy(&run->sweep);
+	kt_arena_destroy(&run->arena);
+	kt_own_close(&run->lock);
+}
+
+static void say_problem(void *arg, const char *line)
+{
+	fprintf(stderr, "%s\n", line);
+}
+
+static void say_progress(void *arg, const char *line)
+{
+	kt_view_wait(arg, kt_clock_now_ns(), line);
+}
+
+static int run_open(struct run *run, const struct options *options, const char *what,
+		    struct kt_err *err)
+{
+	int status = kt_statedir_find(options->state, run->state, err);
+
+	run->options = options;
+	run->lock = -1;
+	kt_sweep_init(&run->sweep);
+	find_bin_dir(run->bin);
+	kt_log_open("ktcoord", options->verbose);
+	if (status == 0)
+		status = kt_statedir_lock(run->state, what, &run->lock, err);
+	if (status == 0)
+		status = kt_artifacts_open(run->state, &run->artifacts, err);
+	run->screen = options->json ? stderr : stdout;
+	run->view = kt_view_new(run->screen,
+				options->quiet ? KT_VIEW_QUIET : kt_view_mode_of(run->screen), NULL,
+				NULL);
+	return status;
+}
+
+/* The matrix, the manifest and the first fact: one transaction, so that there is no half sweep. */
+static int open_journal(struct run *run, const struct kt_buf *text, struct kt_err *err)
+{
+	KT_AUTO_BUF manifest = { 0 };
+	struct kt_msg_fact_opened opened = { .n_cells = kt_matrix_n_cells(run->matrix),
+					     .attempts_max = run->matrix->sweep.attempts,
+					     .version = KT_VERSION };
+	char id[KT_NAME_BYTES_MAX];
+	char path[PATH_MAX];
+	int status;
+
+	kt_statedir_new_sweep(run->state, run->matrix->sweep.name, id, sizeof(id), path);
+	if (run->options->out)
+		snprintf(path, sizeof(path), "%s", run->options->out);
+	opened.sweep_id = id;
+	kt_codec_encode(&kt_schema_manifest, &run->manifest, &manifest);
+	if ((status = kt_journal_create(path, &run->journal, err)) < 0 ||
+	    (status = kt_journal_set_meta(run->journal, "matrix", text->data, text->len, err)) <
+		    0 ||
+	    (status = kt_journal_set_meta(run->journal, "matrix_file", run->matrix->file,
+					  strlen(run->matrix->file), err)) < 0 ||
+	    (status = kt_journal_set_meta(run->journal, "manifest", manifest.data, manifest.len,
+					  err)) < 0 ||
+	    (status = kt_journal_set_meta(run->journal, "runner", run->runner, strlen(run->runner),
+					  err)) < 0 ||
+	    (status = kt_journal_add_fact(run->journal, kt_clock_wall_ns(), KT_TAG_fact_opened,
+					  &opened, err)) < 0 ||
+	    (status = kt_journal_commit(run->journal, err)) < 0)
+		return status;
+	return kt_sweep_apply(&run->sweep, KT_TAG_fact_opened, &opened, err);
+}
+
+static int run_sweep(struct run *run)
+{
+	const struct options *options = run->options;
+	struct kt_server_config config = { .state_dir = run->state,
+					   .bin_dir = run->bin,
+					   .runner = run->runner,
+					   .listen = options->listen,
+					   .embedded = !options->listen,
+					   .slots = options->slots,
+					   .ttl_ns = TTL_NS };
+	struct kt_err err = { 0 };
+	int status;
+
+	kt_view_attach(run->view, run->matrix, &run->sweep);
+	kt_view_say(run->view, "sweep %s: %" PRIu64 " cell%s", run->sweep.id, run->sweep.n_cells,
+		    run->sweep.n_cells == 1 ? "" : "s");
+	status = kt_server_run(&config, run->matrix, &run->manifest, run->artifacts, run->journal,
+			       &run->sweep, run->view, &err);
+	kt_view_destroy(&run->view);
+	if (status < 0 && status != -EINTR) {
+		fprintf(stderr, "ktcoord: %s\n", err.text);
+		fprintf(stderr,
+			"ktcoord: what is finished is kept; go on with: ktcoord resume %s\n",
+			run->sweep.id);
+		return err.fault == KT_FAULT_BUG ? KT_REPORT_EXIT_BUG : KT_REPORT_EXIT_INFRA;
+	}
+	if (options->json)
+		status = kt_report_json(run->journal, run->matrix, &run->sweep, stdout, &err) < 0
+				 ? complain(&err)
+				 : status;
+	else
+		kt_report_totals(&run->sweep, kt_journal_path(run->journal), stdout);
+	if (status == -EINTR) {
+		fprintf(stderr, "ktcoord: interrupted; go on with: ktcoord resume %s\n",
+			run->sweep.id);
+		return KT_REPORT_EXIT_INTERRUPTED;
+	}
+	if (status > 0)
+		return status;
+	return kt_report_exit_of(&run->sweep, options->allow_inconclusive);
+}
+
+static const char *runner_of(const struct options *options)
+{
+	return options->runner ? options->runner : "qemu";
+}
+
+static int start_run(struct run *run, const struct options *options, struct kt_err *err)
+{
+	KT_AUTO_BUF text = { 0 };
+	struct kt_prepare prepare = { .state_dir = run->state, .bin_dir = run->bin };
+	int status;
+
+	run->runner = runner_of(options);
+	status = kt_matrixfile_load(options->words[0], &text, say_problem, NULL, &run->matrix, err);
+	if (status < 0) {
+		/* Every problem was said, this one among them. */
+		if (err->fault == KT_FAULT_INPUT && status == -EINVAL)
+			err->text[0] = 0;
+		return status;
+	}
+	if ((status = run_open(run, options, options->words[0], err)) < 0)
+		return status;
+	prepare.scripted = strcmp(run->runner, "scripted") == 0;
+	prepare.progress = say_progress;
+	prepare.arg = run->view;
+	if ((status = kt_prepare_manifest(&prepare, run->matrix, run->artifacts, &run->arena,
+					  &run->manifest, err)) < 0)
+		return status;
+	for (size_t i = 0; i < run->manifest.n_kernels && !prepare.scripted; i++)
+		kt_view_say(run->view, "kernel %s: %s", run->manifest.kernels[i].name,
+			    run->manifest.kernels[i].version);
+	return open_journal(run, &text, err);
+}
+
+static int command_run(const struct options *options)
+{
+	struct run run = { .lock = -1 };
+	struct kt_err err = { 0 };
+	int exit_status;
+
+	if (strcmp(runner_of(options), "qemu") != 0 && strcmp(runner_of(options), "scripted") != 0)
+		return wrong_line("--runner is qemu or scripted, not '%s'", options->runner);
+	if (start_run(&run, options, &err) == 0) {
+		exit_status = run_sweep(&run);
+	} else {
+		kt_view_destroy(&run.view);
+		exit_status = err.text[0] ? complain(&err) : KT_REPORT_EXIT_INPUT;
+	}
+	run_destroy(&run);
+	return exit_status;
+}
+
+/* A stored sweep: its matrix as it was, and its state as the fold of its journal. */
+static int open_stored(struct run *run, const char *given, bool read_only, struct kt_err *err)
+{
+	char path[PATH_MAX];
+	struct kt_bin text = { 0 };
+	struct kt_bin file = { 0 };
+	struct kt_bin manifest = { 0 };
+	struct kt_bin runner = { 0 };
+	int status;
+
+	if ((status = kt_statedir_find_sweep(run->state, given, path, err)) < 0 ||
+	    (status = kt_journal_open(path, read_only, &run->journal, err)) < 0 ||
+	    (status = kt_journal_fold(run->journal, &run->sweep, err)) < 0)
+		return status;
+	if (kt_journal_meta(run->journal, "matrix", &run->arena, &text, err) < 0 ||
+	    kt_journal_meta(run->journal, "matrix_file", &run->arena, &file, err) < 0 ||
+	    kt_journal_meta(run->journal, "manifest", &run->arena, &manifest, err) < 0 ||
+	    kt_journal_meta(run->journal, "runner", &run->arena, &runner, err) < 0)
+		return kt_err_set(err, KT_FAULT_INPUT, EBADMSG, "%s: its matrix is not in it",
+				  path);
+	run->runner = (const char *)runner.data;
+	status = kt_matrixfile_parse((const char *)file.data, text.data, text.len, NULL, NULL,
+				     &run->matrix, err);
+	if (status < 0)
+		return kt_err_wrap(err, "%s: the matrix in it", path);
+	if (kt_matrix_n_cells(run->matrix) != run->sweep.n_cells)
+		return kt_err_set(err, KT_FAULT_INPUT, EBADMSG,
+				  "%s: its matrix and its journal speak of different cells", path);
+	return kt_codec_decode(&kt_schema_manifest, manifest.data, manifest.len, &run->arena,
+			       &run->manifest, err);
+}
+
+static int command_resume(const struct options *options)
+{
+	struct run run = { .lock = -1 };
+	struct kt_err err = { 0 };
+	int exit_status;
+	int status = run_open(&run, options, "resume", &err);
+
+	if (status == 0)
+		status = open_stored(&run, options->words[0], false, &err);
+	if (status == 0)
+		status = kt_prepare_again(&run.manifest, run.artifacts, &err);
+	if (status == 0) {
+		exit_status = run_sweep(&run);
+	} else {
+		kt_view_destroy(&run.view);
+		exit_status = complain(&err);
+	}
+	run_destroy(&run);
+	return exit_status;
+}
+
+/* ---- readings ---- */
+
+static int open_to_read(struct run *run, const struct options *options, struct kt_err *err)
+{
+	int status = kt_statedir_find(options->state, run->state, err);
+
+	kt_sweep_init(&run->sweep);
+	return status < 0 ? status : open_stored(run, options->words[0], true, err);
+}
+
+static int command_report(const struct options *options)
+{
+	struct run run = { .lock = -1 };
+	struct kt_err err = { 0 };
+	int status = open_to_read(&run, options, &err);
+	int exit_status;
+
+	if (status == 0)
+		status =
+			options->json
+				? kt_report_json(run.journal, run.matrix, &run.sweep, stdout, &err)
+				: kt_report_text(run.journal, run.matrix, &run.sweep, stdout, &err);
+	exit_status = status < 0 ? complain(&err)
+				 : (int)kt_report_exit_of(&run.sweep, options->allow_inconclusive);
+	run_destroy(&run);
+	return exit_status;
+}
+
+/* By name, by number, or by any part that only one cell has; a sweep of one cell needs none. */
+static int find_cell(const struct run *run, const char *given, uint64_t *cell, struct kt_err *err)
+{
+	char name[KT_CELL_NAME_BYTES_MAX];
+	uint64_t hits = 0;
+
+	if (!given) {
+		*cell = 0;
+		return run->sweep.n_cells == 1 ? 0
+					       : kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+							    "which of its %" PRIu64
+							    " cells? `ktcoord report` lists them",
+							    run->sweep.n_cells);
+	}
+	if (kt_matrix_find_cell(run->matrix, given, cell))
+		return 0;
+	for (uint64_t i = 0; i < run->sweep.n_cells && hits < 2; i++) {
+		if (!strstr(kt_matrix_cell_name(run->matrix, i, name), given))
+			continue;
+		*cell = i;
+		hits++;
+	}
+	if (hits == 1)
+		return 0;
+	return kt_err_set(err, KT_FAULT_INPUT, ENOENT,
+			  "%s cell%s '%s' in the sweep; `ktcoord report` lists them",
+			  hits ? "more than one" : "no", hits ? " has" : "", given);
+}
+
+static int command_show(const struct options *options)
+{
+	struct run run = { .lock = -1 };
+	struct kt_err err = { 0 };
+	struct kt_report_show how = { .json = options->json, .logs = options->logs };
+	uint64_t cell = 0;
+	int status = open_to_read(&run, options, &err);
+
+	if (status == 0)
+		status = find_cell(&run, options->n_words > 1 ? options->words[1] : NULL, &cell,
+				   &err);
+	if (status == 0)
+		status = kt_report_show(run.journal, run.matrix, &run.sweep, cell, &how, stdout,
+					&err);
+	run_destroy(&run);
+	return status < 0 ? complain(&err) : 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int command_sweeps(const struct options *options)
+{
+	struct kt_err err = { 0 };
+	char state[PATH_MAX];
+	char folder[PATH_MAX + 8];
+	char **names = NULL;
+	size_t n = 0;
+	struct dirent *entry;
+	DIR *dir;
+
+	if (kt_statedir_find(options->state, state, &err) < 0)
+		return complain(&err);
+	snprintf(folder, sizeof(folder), "%s/sweeps", state);
+	dir = opendir(folder);
+	while (dir && (entry = readdir(dir))) {
+		size_t len = strlen(entry->d_name);
+
+		if (len < 7 || strcmp(entry->d_name + len - 6, ".sweep") != 0)
+			continue;
+		names = kt_must_realloc(names, n + 1, sizeof(*names));
+		names[n++] = kt_must_strdup(entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	if (n)
+		qsort(names, n, sizeof(*names), compare_names);
+	fputs(options->json ? "[" : "", stdout);
+	for (size_t i = 0; i < n; i++) {
+		KT_AUTO(kt_journal_close) struct kt_journal *journal = NULL;
+		KT_AUTO_FREE char *path = kt_must_asprintf("%s/%s", folder, names[i]);
+		struct kt_sweep sweep;
+
+		kt_sweep_init(&sweep);
+		names[i][strlen(names[i]) - 6] = 0;
+		/* One damaged file does not hide the others. */
+		if (kt_journal_open(path, true, &journal, &err) < 0 ||
+		    kt_journal_fold(journal, &sweep, &err) < 0)
+			fprintf(stderr, "ktcoord: %s\n", err.text);
+		else if (options->json)
+			printf("%s\n  {\"sweep\": \"%s\", \"cells\": %" PRIu64
+			       ", \"pass\": %" PRIu64 ", \"fail\": %" PRIu64
+			       ", \"inconclusive\": %" PRIu64 ", \"skip\": %" PRIu64
+			       ", \"error\": %" PRIu64 ", \"closed\": %s}",
+			       i ? "," : "", names[i], sweep.n_cells,
+			       sweep.outcomes[KT_OUTCOME_PASS], sweep.outcomes[KT_OUTCOME_FAIL],
+			       sweep.outcomes[KT_OUTCOME_INCONCLUSIVE],
+			       sweep.outcomes[KT_OUTCOME_SKIP], sweep.counts[KT_CELL_ERRORED],
+			       sweep.closed ? "true" : "false");
+		else
+			printf("%-44s %6" PRIu64 " cells  %" PRIu64 " pass  %" PRIu64
+			       " fail  %" PRIu64 " inconclusive  %" PRIu64 " error%s\n",
+			       names[i], sweep.n_cells, sweep.outcomes[KT_OUTCOME_PASS],
+			       sweep.outcomes[KT_OUTCOME_FAIL],
+			       sweep.outcomes[KT_OUTCOME_INCONCLUSIVE],
+			       sweep.counts[KT_CELL_ERRORED],
+			       sweep.closed ? "" : "  (not finished: ktcoord resume)");
+		kt_sweep_destroy(&sweep);
+		free(names[i]);
+	}
+	fputs(options->json ? "\n]\n" : "", stdout);
+	free(names);
+	return 0;
+}
+
+static int command_plan(const struct options *options)
+{
+	KT_AUTO(kt_matrix_destroy) struct kt_matrix *matrix = NULL;
+	struct kt_plan_options plan = { .json = options->json, .all = options->all };
+	struct kt_err err = { 0 };
+	int status = kt_matrixfile_load(options->words[0], NULL, say_problem, NULL, &matrix, &err);
+
+	if (status == -EINVAL && err.fault == KT_FAULT_INPUT)
+		return KT_REPORT_EXIT_INPUT; /* all was said */
+	if (status == 0)
+		status = kt_plan_print(matrix, &plan, stdout, &err);
+	return status < 0 ? complain(&err) : 0;
+}
+
+static int command_kernels(const struct options *options)
+{
+	struct kt_kernels_source source = { .suite = options->suite ? options->suite : "sid",
+					    .package = options->package,
+					    .refresh = options->refresh };
+	const char *verb = options->words[0];
+	struct kt_view *view = NULL;
+	struct kt_err err = { 0 };
+	char state[PATH_MAX];
+	int status = kt_statedir_find(options->state, state, &err);
+
+	if (status < 0)
+		return complain(&err);
+	if (strcmp(verb, "list") == 0 && options->n_words == 1) {
+		status = kt_kernels_command_list(state, options->json, stdout, &err);
+	} else if (strcmp(verb, "get") == 0 && options->n_words == 1) {
+		view = kt_view_new(stderr, kt_view_mode_of(stderr), NULL, NULL);
+		status = kt_kernels_command_get(state, &source, options->json, say_progress, view,
+						stdout, &err);
+		kt_view_destroy(&view);
+	} else if (strcmp(verb, "add") == 0 && options->n_words == 3) {
+		status = kt_kernels_command_add(state, options->words[1], options->words[2],
+						options->json, stdout, &err);
+	} else if (strcmp(verb, "remove") == 0 && options->n_words == 2) {
+		status = kt_kernels_command_remove(state, options->words[1], options->json, stdout,
+						   &err);
+	} else {
+		return wrong_line("kernels takes get, list, add NAME FILE or remove NAME");
+	}
+	return status < 0 ? complain(&err) : 0;
+}
+
+/* ---- parsing ---- */
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static int set_option(struct options *options, size_t i, const char *value)
+{
+	char *at = (char *)options + option_table[i].offset;
+	char *end = NULL;
+
+	switch (option_table[i].kind) {
+	case FLAG:
+		*(bool *)(void *)at = true;
+		return 0;
+	case TEXT:
+		*(const char **)(void *)at = value;
+		return 0;
+	case NUMBER:
+		errno = 0;
+		*(uint64_t *)(void *)at = strtoull(value, &end, 10);
+		if (errno || end == value || *end || !*(uint64_t *)(void *)at || *value == '-')
+			return wrong_line("--%s takes a number from 1, not '%s'",
+					  option_table[i].name, value);
+		return 0;
+	}
+	return 0;
+}
+
+static int parse(int argc, char **argv, const struct command *command, struct options *options)
+{
+	struct option longs[N_OPTIONS + 1] = { 0 };
+	int status = 0;
+	int index = 0;
+	int c;
+
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		longs[i] = (struct option){
+			.name = option_table[i].name,
+			.has_arg = option_table[i].kind == FLAG ? no_argument : required_argument,
+			.val = 256 + (int)i,
+		};
+	opterr = 0;
+	optind = 0;
+	while (status == 0 && (c = getopt_long(argc, argv, "", longs, &index)) != -1) {
+		if (c < 256)
+			return wrong_line("option '%s' is unknown or lacks its value",
+					  argv[optind - 1]);
+		if (!is_of(option_table[c - 256].commands, command->name))
+			return wrong_line("`%s` has no option --%s", command->name,
+					  option_table[c - 256].name);
+		status = set_option(options, (size_t)(c - 256), optarg);
+	}
+	for (; status == 0 && optind < argc; optind++) {
+		if (options->n_words == command->words_max)
+			return wrong_line("'%s' is one word too many: ktcoord %s %s", argv[optind],
+					  command->name, command->usage);
+		options->words[options->n_words++] = argv[optind];
+	}
+	if (status == 0 && options->n_words < command->words_min)
+		return wrong_line("something is missing: ktcoord %s %s", command->name,
+				  command->usage);
+	return status;
+}
+
+static bool looks_like_a_file(const char *word)
+{
+	size_t len = strlen(word);
+
+	return strchr(word, '/') || (len > 5 && strcmp(word + len - 5, ".toml") == 0) ||
+	       access(word, F_OK) == 0;
+}
+
+int kt_cli_main(int argc, char **argv)
+{
+	struct options options = { 0 };
+	const struct command *command = NULL;
+	const char *first = argc > 1 ? argv[1] : NULL;
+	int status;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			print_help(stdout);
+			return 0;
+		}
+		if (strcmp(argv[i], "--version") == 0) {
+			printf("ktcoord " KT_VERSION "\n");
+			return 0;
+		}
+	}
+	if (!first) {
+		print_help(stderr);
+		return KT_REPORT_EXIT_INPUT;
+	}
+	if (first[0] != '-')
+		command = find_command(first);
+	if (!command && (first[0] == '-' || looks_like_a_file(first))) {
+		status = parse(argc, argv, &commands[0], &options);
+		return status ? status : commands[0].run(&options);
+	}
+	if (!command) {
+		const char *names[N_COMMANDS];
+		const char *meant;
+
+		for (size_t i = 0; i < N_COMMANDS; i++)
+			names[i] = commands[i].name;
+		meant = kt_suggest(first, names, N_COMMANDS);
+		return wrong_line("no command and no file '%s'%s%s%s", first,
+				  meant ? "; did you mean '" : "", meant ? meant : "",
+				  meant ? "'?" : "");
+	}
+	status = parse(argc - 1, argv + 1, command, &options);
+	return status ? status : command->run(&options);
+}

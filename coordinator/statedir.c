@@ -1,0 +1,158 @@
+#include "coordinator/statedir.h"
+#include "proto/base/must.h"
+#include "proto/base/own.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define SUFFIX ".sweep"
+
+static int make_path(char *dir, struct kt_err *err)
+{
+	for (char *slash = strchr(dir + 1, '/');; slash = strchr(slash + 1, '/')) {
+		if (slash)
+			*slash = 0;
+		if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+			return kt_err_sys(err, KT_FAULT_HOST, errno, "making %s", dir);
+		if (!slash)
+			return 0;
+		*slash = '/';
+	}
+}
+
+int kt_statedir_find(const char *given, char dir[PATH_MAX], struct kt_err *err)
+{
+	const char *from_env = getenv("KTCOORD_STATE");
+	const char *xdg = getenv("XDG_STATE_HOME");
+	const char *home = getenv("HOME");
+	char wanted[PATH_MAX];
+	char sub[PATH_MAX + 16];
+	int status;
+
+	if (given || (from_env && *from_env))
+		snprintf(wanted, sizeof(wanted), "%s", given ? given : from_env);
+	else if (xdg && *xdg)
+		snprintf(wanted, sizeof(wanted), "%s/ktcoord", xdg);
+	else
+		snprintf(wanted, sizeof(wanted), "%s/.local/state/ktcoord", home ? home : "/root");
+	status = make_path(wanted, err);
+	if (status < 0)
+		return status;
+	if (!realpath(wanted, dir))
+		return kt_err_sys(err, KT_FAULT_HOST, errno, "%s", wanted);
+	snprintf(sub, sizeof(sub), "%s/sweeps", dir);
+	if (mkdir(sub, 0755) < 0 && errno != EEXIST)
+		return kt_err_sys(err, KT_FAULT_HOST, errno, "making %s", sub);
+	return 0;
+}
+
+int kt_statedir_lock(const char *dir, const char *what, int *fd, struct kt_err *err)
+{
+	char path[PATH_MAX + 8];
+	char who[256] = "";
+	KT_AUTO_FD int lock = -1;
+
+	snprintf(path, sizeof(path), "%s/lock", dir);
+	lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (lock < 0)
+		return kt_err_sys(err, KT_FAULT_HOST, errno, "%s", path);
+	if (flock(lock, LOCK_EX | LOCK_NB) < 0) {
+		ssize_t n = pread(lock, who, sizeof(who) - 1, 0);
+
+		who[n > 0 ? n : 0] = 0;
+		who[strcspn(who, "\n")] = 0;
+		return kt_err_set(err, KT_FAULT_INPUT, EBUSY,
+				  "another ktcoord works in %s (%s): wait for it, or use another "
+				  "folder with --state",
+				  dir, who);
+	}
+	if (ftruncate(lock, 0) < 0 || dprintf(lock, "pid %d, %s\n", (int)getpid(), what) < 0)
+		return kt_err_sys(err, KT_FAULT_HOST, errno, "%s", path);
+	*fd = kt_own_take_fd(&lock);
+	return 0;
+}
+
+void kt_statedir_new_sweep(const char *dir, const char *name, char *id, size_t id_max,
+			   char path[PATH_MAX])
+{
+	time_t now = time(NULL);
+	char stamp[32];
+	struct tm tm;
+	int again = 1;
+
+	localtime_r(&now, &tm);
+	strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", &tm);
+	do {
+		if (again == 1)
+			snprintf(id, id_max, "%.90s-%s", name, stamp);
+		else
+			snprintf(id, id_max, "%.90s-%s-%d", name, stamp, again);
+		snprintf(path, PATH_MAX, "%s/sweeps/%s" SUFFIX, dir, id);
+		again++;
+	} while (access(path, F_OK) == 0);
+}
+
+static bool has_suffix(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > strlen(SUFFIX) && strcmp(name + len - strlen(SUFFIX), SUFFIX) == 0;
+}
+
+int kt_statedir_find_sweep(const char *dir, const char *given, char path[PATH_MAX],
+			   struct kt_err *err)
+{
+	char folder[PATH_MAX + 8];
+	struct dirent *entry;
+	time_t newest = 0;
+	size_t hits = 0;
+	bool last = strcmp(given, "last") == 0;
+	DIR *sweeps;
+
+	if (strchr(given, '/') || has_suffix(given)) {
+		snprintf(path, PATH_MAX, "%s", given);
+		return 0;
+	}
+	snprintf(folder, sizeof(folder), "%s/sweeps", dir);
+	sweeps = opendir(folder);
+	if (!sweeps)
+		return kt_err_sys(err, KT_FAULT_HOST, errno, "%s", folder);
+	while ((entry = readdir(sweeps))) {
+		char one[PATH_MAX];
+		struct stat st;
+		bool exact;
+
+		if (!has_suffix(entry->d_name) ||
+		    (!last && strncmp(entry->d_name, given, strlen(given)) != 0))
+			continue;
+		exact = !last && strlen(entry->d_name) == strlen(given) + strlen(SUFFIX);
+		if (snprintf(one, sizeof(one), "%s/%s", folder, entry->d_name) >= PATH_MAX ||
+		    stat(one, &st) < 0)
+			continue;
+		hits++;
+		if (exact || !last || st.st_mtime >= newest)
+			snprintf(path, PATH_MAX, "%s", one);
+		newest = st.st_mtime > newest ? st.st_mtime : newest;
+		if (exact) {
+			hits = 1;
+			break;
+		}
+	}
+	closedir(sweeps);
+	if (!hits)
+		return kt_err_set(err, KT_FAULT_INPUT, ENOENT,
+				  "no sweep '%s' in %s; `ktcoord sweeps` lists them", given,
+				  folder);
+	if (hits > 1 && !last)
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+				  "%zu sweeps begin with '%s'; `ktcoord sweeps` lists them", hits,
+				  given);
+	return 0;
+}
