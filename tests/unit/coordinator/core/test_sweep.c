@@ -1,0 +1,96 @@
+#include "coordinator/core/sweep.h"
+
+#include <criterion/criterion.h>
+
+static struct kt_msg_verdict pass = { .outcome = "pass" };
+static struct kt_msg_result finished = { .cause = "finished" };
+
+static struct kt_sweep opened(uint64_t n_cells)
+{
+	struct kt_msg_fact_opened fact = {
+		.sweep_id = "s", .n_cells = n_cells, .attempts_max = 2, .version = "0"
+	};
+	struct kt_sweep sweep;
+
+	kt_sweep_init(&sweep);
+	cr_assert_eq(kt_sweep_apply(&sweep, KT_TAG_fact_opened, &fact, NULL), 0);
+	return sweep;
+}
+
+static int grant(struct kt_sweep *sweep, uint64_t cell, uint64_t epoch)
+{
+	struct kt_msg_fact_granted fact = {
+		.cell = cell, .epoch = epoch, .attempt = 1, .host = "a"
+	};
+
+	return kt_sweep_apply(sweep, KT_TAG_fact_granted, &fact, NULL);
+}
+
+static int end(struct kt_sweep *sweep, uint64_t cell, uint64_t epoch)
+{
+	struct kt_msg_fact_ended fact = { .cell = cell, .epoch = epoch, .result = &finished };
+
+	return kt_sweep_apply(sweep, KT_TAG_fact_ended, &fact, NULL);
+}
+
+static int judge(struct kt_sweep *sweep, uint64_t cell, uint64_t epoch)
+{
+	struct kt_msg_fact_judged fact = { .cell = cell, .epoch = epoch, .verdict = &pass };
+
+	return kt_sweep_apply(sweep, KT_TAG_fact_judged, &fact, NULL);
+}
+
+static int fail(struct kt_sweep *sweep, uint64_t cell, uint64_t epoch)
+{
+	struct kt_msg_fact_failed fact = {
+		.cell = cell, .epoch = epoch, .cause = "qemu_died", .line = "", .charged = true
+	};
+
+	return kt_sweep_apply(sweep, KT_TAG_fact_failed, &fact, NULL);
+}
+
+Test(sweep, a_cell_goes_from_pending_to_judged)
+{
+	struct kt_sweep sweep = opened(1);
+
+	cr_assert_eq(grant(&sweep, 0, 1), 0);
+	cr_assert_eq(end(&sweep, 0, 1), 0);
+	cr_assert_not(kt_sweep_is_done(&sweep));
+	cr_assert_eq(judge(&sweep, 0, 1), 0);
+	cr_assert(kt_sweep_is_done(&sweep));
+	cr_assert_eq(sweep.outcomes[KT_OUTCOME_PASS], 1);
+	kt_sweep_destroy(&sweep);
+}
+
+Test(sweep, what_cannot_follow_is_refused_and_changes_nothing)
+{
+	struct kt_sweep sweep = opened(2);
+	struct kt_sweep same = opened(2);
+
+	cr_assert_lt(end(&sweep, 0, 1), 0, "no lease");
+	cr_assert_lt(judge(&sweep, 0, 0), 0, "nothing ended");
+	cr_assert_lt(grant(&sweep, 2, 1), 0, "no such cell");
+	cr_assert_lt(grant(&sweep, 0, 0), 0, "epochs begin at 1");
+	cr_assert(kt_sweep_equal(&sweep, &same));
+	cr_assert_eq(grant(&sweep, 0, 1), 0);
+	cr_assert_lt(grant(&sweep, 0, 2), 0, "leased already");
+	cr_assert_lt(grant(&sweep, 1, 1), 0, "the epoch is not new");
+	cr_assert_lt(end(&sweep, 0, 2), 0, "another lease");
+	kt_sweep_destroy(&sweep);
+	kt_sweep_destroy(&same);
+}
+
+Test(sweep, a_fenced_worker_cannot_judge)
+{
+	struct kt_sweep sweep = opened(1);
+
+	cr_assert_eq(grant(&sweep, 0, 1), 0);
+	cr_assert_eq(fail(&sweep, 0, 1), 0);
+	cr_assert_eq(grant(&sweep, 0, 2), 0);
+	cr_assert_lt(end(&sweep, 0, 1), 0, "epoch 1 is fenced");
+	cr_assert_eq(end(&sweep, 0, 2), 0);
+	cr_assert_lt(judge(&sweep, 0, 1), 0);
+	cr_assert_eq(judge(&sweep, 0, 2), 0);
+	cr_assert_lt(judge(&sweep, 0, 2), 0, "the first accepted verdict stands");
+	kt_sweep_destroy(&sweep);
+}
