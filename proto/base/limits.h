@@ -56,4 +56,10 @@
 #define KT_ATTEMPTS_MAX         100 /* tries of one cell, whatever the matrix says */
 #define KT_GRANTS_PER_STATE_MAX 64
 
+/* the worker's disk */
+#define KT_SPOOL_RESULTS_MAX 4096 /* finished attempts that wait for an acknowledgement */
+#define KT_SPOOL_BYTES_MAX   (16ull << 30)
+#define KT_CACHE_BYTES_MAX   (20ull << 30) /* artifacts; the least recently used go first */
+#define KT_FETCH_WINDOW      8 /* pieces asked for and not yet here */
+
 #endif
