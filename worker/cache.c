@@ -1,0 +1,642 @@
+#include "worker/cache.h"
+#include "proto/base/clock.h"
+#include "proto/base/must.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <uthash.h>
+#include <utlist.h>
+
+#define POLL_MS 50 /* how often waiting entries are looked at */
+
+/* idle --> (waiting) --> checking ------------------------> here
+ *              |             | does not match
+ *              v             v
+ *          fetching --> verifying --> here
+ * failed: until nobody wants it any more, then idle again.
+ */
+enum entry_state { IDLE, WAITING, CHECKING, FETCHING, VERIFYING, HERE, FAILED };
+
+struct entry {
+	struct kt_digest digest; /* key */
+	struct kt_cache *cache;
+	UT_hash_handle hh;
+	uint64_t bytes;
+	char *path, *part;
+	enum entry_state state;
+	size_t users;
+	int fd; /* of the .part file (exclusive lock) or of the artifact (shared lock) */
+	uint64_t received, asked; /* bytes */
+	int64_t progress_ns; /* moment of the last one */
+	int64_t asked_ns; /* moment of the last round of asking */
+	unsigned int mismatches;
+	/* What was verified in this life. */
+	bool verified;
+	struct stat verified_stat;
+	enum kt_cause_id cause;
+	struct kt_err err;
+	/* the thread's work; the entry is not touched by the loop while it is under way */
+	uv_work_t work;
+	bool working;
+	int work_ret;
+	bool work_matches;
+	struct kt_err work_err;
+};
+
+struct kt_cache_want {
+	struct kt_cache *cache;
+	struct kt_cache_want *prev, *next;
+	struct entry **entries;
+	size_t n;
+	kt_cache_done *done;
+	void *arg;
+	bool told;
+};
+
+struct kt_cache {
+	uv_loop_t *loop;
+	struct kt_cache_config config;
+	char *dir;
+	struct entry *entries; /* hash */
+	struct kt_cache_want *wants; /* in order */
+	uv_timer_t timer;
+	bool is_up, closing, timer_closed;
+	size_t works;
+};
+
+/* ---- opening, closing ---- */
+
+static void on_timer(uv_timer_t *timer);
+
+int kt_cache_open(uv_loop_t *loop, const struct kt_cache_config *config, struct kt_cache **cache_p,
+		  struct kt_err *err)
+{
+	struct kt_cache *cache;
+
+	if (mkdir(config->dir, 0755) < 0 && errno != EEXIST)
+		return kt_err_sys(err, KT_FAULT_HOST, errno, "making %s", config->dir);
+	cache = kt_must_calloc(1, sizeof(*cache));
+	cache->loop = loop;
+	cache->config = *config;
+	cache->dir = kt_must_strdup(config->dir);
+	uv_timer_init(loop, &cache->timer);
+	cache->timer.data = cache;
+	*cache_p = cache;
+	return 0;
+}
+
+static void free_cache(struct kt_cache *cache)
+{
+	struct entry *entry, *next;
+
+	if (!cache->closing || !cache->timer_closed || cache->works > 0)
+		return;
+	HASH_ITER (hh, cache->entries, entry, next) {
+		HASH_DEL(cache->entries, entry);
+		kt_own_close(&entry->fd);
+		free(entry->path);
+		free(entry->part);
+		free(entry);
+	}
+	free(cache->dir);
+	free(cache);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	struct kt_cache *cache = handle->data;
+
+	cache->timer_closed = true;
+	free_cache(cache);
+}
+
+void kt_cache_destroy(struct kt_cache **cache_p)
+{
+	struct kt_cache *cache = kt_take(cache_p);
+
+	if (!cache)
+		return;
+	cache->closing = true;
+	while (cache->wants) {
+		struct kt_cache_want *want = cache->wants;
+
+		kt_cache_drop(&want);
+	}
+	uv_close((uv_handle_t *)&cache->timer, on_timer_closed);
+}
+
+/* ---- eviction ---- */
+
+struct old {
+	char name[KT_DIGEST_HEX_BYTES + 8];
+	uint64_t bytes;
+	int64_t used_s;
+};
+
+static int by_use(const void *a, const void *b)
+{
+	const struct old *x = a, *y = b;
+
+	return x->used_s < y->used_s ? -1 : x->used_s > y->used_s;
+}
+
+static bool try_evict(int dirfd, const struct old *old)
+{
+	KT_AUTO_FD int fd = openat(dirfd, old->name, O_RDONLY | O_CLOEXEC);
+
+	/* Whoever uses it, we included, holds a shared lock. */
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return false;
+	return unlinkat(dirfd, old->name, 0) == 0;
+}
+
+/* Makes room for bytes more, as far as that is possible; true when something went. */
+static bool evict(struct kt_cache *cache, uint64_t bytes, bool at_least_one)
+{
+	DIR *dir = opendir(cache->dir);
+	struct old *olds = NULL;
+	size_t n = 0, cap = 0;
+	uint64_t total = bytes;
+	bool went = false;
+	struct dirent *item;
+
+	if (!dir)
+		return false;
+	while ((item = readdir(dir))) {
+		struct stat stat;
+		size_t len = strlen(item->d_name);
+		bool is_ours = strspn(item->d_name, "0123456789abcdef") == 64 &&
+			       (len == 64 || strcmp(item->d_name + 64, ".part") == 0);
+
+		if (!is_ours || fstatat(dirfd(dir), item->d_name, &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    !S_ISREG(stat.st_mode))
+			continue;
+		if (n == cap) {
+			cap = cap ? cap * 2 : 64;
+			olds = kt_must_realloc(olds, cap, sizeof(*olds));
+		}
+		olds[n] = (struct old){ .bytes = (uint64_t)stat.st_size,
+					.used_s = stat.st_atim.tv_sec };
+		memcpy(olds[n].name, item->d_name, len + 1);
+		total += olds[n++].bytes;
+	}
+	if (n)
+		qsort(olds, n, sizeof(*olds), by_use);
+	for (size_t i = 0; i < n && (total > cache->config.bytes_max || (at_least_one && !went));
+	     i++) {
+		if (!try_evict(dirfd(dir), &olds[i]))
+			continue;
+		total -= olds[i].bytes;
+		went = true;
+	}
+	free(olds);
+	closedir(dir);
+	return went;
+}
+
+/* ---- one entry ---- */
+
+static void look_at(struct entry *entry);
+static void tell_wants(struct kt_cache *cache);
+
+static void fail(struct entry *entry, enum kt_cause_id cause)
+{
+	kt_own_close(&entry->fd);
+	entry->state = FAILED;
+	entry->cause = cause;
+}
+
+static enum kt_cause_id cause_of(const struct kt_err *err)
+{
+	return err->code == ENOSPC || err->code == EDQUOT ? KT_CAUSE_ID_disk_full
+							  : KT_CAUSE_ID_host_trouble;
+}
+
+/* In the thread: does the file hold what its name says? If it is complete now, give it its name. */
+static void work_run(uv_work_t *work)
+{
+	struct entry *entry = work->data;
+	struct kt_digest digest;
+	uint64_t bytes = 0;
+	KT_AUTO_FD int dir = -1;
+
+	entry->work_matches = false;
+	entry->work_ret = kt_digest_of_fd(entry->fd, &digest, &bytes, &entry->work_err);
+	if (entry->work_ret < 0)
+		return;
+	entry->work_matches = bytes == entry->bytes && kt_digest_equal(&digest, &entry->digest);
+	if (!entry->work_matches || entry->state == CHECKING)
+		return;
+	dir = open(entry->cache->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0 || fchmod(entry->fd, 0644) < 0 || fsync(entry->fd) < 0 ||
+	    rename(entry->part, entry->path) < 0 || fsync(dir) < 0)
+		entry->work_ret = kt_err_sys(&entry->work_err, KT_FAULT_HOST, errno, "keeping %s",
+					     entry->path);
+}
+
+static void here(struct entry *entry)
+{
+	static const struct timespec used_now[2] = { { .tv_nsec = UTIME_NOW },
+						     { .tv_nsec = UTIME_OMIT } };
+
+	/* An exclusive lock becomes a shared one; it was ours alone, so this cannot wait. */
+	flock(entry->fd, LOCK_SH | LOCK_NB);
+	futimens(entry->fd, used_now);
+	fstat(entry->fd, &entry->verified_stat);
+	entry->verified = true;
+	entry->mismatches = 0;
+	entry->state = HERE;
+}
+
+static void mismatch(struct entry *entry)
+{
+	bool was_check = entry->state == CHECKING;
+
+	entry->verified = false;
+	if (++entry->mismatches > 1) {
+		if (!was_check)
+			unlink(entry->part);
+		kt_err_set(&entry->err, KT_FAULT_HOST, EBADMSG,
+			   "artifact %s: its bytes do not match its digest, twice", entry->path);
+		fail(entry, KT_CAUSE_ID_artifact_corrupt);
+		return;
+	}
+	unlink(was_check ? entry->path : entry->part);
+	kt_own_close(&entry->fd);
+	entry->state = WAITING;
+}
+
+static void work_done(uv_work_t *work, int status)
+{
+	struct entry *entry = work->data;
+	struct kt_cache *cache = entry->cache;
+
+	entry->working = false;
+	cache->works--;
+	if (cache->closing) {
+		free_cache(cache);
+		return;
+	}
+	if (status < 0 || entry->work_ret < 0) {
+		entry->err = entry->work_err;
+		fail(entry, cause_of(&entry->err));
+	} else if (entry->work_matches) {
+		here(entry);
+	} else {
+		mismatch(entry);
+	}
+	if (entry->users == 0) {
+		kt_own_close(&entry->fd);
+		entry->state = IDLE;
+		return;
+	}
+	look_at(entry);
+	tell_wants(cache);
+}
+
+static void work(struct entry *entry, enum entry_state state)
+{
+	entry->state = state;
+	entry->working = true;
+	entry->work_err = (struct kt_err){ 0 };
+	entry->work.data = entry;
+	entry->cache->works++;
+	uv_queue_work(entry->cache->loop, &entry->work, work_run, work_done);
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* Takes the artifact if somebody has put it there. */
+static bool try_pin(struct entry *entry)
+{
+	KT_AUTO_FD int fd = open(entry->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat open_stat, path_stat;
+
+	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) < 0)
+		return false;
+	/* Evicted between open and flock? */
+	if (fstat(fd, &open_stat) < 0 || stat(entry->path, &path_stat) < 0 ||
+	    open_stat.st_ino != path_stat.st_ino)
+		return false;
+	entry->fd = kt_own_take_fd(&fd);
+	if (entry->verified && same_file(&entry->verified_stat, &open_stat))
+		here(entry);
+	else
+		work(entry, CHECKING);
+	return true;
+}
+
+static void ask(struct entry *entry)
+{
+	struct kt_cache *cache = entry->cache;
+	const uint64_t window = (uint64_t)KT_FETCH_WINDOW * KT_CHUNK_BYTES_MAX;
+
+	if (entry->asked < entry->received)
+		entry->asked = entry->received;
+	while (cache->is_up && entry->asked < entry->bytes &&
+	       entry->asked < entry->received + window) {
+		uint64_t left = entry->bytes - entry->asked;
+		struct kt_msg_fetch fetch = {
+			.digest = { entry->digest.bytes, KT_DIGEST_BYTES },
+			.offset = entry->asked,
+			.len = left < KT_CHUNK_BYTES_MAX ? left : KT_CHUNK_BYTES_MAX,
+		};
+
+		if (cache->config.ask(cache->config.arg, &fetch) < 0)
+			return;
+		entry->asked += fetch.len;
+	}
+}
+
+/* Begins to fetch unless somebody else does. */
+static bool try_fetch(struct entry *entry)
+{
+	KT_AUTO_FD int fd = open(entry->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	struct stat open_stat, path_stat;
+
+	if (fd < 0) {
+		kt_err_sys(&entry->err, KT_FAULT_HOST, errno, "making %s", entry->part);
+		fail(entry, cause_of(&entry->err));
+		return true;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return false;
+	/* Finished or given up by another one in between? */
+	if (fstat(fd, &open_stat) < 0 || stat(entry->part, &path_stat) < 0 ||
+	    open_stat.st_ino != path_stat.st_ino || access(entry->path, F_OK) == 0)
+		return false;
+	entry->received = (uint64_t)open_stat.st_size;
+	if (entry->received > entry->bytes)
+		entry->received = ftruncate(fd, 0) == 0 ? 0 : entry->bytes;
+	entry->asked = entry->received;
+	entry->fd = kt_own_take_fd(&fd);
+	entry->state = FETCHING;
+	entry->progress_ns = entry->asked_ns = kt_clock_now_ns();
+	evict(entry->cache, entry->bytes - entry->received, false);
+	if (entry->received == entry->bytes)
+		work(entry, VERIFYING);
+	else
+		ask(entry);
+	return true;
+}
+
+static void watch_fetch(struct entry *entry)
+{
+	struct kt_cache *cache = entry->cache;
+	int64_t now_ns = kt_clock_now_ns();
+
+	if (!cache->is_up) {
+		entry->progress_ns = entry->asked_ns = now_ns;
+		return;
+	}
+	if (now_ns - entry->progress_ns > KT_CACHE_GIVE_UP_NS) {
+		kt_err_set(&entry->err, KT_FAULT_PEER, ETIMEDOUT,
+			   "artifact %s: no piece came for %d s", entry->path,
+			   (int)(KT_CACHE_GIVE_UP_NS / KT_NS_PER_S));
+		fail(entry, KT_CAUSE_ID_artifact_missing);
+		return;
+	}
+	if (now_ns - entry->asked_ns > KT_CACHE_STALL_NS &&
+	    now_ns - entry->progress_ns > KT_CACHE_STALL_NS) {
+		entry->asked = entry->received;
+		entry->asked_ns = now_ns;
+		if (cache->config.stalled)
+			cache->config.stalled(cache->config.arg);
+	}
+	ask(entry);
+}
+
+static void look_at(struct entry *entry)
+{
+	if (entry->working)
+		return;
+	if (entry->state == WAITING && !try_pin(entry))
+		try_fetch(entry);
+	else if (entry->state == FETCHING)
+		watch_fetch(entry);
+}
+
+static struct entry *entry_of(struct kt_cache *cache, const struct kt_job_artifact *artifact)
+{
+	char hex[KT_DIGEST_HEX_BYTES];
+	struct entry *entry;
+
+	HASH_FIND(hh, cache->entries, &artifact->digest, sizeof(artifact->digest), entry);
+	if (entry)
+		return entry;
+	entry = kt_must_calloc(1, sizeof(*entry));
+	entry->digest = artifact->digest;
+	entry->cache = cache;
+	entry->fd = -1;
+	kt_digest_hex(&entry->digest, hex);
+	entry->path = kt_must_asprintf("%s/%s", cache->dir, hex);
+	entry->part = kt_must_asprintf("%s/%s.part", cache->dir, hex);
+	HASH_ADD(hh, cache->entries, digest, sizeof(entry->digest), entry);
+	return entry;
+}
+
+static void use(struct entry *entry, uint64_t bytes)
+{
+	if (entry->users++ > 0)
+		return;
+	if (entry->working) /* somebody gave it up while the thread was at it */
+		return;
+	entry->bytes = bytes;
+	entry->mismatches = 0;
+	entry->err = (struct kt_err){ 0 };
+	entry->state = WAITING;
+}
+
+static void unuse(struct entry *entry)
+{
+	kt_must(entry->users > 0);
+	if (--entry->users > 0 || entry->working)
+		return;
+	kt_own_close(&entry->fd);
+	entry->state = IDLE;
+}
+
+/* ---- wants ---- */
+
+struct kt_cache_want *kt_cache_want(struct kt_cache *cache, const struct kt_job_artifact *artifacts,
+				    size_t n, kt_cache_done *done, void *arg)
+{
+	struct kt_cache_want *want = kt_must_calloc(1, sizeof(*want));
+
+	want->cache = cache;
+	want->entries = kt_must_calloc(n + 1, sizeof(*want->entries));
+	want->n = n;
+	want->done = done;
+	want->arg = arg;
+	for (size_t i = 0; i < n; i++) {
+		want->entries[i] = entry_of(cache, &artifacts[i]);
+		use(want->entries[i], artifacts[i].bytes);
+	}
+	DL_APPEND(cache->wants, want);
+	uv_timer_start(&cache->timer, on_timer, 0, POLL_MS);
+	return want;
+}
+
+void kt_cache_drop(struct kt_cache_want **want_p)
+{
+	struct kt_cache_want *want = kt_take(want_p);
+
+	if (!want)
+		return;
+	DL_DELETE(want->cache->wants, want);
+	for (size_t i = 0; i < want->n; i++)
+		unuse(want->entries[i]);
+	free(want->entries);
+	free(want);
+}
+
+static const struct entry *first_failed(const struct kt_cache_want *want, bool *all_here)
+{
+	*all_here = true;
+	for (size_t i = 0; i < want->n; i++) {
+		if (want->entries[i]->state == FAILED)
+			return want->entries[i];
+		*all_here = *all_here && want->entries[i]->state == HERE;
+	}
+	return NULL;
+}
+
+static void tell(struct kt_cache_want *want, const struct entry *failed)
+{
+	KT_AUTO_FREE const char **paths = kt_must_calloc(want->n + 1, sizeof(*paths));
+
+	want->told = true;
+	for (size_t i = 0; i < want->n; i++)
+		paths[i] = want->entries[i]->path;
+	if (failed) {
+		enum kt_cause_id cause = failed->cause;
+		struct kt_err err = failed->err;
+
+		want->done(want->arg, NULL, 0, cause, &err);
+	} else {
+		want->done(want->arg, paths, want->n, KT_CAUSE_ID_N, NULL);
+	}
+}
+
+/* done() may drop any want, so the list is walked anew after each call. */
+static void tell_wants(struct kt_cache *cache)
+{
+	for (struct kt_cache_want *want = cache->wants; want;) {
+		bool all_here;
+		const struct entry *failed = first_failed(want, &all_here);
+
+		if (want->told || (!failed && !all_here)) {
+			want = want->next;
+			continue;
+		}
+		tell(want, failed);
+		want = cache->wants;
+	}
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct kt_cache *cache = timer->data;
+	struct entry *entry, *next;
+	bool busy = false;
+
+	HASH_ITER (hh, cache->entries, entry, next) {
+		if (entry->users > 0)
+			look_at(entry);
+	}
+	tell_wants(cache);
+	for (struct kt_cache_want *want = cache->wants; want; want = want->next)
+		busy = busy || !want->told;
+	if (!busy)
+		uv_timer_stop(timer);
+}
+
+/* ---- the wire ---- */
+
+void kt_cache_link(struct kt_cache *cache, bool is_up)
+{
+	struct entry *entry, *next;
+
+	cache->is_up = is_up;
+	/* What was asked over the old connection is not answered any more. */
+	HASH_ITER (hh, cache->entries, entry, next) {
+		if (entry->state == FETCHING) {
+			entry->asked = entry->received;
+			entry->asked_ns = kt_clock_now_ns();
+			ask(entry);
+		}
+	}
+}
+
+static int write_all(int fd, const uint8_t *bytes, size_t len, uint64_t offset)
+{
+	while (len > 0) {
+		ssize_t n = pwrite(fd, bytes, len, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		bytes += n;
+		len -= (size_t)n;
+		offset += (uint64_t)n;
+	}
+	return 0;
+}
+
+static void take_body(struct entry *entry, const struct kt_bin *body)
+{
+	int ret = write_all(entry->fd, body->data, body->len, entry->received);
+
+	if (ret == -ENOSPC && evict(entry->cache, 0, true))
+		ret = write_all(entry->fd, body->data, body->len, entry->received);
+	if (ret < 0) {
+		kt_err_sys(&entry->err, KT_FAULT_HOST, -ret, "writing %s", entry->part);
+		fail(entry, cause_of(&entry->err));
+		return;
+	}
+	entry->received += body->len;
+	entry->progress_ns = kt_clock_now_ns();
+	if (entry->received == entry->bytes)
+		work(entry, VERIFYING);
+	else
+		ask(entry);
+}
+
+void kt_cache_chunk(struct kt_cache *cache, const struct kt_msg_chunk *chunk)
+{
+	struct entry *entry = NULL;
+
+	if (chunk->digest.len == KT_DIGEST_BYTES)
+		HASH_FIND(hh, cache->entries, chunk->digest.data, KT_DIGEST_BYTES, entry);
+	/* Nobody waits for it any more, or it is the answer to a question asked twice. */
+	if (!entry || entry->state != FETCHING || entry->working)
+		return;
+	if (*chunk->missing) {
+		kt_err_set(&entry->err, KT_FAULT_PEER, ENOENT, "artifact %s: %s", entry->path,
+			   chunk->missing);
+		fail(entry, KT_CAUSE_ID_artifact_missing);
+	} else if (chunk->total != entry->bytes) {
+		kt_err_set(&entry->err, KT_FAULT_PEER, EBADMSG,
+			   "artifact %s: %llu bytes at the coordinator, %llu in the job",
+			   entry->path, (unsigned long long)chunk->total,
+			   (unsigned long long)entry->bytes);
+		fail(entry, KT_CAUSE_ID_artifact_corrupt);
+	} else if (chunk->offset == entry->received && chunk->body.len > 0 &&
+		   chunk->body.len <= entry->bytes - entry->received) {
+		take_body(entry, &chunk->body);
+	} else {
+		return;
+	}
+	if (entry->state == FAILED)
+		tell_wants(cache);
+}
