@@ -1,0 +1,372 @@
+/* main.c - ktworker: the daemon on each host, `check` for people, `attempt` for itself. */
+#include "proto/base/log.h"
+#include "proto/base/must.h"
+#include "proto/base/own.h"
+#include "worker/agent.h"
+#include "worker/cage.h"
+#include "worker/host.h"
+#include "worker/qemu.h"
+#include "worker/runner_scripted.h"
+
+/* Until the qemu runner is there this program has the scripted one. */
+#if __has_include("worker/runner_qemu.c") && __has_include("worker/kvmproof.h") && \
+							   __has_include("worker/attempt.c")
+#define HAVE_QEMU_RUNNER 1
+#include "worker/attempt.h"
+#include "worker/kvmproof.h"
+#else
+#define HAVE_QEMU_RUNNER 0
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define EXIT_USAGE    2
+#define EXIT_HOST     3
+#define LOG_BYTES_MAX (16 << 20) /* of worker.log; then it becomes worker.log.1 */
+#define QEMU_PROGRAM  "qemu-system-x86_64"
+
+static const char usage[] =
+	"usage: ktworker --connect ENDPOINT [options]   run attempts for a coordinator\n"
+	"       ktworker check [--state DIR]            what this host can really do\n"
+	"\n"
+	"  --connect ENDPOINT  where the coordinator listens: ipc://PATH or tcp://HOST:PORT\n"
+	"  --state DIR         artifacts, spool and logs (default: /var/lib/ktworker as root,\n"
+	"                      else $XDG_STATE_HOME/ktworker or ~/.local/state/ktworker)\n"
+	"  --id NAME           this worker's name in the fleet (default: the host's name)\n"
+	"  --slots N           guests at the same time (default: half the CPUs, at least 1)\n"
+	"  --runner NAME       qemu (default) boots guests; scripted plays job.script, for tests\n"
+	"  --qemu PROGRAM      QEMU to use (default: " QEMU_PROGRAM ")\n"
+	"  --cache-bytes N     most that artifacts may take (default: 20 GiB)\n"
+	"  --once              leave when the sweep is finished\n"
+	"  --embedded          --once, and leave with the parent process; log to DIR/worker.log\n"
+	"  --log FILE          log there instead of standard error\n"
+	"  --quiet             no log\n"
+	"  --help, --version\n"
+	"\n"
+	"SIGTERM drains: what runs is finished, nothing new is taken. Again, or SIGINT: leave "
+	"now.\n"
+	"\n"
+	"examples:\n"
+	"  ktworker check\n"
+	"  ktworker --connect tcp://127.0.0.1:7400 --slots 4\n"
+	"  ktworker --connect ipc:///run/ktcoord/control --state /tmp/w1 --id w1 --once\n"
+	"\n"
+	"exit status: 0 done; 1 the coordinator refused us; 2 the command line is wrong;\n"
+	"             3 this host cannot; 70 a bug of ours\n";
+
+struct options {
+	struct kt_agent_config agent;
+	const char *runner, *qemu, *log;
+	bool quiet;
+};
+
+/* What the options point into. */
+struct texts {
+	char state[KT_PATH_BYTES_MAX + 1];
+	char id[KT_NAME_BYTES_MAX + 1];
+	char qemu[KT_PATH_BYTES_MAX + 1];
+	char ktguest[KT_PATH_BYTES_MAX + 1];
+	char qemu_version[KT_NAME_BYTES_MAX + 1];
+	char cpu_model[KT_NAME_BYTES_MAX + 1];
+	char accel_reason[512];
+	struct kt_msg_machine machine;
+};
+
+static int wrong(const char *what, const char *word)
+{
+	fprintf(stderr, "ktworker: %s%s%s\nTry 'ktworker --help'.\n", what, word ? ": " : "",
+		word ? word : "");
+	return EXIT_USAGE;
+}
+
+static bool read_number(const char *text, uint64_t min, uint64_t max, uint64_t *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoull(text, &end, 10);
+	return *text >= '0' && *text <= '9' && errno == 0 && !*end && *number >= min &&
+	       *number <= max;
+}
+
+static void default_state(char *path, size_t size)
+{
+	const char *state = getenv("XDG_STATE_HOME");
+	const char *home = getenv("HOME");
+
+	if (geteuid() == 0)
+		snprintf(path, size, "/var/lib/ktworker");
+	else if (state && *state == '/')
+		snprintf(path, size, "%s/ktworker", state);
+	else
+		snprintf(path, size, "%s/.local/state/ktworker", home ? home : "");
+}
+
+/* ---- what the host can do ---- */
+
+/* Fills accel and why it is not KVM. */
+static void prove_accel(struct texts *texts)
+{
+#if HAVE_QEMU_RUNNER
+	struct kt_kvmproof proof = { 0 };
+
+	kt_kvmproof_run(&proof);
+	texts->machine.accel = proof.works ? "kvm" : "tcg";
+	snprintf(texts->accel_reason, sizeof(texts->accel_reason), "%s",
+		 proof.works ? "" : proof.reason);
+#else
+	texts->machine.accel = "tcg";
+	snprintf(texts->accel_reason, sizeof(texts->accel_reason), "not proven by this build");
+#endif
+}
+
+static int look_at_host(struct texts *texts, const char *runner, const char *qemu,
+			struct kt_err *err)
+{
+	unsigned int major;
+
+	kt_host_cpu_model(texts->cpu_model, sizeof(texts->cpu_model));
+	kt_host_sibling("ktguest", texts->ktguest, sizeof(texts->ktguest));
+	texts->machine = (struct kt_msg_machine){
+		.runner = runner,
+		.accel = "none",
+		.guest = "none",
+		.qemu = texts->qemu_version,
+		.cpu_model = texts->cpu_model,
+		.kernel_release = "",
+	};
+	if (strcmp(runner, "scripted") == 0)
+		return 0;
+	texts->machine.guest = "cold";
+	kt_host_program(qemu, texts->qemu, sizeof(texts->qemu));
+	prove_accel(texts);
+	if (!*texts->qemu)
+		return kt_err_set(err, KT_FAULT_HOST, ENOENT,
+				  "%s is not there: apt-get install qemu-system-x86", qemu);
+	return kt_qemu_version(texts->qemu, &major, texts->qemu_version,
+			       sizeof(texts->qemu_version), err);
+}
+
+static int check_host(const char *state)
+{
+	KT_AUTO_BUF notes = { 0 };
+	KT_AUTO(kt_cage_destroy) struct kt_cage *cage = NULL;
+	struct texts texts = { 0 };
+	struct kt_err err = { 0 };
+	struct stat stat_ktguest;
+	uint64_t cpus = kt_host_cpus();
+	bool good = true;
+
+	if (look_at_host(&texts, "qemu", QEMU_PROGRAM, &err) < 0)
+		good = false;
+	cage = kt_cage_create(&(struct kt_cage_limits){ .memory_bytes_max = 1ull << 30,
+							.pids_max = 64,
+							.cpus_max = 1 },
+			      &notes);
+	printf("cpu          %s, %" PRIu64 " usable\n", texts.cpu_model, cpus);
+	printf("memory       %" PRIu64 " MiB for guests\n", kt_host_mem_bytes() >> 20);
+	printf("slots        %" PRIu64 " by default\n", cpus / 2 ? cpus / 2 : 1);
+	printf("accelerator  %s%s%s\n", texts.machine.accel,
+	       *texts.accel_reason ? ": KVM is not used: " : ": a guest instruction stream ran",
+	       texts.accel_reason);
+	printf("qemu         %s%s%s\n", good ? texts.qemu_version : err.text, good ? " at " : "",
+	       good ? texts.qemu : "");
+	printf("ktguest      %s%s\n", texts.ktguest,
+	       stat(texts.ktguest, &stat_ktguest) == 0 ? "" : ": not there");
+	printf("cgroups      %s%s%s\n", kt_cage_describe(cage), notes.len ? "; " : "",
+	       kt_buf_text(&notes));
+	printf("state        %s, %" PRIu64 " MiB free\n", state, kt_host_disk_bytes(state) >> 20);
+	good = good && stat(texts.ktguest, &stat_ktguest) == 0;
+	printf("%s\n", good ? "this host can run guests" : "this host cannot run guests yet");
+	return good ? 0 : EXIT_HOST;
+}
+
+/* ---- running ---- */
+
+static const struct kt_runner_ops *runner_by_name(const char *name)
+{
+#if HAVE_QEMU_RUNNER
+	if (strcmp(name, "qemu") == 0)
+		return &kt_runner_qemu;
+#endif
+	return strcmp(name, "scripted") == 0 ? &kt_runner_scripted : NULL;
+}
+
+/* Standard error becomes the log; what it was is returned, for last words. */
+static int redirect_log(const char *path)
+{
+	KT_AUTO_FREE char *old = kt_must_asprintf("%s.1", path);
+	KT_AUTO_FD int fd = -1;
+	struct stat stat_log;
+	int terminal;
+
+	if (stat(path, &stat_log) == 0 && stat_log.st_size > LOG_BYTES_MAX)
+		rename(path, old);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -1;
+	terminal = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	dup2(fd, STDERR_FILENO);
+	return terminal;
+}
+
+static void last_words(int terminal, const struct kt_err *err)
+{
+	dprintf(terminal >= 0 ? terminal : STDERR_FILENO, "ktworker: %s\n", err->text);
+}
+
+static int run(struct options *options, struct texts *texts)
+{
+	struct kt_err err = { 0 };
+	KT_AUTO_FREE char *log = NULL;
+	KT_AUTO_FD int terminal = -1;
+	int status = 0;
+
+	if (options->log) {
+		log = kt_must_strdup(options->log);
+	} else if (options->agent.embedded) {
+		mkdir(options->agent.state_dir, 0755); /* its parents are the coordinator's */
+		log = kt_must_asprintf("%s/worker.log", options->agent.state_dir);
+	}
+	if (log)
+		terminal = redirect_log(log);
+	kt_log_open("ktworker", !options->quiet);
+	kt_cage_sweep();
+	if (look_at_host(texts, options->runner, options->qemu, &err) < 0) {
+		last_words(terminal, &err);
+		return EXIT_HOST;
+	}
+	if (strcmp(texts->machine.accel, "tcg") == 0)
+		KT_LOG("no_kvm", "accel=tcg why=%s", kt_log_quote(texts->accel_reason));
+	options->agent.machine = &texts->machine;
+	options->agent.accel_reason = texts->accel_reason;
+	options->agent.qemu = texts->qemu;
+	options->agent.ktguest = texts->ktguest;
+	if (kt_agent_run(&options->agent, &status, &err) < 0) {
+		KT_LOG("cannot_run", "why=%s", kt_log_quote(err.text));
+		last_words(terminal, &err);
+		return err.fault == KT_FAULT_INPUT ? EXIT_USAGE : EXIT_HOST;
+	}
+	return status;
+}
+
+enum { OPT_CACHE_BYTES = 256, OPT_ONCE, OPT_EMBEDDED, OPT_LOG, OPT_QUIET, OPT_QEMU };
+
+static const struct option long_options[] = {
+	{ "connect", required_argument, NULL, 'c' },
+	{ "state", required_argument, NULL, 's' },
+	{ "id", required_argument, NULL, 'i' },
+	{ "slots", required_argument, NULL, 'n' },
+	{ "runner", required_argument, NULL, 'r' },
+	{ "qemu", required_argument, NULL, OPT_QEMU },
+	{ "cache-bytes", required_argument, NULL, OPT_CACHE_BYTES },
+	{ "once", no_argument, NULL, OPT_ONCE },
+	{ "embedded", no_argument, NULL, OPT_EMBEDDED },
+	{ "log", required_argument, NULL, OPT_LOG },
+	{ "quiet", no_argument, NULL, OPT_QUIET },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* -1: go on; else the exit status. */
+static int read_option(int option, struct options *options)
+{
+	struct kt_agent_config *agent = &options->agent;
+	uint64_t number;
+
+	switch (option) {
+	case 'c':
+		agent->endpoint = optarg;
+		return -1;
+	case 's':
+		agent->state_dir = optarg;
+		return -1;
+	case 'i':
+		agent->worker_id = optarg;
+		return -1;
+	case 'n':
+		if (!read_number(optarg, 1, KT_SLOTS_MAX, &number))
+			return wrong("--slots is a number from 1 to 1024", optarg);
+		agent->slots = number;
+		return -1;
+	case 'r':
+		options->runner = optarg;
+		return -1;
+	case OPT_QEMU:
+		options->qemu = optarg;
+		return -1;
+	case OPT_CACHE_BYTES:
+		if (!read_number(optarg, 1, UINT64_MAX, &agent->cache_bytes_max))
+			return wrong("--cache-bytes is a number of bytes", optarg);
+		return -1;
+	case OPT_ONCE:
+		agent->once = true;
+		return -1;
+	case OPT_EMBEDDED:
+		agent->embedded = true;
+		return -1;
+	case OPT_LOG:
+		options->log = optarg;
+		return -1;
+	case OPT_QUIET:
+		options->quiet = true;
+		return -1;
+	case 'h':
+		fputs(usage, stdout);
+		return 0;
+	case 'V':
+		puts("ktworker " KT_VERSION);
+		return 0;
+	default:
+		fputs("Try 'ktworker --help'.\n", stderr);
+		return EXIT_USAGE;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct texts texts = { 0 };
+	struct options options = {
+		.agent = { .worker_id = texts.id,
+			   .state_dir = texts.state,
+			   .cpus = kt_host_cpus(),
+			   .mem_bytes = kt_host_mem_bytes(),
+			   .cache_bytes_max = KT_CACHE_BYTES_MAX,
+			   .spool_bytes_max = KT_SPOOL_BYTES_MAX },
+		.runner = "qemu",
+		.qemu = QEMU_PROGRAM,
+	};
+	int option, status;
+
+#if HAVE_QEMU_RUNNER
+	if (argc == 2 && strcmp(argv[1], "attempt") == 0)
+		return kt_attempt_main();
+#endif
+	default_state(texts.state, sizeof(texts.state));
+	kt_host_name(texts.id, sizeof(texts.id));
+	options.agent.slots = options.agent.cpus > 3 ? options.agent.cpus / 2 : 1;
+	if (options.agent.slots > KT_SLOTS_MAX)
+		options.agent.slots = KT_SLOTS_MAX;
+	while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+		status = read_option(option, &options);
+		if (status >= 0)
+			return status;
+	}
+	if (optind + 1 == argc && strcmp(argv[optind], "check") == 0)
+		return check_host(options.agent.state_dir);
+	if (optind < argc)
+		return wrong("not a command", argv[optind]);
+	if (!options.agent.endpoint)
+		return wrong("--connect ENDPOINT is missing", NULL);
+	options.agent.runner = runner_by_name(options.runner);
+	if (!options.agent.runner)
+		return wrong("no such runner", options.runner);
+	return run(&options, &texts);
+}
