@@ -284,6 +284,10 @@ int kt_router_open(uv_loop_t *loop, const char *endpoint, const struct kt_family
 	status = kt_endpoint_socket(ZMQ_ROUTER, endpoint, family->frame_bytes_max, &socket, err);
 	if (status < 0)
 		return status;
+	/* ZeroMQ would remove whatever is there. */
+	if (path && lstat(path, &file) == 0 && !S_ISSOCK(file.st_mode))
+		return kt_err_set(err, KT_FAULT_INPUT, EEXIST,
+				  "listening at %s: there is a file that is no socket", path);
 	if (zmq_bind(zsock_resolve(socket), endpoint) < 0)
 		return kt_err_set(err, KT_FAULT_HOST, errno, "listening at %.200s: %s", endpoint,
 				  zmq_strerror(errno));
