@@ -84,6 +84,7 @@ static void encode_field(const struct kt_field *field, const void *from, msgpack
 	case KT_FIELD_BIN: {
 		const struct kt_bin *bin = MEMBER(const struct kt_bin, from, field->offset);
 
+		kt_must(bin->len >= field->min);
 		kt_must(bin->len <= field->max);
 		msgpack_pack_bin(packer, bin->len);
 		msgpack_pack_bin_body(packer, bin->data, bin->len);
@@ -134,6 +135,26 @@ void kt_codec_encode(const struct kt_schema *schema, const void *from, struct kt
 
 	kt_pack_init(&packer, out);
 	encode_struct(schema, from, &packer);
+}
+
+static int count_bytes(void *n, const char *bytes, size_t len)
+{
+	*(size_t *)n += len;
+	return 0;
+}
+
+size_t kt_codec_frame_bytes(const struct kt_family *family, uint32_t tag, const void *from)
+{
+	const struct kt_message *message = kt_codec_message(family, tag);
+	msgpack_packer packer;
+	size_t n = 0;
+
+	kt_must(message);
+	msgpack_packer_init(&packer, &n, count_bytes);
+	msgpack_pack_array(&packer, 2);
+	msgpack_pack_uint32(&packer, tag);
+	encode_struct(message->schema, from, &packer);
+	return n;
 }
 
 void kt_codec_encode_frame(const struct kt_family *family, uint32_t tag, const void *from,
@@ -255,6 +276,8 @@ static int decode_field(const struct decode *to, const struct kt_schema *schema,
 			return bad(to, schema, field, "not binary");
 		if (object->via.bin.size > field->max)
 			return bad(to, schema, field, "too long");
+		if (object->via.bin.size < field->min)
+			return bad(to, schema, field, "too short");
 		MEMBER(struct kt_bin, into, field->offset)->len = object->via.bin.size;
 		MEMBER(struct kt_bin, into, field->offset)->data =
 			kt_arena_copy(to->arena, object->via.bin.ptr, object->via.bin.size);

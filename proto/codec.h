@@ -28,7 +28,7 @@ enum kt_field_type {
 	KT_FIELD_I64, /* int64_t, min..max are its bounds cast to uint64_t */
 	KT_FIELD_F64, /* double; NaN and infinities travel */
 	KT_FIELD_STR, /* const char *, UTF-8 not required, no 0 byte, at most max bytes; never NULL */
-	KT_FIELD_BIN, /* struct kt_bin, at most max bytes */
+	KT_FIELD_BIN, /* struct kt_bin, min..max bytes; one that MAY be absent is absent or that long */
 	KT_FIELD_VALUE, /* struct kt_value (value.h) */
 	KT_FIELD_ONE, /* struct kt_msg_<of> *, NULL when absent */
 	KT_FIELD_LIST, /* struct kt_msg_<of> *x and size_t n_x, at most max items */
@@ -86,7 +86,10 @@ void kt_codec_encode(const struct kt_schema *schema, const void *from, struct kt
 int kt_codec_decode(const struct kt_schema *schema, const void *bytes, size_t len,
 		    struct kt_arena *arena, void *into, struct kt_err *err);
 
-/* A whole frame [tag, struct]. */
+/* A whole frame [tag, struct]: its size, and the frame. Structs within their limits may all the same
+ * be larger together than family->frame_bytes_max; encoding such a one is a kt_must.
+ */
+size_t kt_codec_frame_bytes(const struct kt_family *family, uint32_t tag, const void *from);
 void kt_codec_encode_frame(const struct kt_family *family, uint32_t tag, const void *from,
 			   struct kt_buf *out);
 /* *message and *into (arena) are set on success. */

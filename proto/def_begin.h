@@ -25,6 +25,9 @@
 #ifndef KT_BIN
 #define KT_BIN(in_, key_, name_, need_, max_, sentence_)
 #endif
+#ifndef KT_DIGEST
+#define KT_DIGEST(in_, key_, name_, need_, sentence_)
+#endif
 #ifndef KT_VALUE
 #define KT_VALUE(in_, key_, name_, need_, sentence_)
 #endif

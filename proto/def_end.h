@@ -7,6 +7,7 @@
 #undef KT_F64
 #undef KT_STR
 #undef KT_BIN
+#undef KT_DIGEST
 #undef KT_VALUE
 #undef KT_ONE
 #undef KT_LIST

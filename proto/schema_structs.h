@@ -9,6 +9,7 @@
 #define KT_F64(in_, key_, name_, need_, sentence_)		    double name_;
 #define KT_STR(in_, key_, name_, need_, max_, sentence_)	    const char *name_;
 #define KT_BIN(in_, key_, name_, need_, max_, sentence_)	    struct kt_bin name_;
+#define KT_DIGEST(in_, key_, name_, need_, sentence_)		    struct kt_bin name_;
 #define KT_VALUE(in_, key_, name_, need_, sentence_)		    struct kt_value name_;
 #define KT_ONE(in_, key_, name_, need_, of_, sentence_)		    struct kt_msg_##of_ *name_;
 #define KT_LIST(in_, key_, name_, need_, of_, max_, sentence_)                                     \

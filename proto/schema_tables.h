@@ -18,6 +18,9 @@
 	{ key_, #name_, KT_FIELD_STR, KT_NEED_##need_, KT_AT(in_, name_), 0, 0, max_, NULL, sentence_ },
 #define KT_BIN(in_, key_, name_, need_, max_, sentence_)                                           \
 	{ key_, #name_, KT_FIELD_BIN, KT_NEED_##need_, KT_AT(in_, name_), 0, 0, max_, NULL, sentence_ },
+#define KT_DIGEST(in_, key_, name_, need_, sentence_)                                              \
+	{ key_, #name_, KT_FIELD_BIN, KT_NEED_##need_, KT_AT(in_, name_), 0, KT_DIGEST_BYTES,       \
+	  KT_DIGEST_BYTES, NULL, sentence_ },
 #define KT_VALUE(in_, key_, name_, need_, sentence_)                                               \
 	{ key_, #name_, KT_FIELD_VALUE, KT_NEED_##need_, KT_AT(in_, name_), 0, 0, 0, NULL, sentence_ },
 #define KT_ONE(in_, key_, name_, need_, of_, sentence_)                                            \

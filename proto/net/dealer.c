@@ -105,12 +105,15 @@ int kt_dealer_send(struct kt_dealer *dealer, uint32_t tag, const void *body, str
 {
 	zmq_msg_t frame;
 	bool is_taken;
+	int status;
 
 	kt_must(dealer->magic == MAGIC);
 	if (!dealer->is_up)
 		return kt_err_set(err, KT_FAULT_PEER, ENOTCONN, "%s is not connected",
 				  dealer->endpoint);
-	kt_frame_make(dealer->family, OURS, tag, body, &dealer->scratch, &frame);
+	status = kt_frame_make(dealer->family, OURS, tag, body, &dealer->scratch, &frame, err);
+	if (status < 0)
+		return status;
 	is_taken = !kt_sendq_first(&dealer->queue) &&
 		   kt_frame_send(&frame, zsock_resolve(dealer->socket), 0) == 0;
 	if (!is_taken && kt_sendq_push(&dealer->queue, &frame, KT_PEER_QUEUE_BYTES_MAX)) {

@@ -40,7 +40,8 @@ int kt_dealer_open(uv_loop_t *loop, const char *endpoint, const struct kt_family
 		   const struct kt_dealer_events *events, void *arg, struct kt_dealer **dealer,
 		   struct kt_err *err);
 /* Sends at once or queues while connected; -EAGAIN when the queue (KT_PEER_QUEUE_BYTES_MAX) is full,
- * -ENOTCONN while down: nothing is queued for a peer that is not there.
+ * -ENOTCONN while down: nothing is queued for a peer that is not there; -EMSGSIZE, fault BUG: beyond
+ * family->frame_bytes_max.
  */
 int kt_dealer_send(struct kt_dealer *dealer, uint32_t tag, const void *body, struct kt_err *err);
 size_t kt_dealer_queued_bytes(const struct kt_dealer *dealer);

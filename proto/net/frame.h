@@ -13,11 +13,11 @@
 int kt_frame_send(zmq_msg_t *part, void *socket, int flags);
 int kt_frame_recv(zmq_msg_t *part, void *socket);
 
-/* Initialises *frame; scratch is only for reuse of its memory. tag must exist and must not go in
- * direction `ours`, which is what this side takes: a kt_must().
+/* 0, or -EMSGSIZE (fault BUG) for a struct that gives a frame beyond the family's limit. scratch is only for reuse of its memory. tag must exist and must not go in
+ * direction `ours`, which is what this side takes: a kt_must(). Initialises *frame when 0.
  */
-void kt_frame_make(const struct kt_family *family, const char *ours, uint32_t tag, const void *body,
-		   struct kt_buf *scratch, zmq_msg_t *frame);
+int kt_frame_make(const struct kt_family *family, const char *ours, uint32_t tag, const void *body,
+		  struct kt_buf *scratch, zmq_msg_t *frame, struct kt_err *err);
 /* Receives (the rest of) a message: exactly one part, of this family, in direction `ours`. 0 with
  * *message and *body in the arena; -EAGAIN when there is none; -EPROTO, fault PEER, when it is
  * anything else: all its parts are consumed all the same.

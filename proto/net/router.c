@@ -148,13 +148,16 @@ int kt_router_send(struct kt_router *router, uint64_t number, uint32_t tag, cons
 {
 	struct peer *peer = peer_of(router, number);
 	zmq_msg_t frame;
-	int status = EAGAIN;
+	int status;
 
 	kt_must(router->magic == MAGIC);
 	if (!peer || peer->is_gone)
 		return kt_err_set(err, KT_FAULT_PEER, EHOSTUNREACH,
 				  "peer %" PRIu64 " is not connected any more", number);
-	kt_frame_make(router->family, OURS, tag, body, &router->scratch, &frame);
+	status = kt_frame_make(router->family, OURS, tag, body, &router->scratch, &frame, err);
+	if (status < 0)
+		return status;
+	status = EAGAIN;
 	if (!kt_sendq_first(&peer->queue))
 		status = send_now(router, peer, &frame);
 	if (status == EAGAIN) {

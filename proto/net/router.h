@@ -49,7 +49,8 @@ int kt_router_open(uv_loop_t *loop, const char *endpoint, const struct kt_family
 		   struct kt_err *err);
 const char *kt_router_endpoint(const struct kt_router *router); /* as bound, * resolved */
 /* Queues or sends, in order. -EAGAIN: this peer's queue (KT_PEER_QUEUE_BYTES_MAX) is full and
- * nothing was taken; -EHOSTUNREACH: no such peer any more (`lost` follows unless it came already).
+ * nothing was taken; -EHOSTUNREACH: no such peer any more (`lost` follows unless it came already);
+ * -EMSGSIZE, fault BUG: beyond family->frame_bytes_max (kt_codec_frame_bytes() tells before).
  */
 int kt_router_send(struct kt_router *router, uint64_t peer, uint32_t tag, const void *body,
 		   struct kt_err *err);
