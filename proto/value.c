@@ -2,6 +2,7 @@
 #include "proto/base/must.h"
 #include "proto/pack.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -131,6 +132,19 @@ static void print_str(const char *text, size_t len, struct kt_buf *out)
 	kt_buf_puts(out, "\"");
 }
 
+/* Keys come from outside as well: bare only when nothing in them can be misread. */
+static void print_key(const char *key, struct kt_buf *out)
+{
+	bool is_plain = *key != 0;
+
+	for (const char *c = key; *c && is_plain; c++)
+		is_plain = isalnum((unsigned char)*c) || strchr("_.-", *c);
+	if (is_plain)
+		kt_buf_puts(out, key);
+	else
+		print_str(key, strlen(key), out);
+}
+
 static void print_value(const struct kt_value *value, struct kt_buf *out)
 {
 	switch (value->type) {
@@ -158,15 +172,17 @@ static void print_value(const struct kt_value *value, struct kt_buf *out)
 			kt_buf_puts(out, i ? ", " : "");
 			print_value(&value->items[i], out);
 		}
-		kt_buf_puts(out, "]");
+		kt_buf_puts(out, out->full ? "" : "]");
 		break;
 	case KT_VALUE_MAP:
 		kt_buf_puts(out, "{");
 		for (uint32_t i = 0; i < value->n && !out->full; i++) {
-			kt_buf_printf(out, "%s%s: ", i ? ", " : "", value->pairs[i].key);
+			kt_buf_puts(out, i ? ", " : "");
+			print_key(value->pairs[i].key, out);
+			kt_buf_puts(out, ": ");
 			print_value(&value->pairs[i].value, out);
 		}
-		kt_buf_puts(out, "}");
+		kt_buf_puts(out, out->full ? "" : "}");
 		break;
 	}
 }

@@ -86,7 +86,11 @@ void kt_buf_destroy(struct kt_buf *buf)
 	buf->cap = 0;
 }
 
+/* Whoever used kt_buf_reserve() has added to len without writing the 0; there is room for it. */
 const char *kt_buf_text(const struct kt_buf *buf)
 {
-	return buf->data ? (const char *)buf->data : "";
+	if (!buf->data)
+		return "";
+	buf->data[buf->len] = 0;
+	return (const char *)buf->data;
 }

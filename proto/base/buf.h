@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 struct kt_buf {
-	uint8_t *data; /* len bytes; data[len] is always 0 once anything was appended */
+	uint8_t *data; /* len bytes; data[len] is 0 after append, puts, printf and kt_buf_text */
 	size_t len;
 	size_t cap;
 	size_t max; /* bytes; 0 means SIZE_MAX / 2 */

@@ -60,9 +60,9 @@ const char *kt_duration_format(int64_t ns, char text[KT_DURATION_TEXT_BYTES])
 	else if (seconds >= 60)
 		snprintf(text, KT_DURATION_TEXT_BYTES, "%s%" PRIu64 "m%02" PRIu64 "s", sign,
 			 seconds / 60, seconds % 60);
-	else if (seconds >= 1)
+	else if (n >= 999500000) /* what would round to 1000ms */
 		snprintf(text, KT_DURATION_TEXT_BYTES, "%s%.3gs", sign, (double)n / 1e9);
-	else if (n >= 1000000)
+	else if (n >= 999500)
 		snprintf(text, KT_DURATION_TEXT_BYTES, "%s%.3gms", sign, (double)n / 1e6);
 	else if (n >= 1000)
 		snprintf(text, KT_DURATION_TEXT_BYTES, "%s%.3gus", sign, (double)n / 1e3);
