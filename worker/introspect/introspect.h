@@ -16,19 +16,27 @@
 struct kt_gmem;
 
 /* Maps the file behind QEMU's memory-backend-file. lowmem_bytes: RAM below the PCI hole; what is above
- * sits in the file at gpa - 4 GiB + lowmem. Owned by the caller.
+ * sits in the file at gpa - 4 GiB + lowmem (kt_gmem_lowmem_bytes). Owned by the caller. The file must
+ * not shrink while it is mapped: that kills the process (SIGBUS), which is why attempts are processes.
  */
 int kt_gmem_open(const char *path, uint64_t bytes, uint64_t lowmem_bytes, struct kt_gmem **gmem,
 		 struct kt_err *err);
+/* The next file of RAM that is made of several (NUMA: one memory backend per node, in order of nodes). */
+int kt_gmem_add(struct kt_gmem *gmem, const char *path, uint64_t bytes, struct kt_err *err);
+/* How much of ram_bytes QEMU puts below 4 GiB on machine "q35" or "pc" (any version; seen on 7.2 with HMP
+ * `info mtree -f`). 0 for a machine that is not known here.
+ */
+uint64_t kt_gmem_lowmem_bytes(const char *machine, uint64_t ram_bytes);
 void kt_gmem_destroy(struct kt_gmem **gmem_p);
 
 /* ---- one kernel image ---- */
 
 struct kt_introspect_kernel;
 
-/* Reads a bzImage (or an ELF vmlinux). Keeps the extracted vmlinux and the decoded symbols below
- * cache_dir, by build id; safe for several processes at once. 150 to 350 ms the first time.
- * Fault INPUT when the image is truncated, corrupt or of another architecture.
+/* Reads a bzImage (or an ELF vmlinux). Keeps the extracted vmlinux below cache_dir, by the image's digest
+ * (vmcache.h), readable for all; safe for several processes at once. Symbols are decoded each
+ * time (6 ms). Fault INPUT when the image is truncated, corrupt, of another architecture or built
+ * without what we need; HOST when it or the cache cannot be read or written.
  */
 int kt_introspect_kernel_open(const char *image, const char *cache_dir,
 			      struct kt_introspect_kernel **kernel, struct kt_err *err);
@@ -36,39 +44,66 @@ void kt_introspect_kernel_destroy(struct kt_introspect_kernel **kernel_p);
 const char *kt_introspect_kernel_vmlinux(
 	const struct kt_introspect_kernel *kernel); /* path, for PVH */
 const char *kt_introspect_kernel_release(const struct kt_introspect_kernel *kernel); /* uname -r */
+uint32_t kt_introspect_kernel_hz(const struct kt_introspect_kernel *kernel); /* 0: cannot be told */
+bool kt_introspect_kernel_sched_ext(const struct kt_introspect_kernel *kernel); /* has it at all */
 
 /* ---- one guest ---- */
 
 struct kt_introspect;
 
 /* Finds the kernel in memory (KASLR, 4- or 5-level paging). -EAGAIN while the guest has not come far
- * enough. Borrows kernel and gmem, which must outlive it.
+ * enough (it schedules tasks; surely so once ktguest said it is ready). Borrows kernel and gmem, which
+ * must outlive it.
  */
 int kt_introspect_attach(struct kt_introspect_kernel *kernel, struct kt_gmem *gmem,
 			 struct kt_introspect **introspect, struct kt_err *err);
 void kt_introspect_destroy(struct kt_introspect **introspect_p);
 
-/* Fills an axis with a value tree in the arena, or with a typed error (axis->error, axis->text).
- * Never fails otherwise. For a consistent view the guest is frozen by the caller.
+struct kt_introspect_place { /* of the kernel, for people */
+	uint64_t va_slide; /* KASLR, virtual */
+	uint64_t pa_slide; /* KASLR, physical */
+	unsigned int levels; /* of page tables: 4 or 5 */
+};
+void kt_introspect_where(const struct kt_introspect *introspect, struct kt_introspect_place *place);
+
+/* Fills an axis with a value tree in the arena, or with a typed error (axis->error, axis->text):
+ * no_scheduler, unmapped. Never fails otherwise. For a consistent view the guest is frozen by the
+ * caller. The arena must have no limit: the tree is bounded (KT_SAMPLE_BYTES_MAX / 2 when encoded, some
+ * MiB in memory at worst). axis->name is set.
  *
- * "bpf": { "scheduler": "<ops name>", "maps": [ { "name": "<full map name, e.g. scx_kt.bss>",
+ * "bpf": { "scheduler": "<ops name>", "maps": [ { "name": "<the kernel's name, at most 15 bytes, e.g. scx_kt.bss>",
  *          "id": n, "type": "array" | "percpu_array" | "hash" | ..., "running": true | false,
- *          "vars": { "<variable>": <value>, ... }            for .bss, .data, .rodata
+ *          "value_size": n, "max_entries": n,
+ *          "vars": { "<variable>": <value>, ... }             for .bss, .data, .rodata
  *          "entries": [ <value> | [ <per cpu value>, ... ] ]  for arrays, percpu arrays
- *        } ] }                                   running: belongs to the scheduler that is enabled
+ *          "error": "unmapped" | "bad_type"                   when some of it could not be read
+ *          "dropped": n                                       variables or entries left out, when any
+ *        } ], "dropped": n }                                  maps left out
+ * running: belongs to the scheduler that is enabled; those come first, variables before arrays.
+ * bpfval.h says how types become values.
  */
 void kt_introspect_bpf(struct kt_introspect *introspect, struct kt_arena *arena,
 		       struct kt_msg_axis *axis);
+/* The same whether or not a scheduler is enabled ("scheduler" is nil then). For tools. */
+void kt_introspect_all_maps(struct kt_introspect *introspect, struct kt_arena *arena,
+			    struct kt_msg_axis *axis);
 
-/* "monitor": { "scx_state": "enabled", "scheduler": "<ops name>",
- *              "cpus": [ { "nr_running", "clock", "scx_nr_running", "scx_flags", "local_dsq" } ] }
+/* "monitor": { "scx_state": "enabled", "scheduler": "<ops name>" or nil,
+ *              "cpus": [ { "cpu", "idle", "nr_running", "clock", "scx_nr_running", "scx_flags", "local_dsq" } ] }
+ * A CPU that is not possible or not mapped is nil.
  */
 void kt_introspect_monitor(struct kt_introspect *introspect, struct kt_arena *arena,
 			   struct kt_msg_axis *axis);
 
+/* Is a sched_ext scheduler enabled right now? Two reads, under a microsecond: for polling. */
+int kt_introspect_scx_enabled(struct kt_introspect *introspect, bool *enabled, struct kt_err *err);
+
 /* Writes sched_ext's stall watchdog (scx_sched.watchdog_timeout since 7.1, else scx_watchdog_timeout),
- * in jiffies, and reads it back into *now_ns. -ENOENT when this kernel has neither, -EAGAIN when no
- * scheduler is enabled.
+ * in jiffies, and reads it back into *now_ns (rounded up to jiffies). The guest should be frozen: up
+ * to three variables change together (scx.c). A first check is due half the scheduler's own timeout
+ * after it was enabled and cannot be moved from outside: only from then on is the new value precise.
+ * -ENOENT when this kernel has neither, or its HZ cannot be told; -EAGAIN when no scheduler is enabled;
+ * -ERANGE when ns is below two jiffies or beyond KT_DURATION_NS_MAX.
  */
 int kt_introspect_set_watchdog(struct kt_introspect *introspect, int64_t ns, int64_t *now_ns,
 			       struct kt_err *err);
