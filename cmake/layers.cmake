@@ -68,5 +68,7 @@ function(kt_guest_program name)
 	target_compile_options(${name} PRIVATE ${KT_WARNINGS} ${KT_WARNINGS_C} -O2
 		$<$<BOOL:${KT_WERROR}>:-Werror>)
 	target_link_options(${name} PRIVATE -static -Wl,--gc-sections $<$<NOT:$<CONFIG:Debug>>:-s>)
+	# else CMake ends the line with -Bdynamic, and libc comes out shared
+	set_target_properties(${name} PROPERTIES LINK_SEARCH_END_STATIC ON)
 	target_link_libraries(${name} PRIVATE ${ARG_LIBS})
 endfunction()

@@ -1,0 +1,340 @@
+/* scx_kt.c - loads the fixture scheduler, serves its counters, and leaves when told.
+ *
+ * Debian 12's libbpf 1.1.2 knows .struct_ops without link only: the map itself is the registration.
+ * So the scheduler survives a kill -9 of this program (SysRq-S ends it), and leaving cleanly means
+ * deleting the map's one entry. It also knows no sleepable struct_ops, hence the flag set by hand.
+ *
+ * stdout: one JSON line with every counter, once nothing counts any more. stderr: everything else.
+ * Exit status: 0 when it was told to leave, 1 when the kernel threw it out, 2 for bad arguments.
+ */
+#include "bpf/scx_kt.h"
+#include "bpf/scx_kt.skel.h"
+#include "bpf/statsd.h"
+#include "proto/base/clock.h"
+#include "proto/base/limits.h"
+#include "proto/base/must.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+#define POLL_MS 50 /* how late a reported exit or --exit-after may be noticed */
+
+/* ---- options ---- */
+
+enum knob {
+	STALL_AFTER = 256,
+	CRASH_AFTER,
+	EXIT_AFTER,
+	DEGRADE_AFTER,
+	SLOW,
+	SCATTERSHOT,
+	FAIL_VERIFY,
+	WATCHDOG_MS,
+	HELP
+};
+
+struct options {
+	double stall_after_s;
+	double crash_after_s;
+	double exit_after_s;
+	double degrade_after_s;
+	bool slow;
+	bool scattershot;
+	bool fail_verify;
+	uint32_t watchdog_ms;
+};
+
+static const struct knob_row {
+	struct option option;
+	const char *sentence;
+} knobs[] = {
+	{ { "stall-after", required_argument, NULL, STALL_AFTER },
+	  "after S seconds no user task is run any more" },
+	{ { "crash-after", required_argument, NULL, CRASH_AFTER },
+	  "after S seconds call scx_bpf_error" },
+	{ { "exit-after", required_argument, NULL, EXIT_AFTER },
+	  "after S seconds leave, cleanly, without being asked" },
+	{ { "degrade-after", required_argument, NULL, DEGRADE_AFTER },
+	  "after S seconds every further second wastes more time per dispatch" },
+	{ { "slow", no_argument, NULL, SLOW }, "waste time at every dispatch, run 1 ms slices" },
+	{ { "scattershot", no_argument, NULL, SCATTERSHOT }, "put tasks on random CPUs" },
+	{ { "fail-verify", no_argument, NULL, FAIL_VERIFY },
+	  "be a program that the verifier refuses" },
+	{ { "watchdog-ms", required_argument, NULL, WATCHDOG_MS },
+	  "ops.timeout_ms, at most 30000; the kernel's own default without it" },
+	{ { "help", no_argument, NULL, HELP }, "this text" },
+};
+#define N_KNOBS (sizeof(knobs) / sizeof(knobs[0]))
+
+static void usage(FILE *to)
+{
+	fprintf(to, "usage: scx_kt [OPTION...]\n"
+		    "A small sched_ext scheduler with counters, and faults on request.\n\n");
+	for (size_t i = 0; i < N_KNOBS; i++)
+		fprintf(to, "  --%-13s %s  %s\n", knobs[i].option.name,
+			knobs[i].option.has_arg ? "N" : " ", knobs[i].sentence);
+}
+
+static int parse_number(const char *name, const char *text, double max, double *number)
+{
+	char *end;
+
+	*number = strtod(text, &end);
+	if (end != text && !*end && *number > 0 && *number <= max)
+		return 0;
+	fprintf(stderr, "scx_kt: --%s: '%s' is not a number above 0 and up to %.0f\n", name, text,
+		max);
+	return -EINVAL;
+}
+
+/* 0 to go on, else the exit status plus 1 */
+static int parse(int argc, char **argv, struct options *options)
+{
+	struct option longs[N_KNOBS + 1] = { 0 };
+	double number;
+	int which;
+	int index = 0;
+
+	for (size_t i = 0; i < N_KNOBS; i++)
+		longs[i] = knobs[i].option;
+	while ((which = getopt_long(argc, argv, "", longs, &index)) != -1) {
+		number = 0;
+		if (which == '?')
+			return 3;
+		if (longs[index].has_arg &&
+		    parse_number(longs[index].name, optarg, which == WATCHDOG_MS ? 30000 : 86400,
+				 &number) < 0)
+			return 3;
+		switch (which) {
+		case STALL_AFTER:
+			options->stall_after_s = number;
+			break;
+		case CRASH_AFTER:
+			options->crash_after_s = number;
+			break;
+		case EXIT_AFTER:
+			options->exit_after_s = number;
+			break;
+		case DEGRADE_AFTER:
+			options->degrade_after_s = number;
+			break;
+		case SLOW:
+			options->slow = true;
+			break;
+		case SCATTERSHOT:
+			options->scattershot = true;
+			break;
+		case FAIL_VERIFY:
+			options->fail_verify = true;
+			break;
+		case WATCHDOG_MS:
+			options->watchdog_ms = (uint32_t)number;
+			break;
+		case HELP:
+			usage(stdout);
+			return 1;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "scx_kt: what is '%s'? There are only options.\n", argv[optind]);
+		return 3;
+	}
+	return 0;
+}
+
+/* ---- the scheduler ---- */
+
+static struct scx_kt *skel;
+static struct bpf_link *link_of_ops;
+
+static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+{
+	return level == LIBBPF_DEBUG ? 0 : vfprintf(stderr, format, args);
+}
+
+/* See KT_SCX_TIMEOUT_UNSET. *object is the caller's. */
+static int copy_object(uint32_t timeout_ms, void **object, size_t *len)
+{
+	const uint32_t unset = KT_SCX_TIMEOUT_UNSET;
+	const void *elf = scx_kt__elf_bytes(len);
+	uint8_t *copy = kt_must_calloc(1, *len);
+	uint8_t *at;
+
+	*object = copy;
+	memcpy(copy, elf, *len);
+	at = memmem(copy, *len, &unset, sizeof(unset));
+	if (!at || memmem(at + 1, *len - (size_t)(at + 1 - copy), &unset, sizeof(unset)))
+		return -EINVAL;
+	memcpy(at, &timeout_ms, sizeof(timeout_ms));
+	return 0;
+}
+
+/* scx_kt__open() with the changed object in place of the built-in one. */
+static int open_object(uint32_t timeout_ms)
+{
+	static void *object; /* libbpf may look at it until load is over */
+	size_t len;
+	int status = copy_object(timeout_ms, &object, &len);
+
+	if (status < 0)
+		return status;
+	skel = kt_must_calloc(1, sizeof(*skel));
+	status = scx_kt__create_skeleton(skel);
+	if (status < 0)
+		return status;
+	skel->skeleton->data = object;
+	return bpf_object__open_skeleton(skel->skeleton, NULL);
+}
+
+static int load(const struct options *options)
+{
+	int cpus = libbpf_num_possible_cpus();
+	int status;
+
+	status = open_object(options->watchdog_ms);
+	if (status < 0)
+		return status;
+	skel->rodata->stall_after_ns = (uint64_t)(options->stall_after_s * 1e9);
+	skel->rodata->crash_after_ns = (uint64_t)(options->crash_after_s * 1e9);
+	skel->rodata->degrade_after_ns = (uint64_t)(options->degrade_after_s * 1e9);
+	skel->rodata->slow = options->slow;
+	skel->rodata->scattershot = options->scattershot;
+	skel->rodata->fail_verify = options->fail_verify;
+	skel->rodata->nr_cpus = cpus > 0 ? (uint32_t)cpus : 1;
+	bpf_program__set_flags(skel->progs.kt_init, BPF_F_SLEEPABLE);
+	status = scx_kt__load(skel);
+	if (status < 0)
+		return status;
+	link_of_ops = bpf_map__attach_struct_ops(skel->maps.scx_kt);
+	return link_of_ops ? 0 : -errno;
+}
+
+static uint64_t read_counter(size_t index)
+{
+	const uint64_t *const cells[] = {
+#define X(name_, sentence_) (const uint64_t *)&skel->bss->name_,
+		KT_SCX_COUNTERS(X)
+#undef X
+	};
+
+	return __atomic_load_n(cells[index], __ATOMIC_RELAXED);
+}
+
+static const struct kt_statsd_counter counters[] = {
+#define X(name_, sentence_) { #name_, sentence_, read_counter },
+	KT_SCX_COUNTERS(X)
+#undef X
+};
+#define N_COUNTERS (sizeof(counters) / sizeof(counters[0]))
+
+static const struct kt_statsd_source source = { "scx_kt", counters, N_COUNTERS };
+
+static bool has_exited(void)
+{
+	return __atomic_load_n(&skel->bss->exit_report.kind, __ATOMIC_ACQUIRE) != 0;
+}
+
+/* ---- the end ---- */
+
+static int print_dump(void *arg, void *dump, size_t len)
+{
+	if (*(const char *)dump)
+		fprintf(stderr, "scx_kt: dump:\n%.*s\n", (int)len, (const char *)dump);
+	return 0;
+}
+
+static void print_exit(void)
+{
+	const struct kt_scx_exit *report = &skel->bss->exit_report;
+	struct ring_buffer *ring;
+
+	fprintf(stderr, "scx_kt: EXIT kind=%lld code=%lld reason=\"%s\" msg=\"%s\"\n",
+		(long long)report->kind, (long long)report->code, report->reason, report->msg);
+	ring = ring_buffer__new(bpf_map__fd(skel->maps.exit_dump), print_dump, NULL, NULL);
+	if (ring) {
+		ring_buffer__consume(ring);
+		ring_buffer__free(ring);
+	}
+}
+
+/* Deleting the entry waits in the kernel until the scheduler is off: nothing counts after it. */
+static void unload(void)
+{
+	uint32_t zero = 0;
+
+	if (bpf_map_delete_elem(bpf_map__fd(skel->maps.scx_kt), &zero) < 0 && !has_exited())
+		fprintf(stderr, "scx_kt: detaching: %s\n", strerror(errno));
+	bpf_link__disconnect(link_of_ops); /* the entry is gone already */
+}
+
+static void print_counters(void)
+{
+	printf("{");
+	for (size_t i = 0; i < N_COUNTERS; i++)
+		printf("%s\"%s\":%" PRIu64, i ? "," : "", counters[i].name, read_counter(i));
+	printf("}\n");
+	fflush(stdout);
+}
+
+/* Returns when told to leave, when the time is up, or when the kernel threw the scheduler out. */
+static void serve(int signals, struct kt_statsd *statsd, const struct options *options)
+{
+	int64_t end_ns = options->exit_after_s > 0
+				 ? kt_clock_now_ns() + (int64_t)(options->exit_after_s * 1e9)
+				 : INT64_MAX;
+	struct pollfd fds[2 + KT_STATSD_CLIENTS_MAX];
+	size_t n;
+
+	while (!has_exited() && kt_clock_now_ns() < end_ns) {
+		fds[0] = (struct pollfd){ .fd = signals, .events = POLLIN };
+		n = 1 + (statsd ? kt_statsd_fds(statsd, fds + 1) : 0);
+		if (poll(fds, n, POLL_MS) > 0 && fds[0].revents)
+			return;
+		if (statsd)
+			kt_statsd_serve(statsd);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	KT_AUTO(kt_statsd_destroy) struct kt_statsd *statsd = NULL;
+	KT_AUTO_FD int signals = -1;
+	struct options options = { 0 };
+	sigset_t mask;
+	bool thrown_out;
+	int status = parse(argc, argv, &options);
+
+	if (status)
+		return status - 1;
+	/* before load: a SIGTERM in the middle of it must still end in a clean unload */
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	libbpf_set_print(print_libbpf);
+	status = load(&options);
+	if (status < 0) {
+		fprintf(stderr, "scx_kt: not loaded: %s\n", strerror(-status));
+		return 1;
+	}
+	status = kt_statsd_open(KT_STATSD_PATH, &source, &statsd);
+	if (status < 0)
+		fprintf(stderr, "scx_kt: no stats: %s: %s\n", KT_STATSD_PATH, strerror(-status));
+	serve(signals, statsd, &options);
+	thrown_out = has_exited();
+	unload();
+	if (has_exited())
+		print_exit();
+	print_counters();
+	scx_kt__destroy(skel);
+	return thrown_out ? 1 : 0;
+}
