@@ -152,6 +152,11 @@ static bool scatter(struct task_struct *p, u64 enq_flags)
 {
 	u32 cpu = bpf_get_prandom_u32() % nr_cpus;
 
+	/* Asking for the type puts all of it into our BTF. A type that is only pointed to ends up there
+	 * as a forward declaration, and libbpf then calls bpf_cpumask_test_cpu() incompatible.
+	 */
+	if (!bpf_core_type_exists(struct cpumask))
+		return false;
 	if (p->nr_cpus_allowed == 1 || p->migration_disabled)
 		return false;
 	if (!bpf_cpumask_test_cpu(cpu, p->cpus_ptr))

@@ -1,0 +1,47 @@
+/* gchannel.h - the guest's end of the virtio-serial port: messages of guest.def in and out.
+ *
+ * Never blocks. Facts of the driver (drivers/char/virtio_console.c) that shape it:
+ *  - poll() says POLLHUP, at once and for ever, while no host is connected: the port is then left out of
+ *    the poll and looked at with a timer instead;
+ *  - read() returns 0 then, which is no end of file;
+ *  - one write takes at most 32 KiB.
+ */
+#ifndef KT_GCHANNEL_H
+#define KT_GCHANNEL_H
+
+#include "proto/schema.h"
+
+#include <poll.h>
+
+#define KT_GCHANNEL_PORT    "kt.0"
+#define KT_GCHANNEL_OUT_MAX (8u << 20) /* bytes waiting for the host; beyond: it is gone */
+#define KT_GCHANNEL_LOG_MAX (1u << 20) /* bytes waiting beyond which logs are dropped */
+#define KT_GCHANNEL_LOOK_NS (20 * KT_NS_PER_MS) /* between two looks for a host */
+
+struct kt_gchannel {
+	int fd;
+	bool is_connected; /* a host has the other end */
+	bool was_lost; /* it was connected and is no more */
+	struct kt_buf in;
+	struct kt_buf out;
+	struct kt_arena arena; /* of the message that kt_gchannel_next gave last */
+	size_t in_drop; /* that message's bytes at the front of in */
+	uint64_t log_bytes_dropped;
+};
+
+/* Finds the port by its name below /sys/class/virtio-ports; -ENOENT when there is none (yet). */
+int kt_gchannel_open(struct kt_gchannel *channel, const char *port, struct kt_err *err);
+/* True when somebody has just connected: half a message of whoever was there before is forgotten. */
+bool kt_gchannel_look(struct kt_gchannel *channel);
+struct pollfd kt_gchannel_fd(const struct kt_gchannel *channel); /* fd -1 while nobody is there */
+/* Moves what can be moved. -EPIPE when the host does not read. */
+int kt_gchannel_pump(struct kt_gchannel *channel, struct kt_err *err);
+/* 1 and the next message (valid until the next call), 0 when there is none, -EPROTO. */
+int kt_gchannel_next(struct kt_gchannel *channel, const struct kt_message **message, void **into,
+		     struct kt_err *err);
+void kt_gchannel_send(struct kt_gchannel *channel, uint32_t tag, const void *message);
+/* As guest_log, in pieces. */
+void kt_gchannel_log(struct kt_gchannel *channel, const char *stream, const void *bytes,
+		     size_t len);
+
+#endif

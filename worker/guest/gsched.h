@@ -1,0 +1,71 @@
+/* gsched.h - the scheduler under test: its program, its output, what the kernel says of it.
+ *
+ *	IDLE -> LOADING -> ENABLED -> UNLOADING -> IDLE
+ *
+ * Works for any sched_ext scheduler: it looks at /sys/kernel/sched_ext/state, at the program's end and
+ * at the kernel's log, never at what the scheduler itself calls success.
+ * Nothing blocks: kt_gsched_step() is called whenever something happened or its time has come.
+ */
+#ifndef KT_GSCHED_H
+#define KT_GSCHED_H
+
+#include "proto/schema.h"
+#include "worker/guest/kmsg.h"
+
+#include <sys/types.h>
+
+enum kt_gsched_state {
+	KT_GSCHED_IDLE, /* the kernel's own scheduler */
+	KT_GSCHED_LOADING, /* program started, not yet enabled */
+	KT_GSCHED_ENABLED,
+	KT_GSCHED_BROKEN, /* ended by itself or thrown out, told or about to be told */
+	KT_GSCHED_UNLOADING,
+};
+
+enum kt_gsched_event {
+	KT_GSCHED_NOTHING,
+	KT_GSCHED_LOADED, /* the kernel says enabled */
+	KT_GSCHED_REFUSED, /* it did not come up: failure is filled */
+	KT_GSCHED_LOST, /* it was enabled and is no more: failure is filled */
+	KT_GSCHED_UNLOADED,
+	KT_GSCHED_FORCED, /* unloaded, but only by SIGKILL and SysRq-S: failure is filled */
+};
+
+struct kt_gsched_failure {
+	enum kt_cause_id cause;
+	char line[1024];
+	struct kt_buf evidence; /* at most KT_LOGTAIL_BYTES_MAX */
+};
+
+struct kt_gsched {
+	enum kt_gsched_state state;
+	struct kt_kmsg *kmsg; /* borrowed */
+	pid_t pid; /* of the program, its process group too; 0 when there is none */
+	int wait_status; /* once it ended */
+	bool has_ended;
+	bool was_killed; /* by kt_gsched_step, after the deadline */
+	int output_fd; /* its stdout and stderr in one pipe: their order is kept */
+	struct kt_buf output; /* the end of it */
+	int64_t begun_ns;
+	int64_t deadline_ns;
+	int64_t looked_ns; /* last look at the state file */
+	int64_t broken_ns; /* when it was first seen to be broken */
+	struct kt_gsched_failure failure;
+};
+
+void kt_gsched_init(struct kt_gsched *sched, struct kt_kmsg *kmsg);
+bool kt_gsched_is_supported(void); /* this kernel has sched_ext */
+/* Only when IDLE. Without args there is nothing to load: KT_GSCHED_LOADED at once, still IDLE. Without
+ * sched_ext in the kernel: KT_GSCHED_REFUSED at once. Else NOTHING yet.
+ */
+enum kt_gsched_event kt_gsched_load(struct kt_gsched *sched, const struct kt_msg_guest_load *load);
+void kt_gsched_unload(struct kt_gsched *sched, int64_t deadline_ns);
+/* PID 1 reaped somebody. */
+void kt_gsched_reaped(struct kt_gsched *sched, pid_t pid, int wait_status);
+/* Reads output: each piece goes to sink as well. */
+void kt_gsched_read(struct kt_gsched *sched, void (*sink)(void *arg, const void *bytes, size_t len),
+		    void *arg);
+enum kt_gsched_event kt_gsched_step(struct kt_gsched *sched, int64_t now_ns);
+int64_t kt_gsched_due_ns(const struct kt_gsched *sched, int64_t now_ns); /* INT64_MAX: never */
+
+#endif

@@ -1,0 +1,474 @@
+#include "worker/guest/guest.h"
+#include "worker/guest/gcgroup.h"
+#include "worker/guest/gchannel.h"
+#include "worker/guest/gfiles.h"
+#include "worker/guest/gscenario.h"
+#include "worker/guest/gsched.h"
+#include "worker/guest/gstats.h"
+#include "worker/guest/gtime.h"
+#include "worker/guest/sysfile.h"
+
+#include "proto/base/must.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PORT_WAIT_NS  (20 * KT_NS_PER_S) /* for the port to appear: drivers probe late */
+#define HOST_WAIT_NS  (120 * KT_NS_PER_S) /* without a host: then there is nobody to work for */
+#define LAST_WORDS_NS (2 * KT_NS_PER_S) /* for what is queued at the end */
+/* How long workers may take to stop: they do in 100 ms when they are run. When the scheduler does not
+ * run them, its stall watchdog is the better witness, so it is waited for, with this on top.
+ */
+#define STOP_NS       (5 * KT_NS_PER_S)
+#define WATCHDOG_NS   (30 * KT_NS_PER_S) /* SCX_WATCHDOG_MAX_TIMEOUT, when nobody set another */
+#define SCX_STREAM    "scheduler"
+
+struct guest {
+	struct kt_gchannel channel;
+	struct kt_kmsg kmsg;
+	struct kt_gfiles files;
+	struct kt_gsched sched;
+	struct kt_gstats stats;
+	struct kt_gscenario scenario;
+	bool has_job; /* the host asked for something: a new host may not take over in the middle */
+	bool is_over;
+	enum kt_guest_end end;
+	int64_t request_ns; /* when the request under way came */
+};
+
+/* ---- answers ---- */
+
+static void done(struct guest *guest, const char *what)
+{
+	kt_gchannel_send(&guest->channel, KT_TAG_guest_done,
+			 &(struct kt_msg_guest_done){
+				 .what = what,
+				 .took_ns = kt_gtime_now_ns() - guest->request_ns,
+			 });
+}
+
+static void failed(struct guest *guest, const char *what, enum kt_cause_id cause, const char *line,
+		   const char *evidence)
+{
+	kt_gchannel_send(&guest->channel, KT_TAG_guest_failed,
+			 &(struct kt_msg_guest_failed){
+				 .what = what,
+				 .cause = kt_cause(cause)->name,
+				 .line = line,
+				 .evidence = evidence,
+			 });
+}
+
+static void failed_err(struct guest *guest, const char *what, const struct kt_err *err)
+{
+	enum kt_cause_id cause = KT_CAUSE_ID_host_trouble;
+
+	if (err->fault == KT_FAULT_PEER)
+		cause = KT_CAUSE_ID_protocol;
+	else if (err->code == ENOMEM || err->code == ENOSPC)
+		cause = KT_CAUSE_ID_guest_oom;
+	failed(guest, what, cause, err->text, "");
+}
+
+static void send_stats(void *arg, const struct kt_msg_guest_stats_answer *answer)
+{
+	struct guest *guest = arg;
+
+	kt_gchannel_send(&guest->channel, KT_TAG_guest_stats_answer, answer);
+}
+
+static void send_output(void *arg, const void *bytes, size_t len)
+{
+	struct guest *guest = arg;
+
+	kt_gchannel_log(&guest->channel, SCX_STREAM, bytes, len);
+}
+
+static void announce(struct guest *guest)
+{
+	struct utsname names;
+	struct sysinfo info;
+
+	uname(&names);
+	sysinfo(&info);
+	kt_gchannel_send(&guest->channel, KT_TAG_guest_ready,
+			 &(struct kt_msg_guest_ready){
+				 .version = KT_GUEST_PROTOCOL_VERSION,
+				 .kernel_release = names.release,
+				 .cpus = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN),
+				 .mem_bytes = (uint64_t)info.totalram * info.mem_unit,
+				 .sched_ext = kt_gsched_is_supported(),
+			 });
+}
+
+/* ---- requests ---- */
+
+static void on_prepare(struct guest *guest, const void *message)
+{
+	const struct kt_msg_guest_prepare *prepare = message;
+	struct timespec wall = { .tv_sec = prepare->wall_ns / KT_NS_PER_S,
+				 .tv_nsec = prepare->wall_ns % KT_NS_PER_S };
+	struct kt_err err = { 0 };
+
+	if (clock_settime(CLOCK_REALTIME, &wall) < 0) {
+		kt_err_sys(&err, KT_FAULT_GUEST, errno, "setting the wall clock");
+		failed_err(guest, "prepare", &err);
+		return;
+	}
+	done(guest, "prepare");
+}
+
+static void after_file(struct guest *guest, int status, const struct kt_err *err)
+{
+	if (status < 0)
+		failed_err(guest, "file", err);
+	else if (status == 1)
+		done(guest, "file");
+}
+
+static void on_file(struct guest *guest, const void *message)
+{
+	struct kt_err err = { 0 };
+
+	after_file(guest, kt_gfiles_begin(&guest->files, message, &err), &err);
+}
+
+static void on_data(struct guest *guest, const void *message)
+{
+	const struct kt_msg_guest_data *data = message;
+	struct kt_err err = { 0 };
+
+	after_file(guest, kt_gfiles_data(&guest->files, &data->body, &err), &err);
+}
+
+static void after_sched(struct guest *guest, enum kt_gsched_event event)
+{
+	const struct kt_gsched_failure *failure = &guest->sched.failure;
+	const char *evidence = kt_buf_text(&failure->evidence);
+
+	switch (event) {
+	case KT_GSCHED_NOTHING:
+		return;
+	case KT_GSCHED_LOADED:
+		done(guest, "load");
+		return;
+	case KT_GSCHED_REFUSED:
+		failed(guest, "load", failure->cause, failure->line, evidence);
+		return;
+	case KT_GSCHED_LOST:
+		if (guest->scenario.state == KT_GSCENARIO_IDLE)
+			return; /* said with the next run, or never asked for */
+		kt_gscenario_abort(&guest->scenario);
+		failed(guest, "run", failure->cause, failure->line, evidence);
+		return;
+	case KT_GSCHED_UNLOADED:
+		done(guest, "unload");
+		return;
+	case KT_GSCHED_FORCED:
+		failed(guest, "unload", failure->cause, failure->line, evidence);
+		return;
+	}
+}
+
+static void on_load(struct guest *guest, const void *message)
+{
+	if (guest->sched.state != KT_GSCHED_IDLE) {
+		failed(guest, "load", KT_CAUSE_ID_protocol,
+		       "a scheduler is there already: unload it", "");
+		return;
+	}
+	after_sched(guest, kt_gsched_load(&guest->sched, message));
+}
+
+static int64_t stop_ns(const struct guest *guest, const struct kt_msg_scenario *scenario)
+{
+	if (guest->sched.state == KT_GSCHED_IDLE)
+		return STOP_NS;
+	return STOP_NS + (scenario->watchdog_ns ? scenario->watchdog_ns : WATCHDOG_NS);
+}
+
+static void on_run(struct guest *guest, const void *message)
+{
+	const struct kt_msg_guest_run *run = message;
+	struct kt_err err = { 0 };
+
+	if (guest->sched.state == KT_GSCHED_BROKEN) {
+		failed(guest, "run", guest->sched.failure.cause, guest->sched.failure.line,
+		       kt_buf_text(&guest->sched.failure.evidence));
+		return;
+	}
+	if (guest->scenario.state != KT_GSCENARIO_IDLE ||
+	    (guest->sched.state != KT_GSCHED_IDLE && guest->sched.state != KT_GSCHED_ENABLED)) {
+		failed(guest, "run", KT_CAUSE_ID_protocol, "not now: something else is under way",
+		       "");
+		return;
+	}
+	if (kt_gscenario_start(&guest->scenario, run, stop_ns(guest, run->scenario), &err) < 0)
+		failed_err(guest, "run", &err);
+}
+
+static void on_stats(struct guest *guest, const void *message)
+{
+	const struct kt_msg_guest_stats *request = message;
+
+	if (!guest->sched.pid || guest->sched.has_ended) {
+		send_stats(guest, &(struct kt_msg_guest_stats_answer){
+					  .id = request->id,
+					  .error = "no_scheduler",
+					  .text = "no scheduler's program is running",
+				  });
+		return;
+	}
+	kt_gstats_ask(&guest->stats, request, kt_gtime_now_ns(), send_stats, guest);
+}
+
+static void on_unload(struct guest *guest, const void *message)
+{
+	const struct kt_msg_guest_unload *unload = message;
+
+	kt_gscenario_abort(&guest->scenario);
+	kt_gstats_close(&guest->stats, "no_scheduler", "the scheduler is being unloaded",
+			send_stats, guest);
+	if (guest->sched.state == KT_GSCHED_IDLE) {
+		done(guest, "unload");
+		return;
+	}
+	kt_gsched_unload(&guest->sched, unload->deadline_ns);
+}
+
+static void on_power_off(struct guest *guest, const void *message)
+{
+	const struct kt_msg_guest_power_off *power_off = message;
+
+	guest->is_over = true;
+	guest->end = power_off->panic ? KT_GUEST_END_PANIC : KT_GUEST_END_POWER_OFF;
+}
+
+static const struct request {
+	uint32_t tag;
+	void (*serve)(struct guest *guest, const void *message);
+} requests[] = {
+	{ KT_TAG_guest_prepare, on_prepare }, { KT_TAG_guest_file, on_file },
+	{ KT_TAG_guest_data, on_data },       { KT_TAG_guest_load, on_load },
+	{ KT_TAG_guest_run, on_run },         { KT_TAG_guest_stats, on_stats },
+	{ KT_TAG_guest_unload, on_unload },   { KT_TAG_guest_power_off, on_power_off },
+};
+
+static int serve(struct guest *guest, const struct kt_message *message, const void *body,
+		 struct kt_err *err)
+{
+	/* the rest of a file and questions in between do not begin a request */
+	if (message->tag != KT_TAG_guest_data && message->tag != KT_TAG_guest_stats)
+		guest->request_ns = kt_gtime_now_ns();
+	guest->has_job = true;
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		if (requests[i].tag != message->tag)
+			continue;
+		requests[i].serve(guest, body);
+		return 0;
+	}
+	return kt_err_set(err, KT_FAULT_PEER, EPROTO, "%s is not for the guest",
+			  message->schema->name);
+}
+
+static int serve_all(struct guest *guest, struct kt_err *err)
+{
+	const struct kt_message *message;
+	void *body;
+	int status;
+
+	while (!guest->is_over &&
+	       (status = kt_gchannel_next(&guest->channel, &message, &body, err)) != 0) {
+		if (status > 0)
+			status = serve(guest, message, body, err);
+		if (status < 0)
+			return status;
+	}
+	return 0;
+}
+
+/* ---- what happens by itself ---- */
+
+static void reap(struct guest *guest, int signal_fd)
+{
+	struct signalfd_siginfo info;
+	int wait_status;
+	pid_t pid;
+
+	while (read(signal_fd, &info, sizeof(info)) > 0)
+		;
+	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
+		kt_gsched_reaped(&guest->sched, pid, wait_status);
+		kt_gscenario_reaped(&guest->scenario, pid, wait_status);
+	}
+}
+
+static void finish_run(struct guest *guest, int64_t now_ns)
+{
+	const struct kt_gscenario *scenario = &guest->scenario;
+
+	if (scenario->n_missing && guest->kmsg.had_oom) {
+		failed(guest, "run", KT_CAUSE_ID_guest_oom,
+		       "the guest's kernel killed workers because memory ran out",
+		       kt_buf_text(&guest->kmsg.tail));
+		return;
+	}
+	kt_gchannel_send(&guest->channel, KT_TAG_guest_finished,
+			 &(struct kt_msg_guest_finished){
+				 .elapsed_ns = now_ns - scenario->anchor_ns,
+				 .reports = scenario->reports,
+				 .n_reports = scenario->n_reports,
+			 });
+}
+
+static void step_scenario(struct guest *guest, int64_t now_ns)
+{
+	struct kt_gscenario *scenario = &guest->scenario;
+	enum kt_gscenario_event event;
+
+	while ((event = kt_gscenario_step(scenario, now_ns)) != KT_GSCENARIO_NOTHING) {
+		if (event == KT_GSCENARIO_STARTED)
+			kt_gchannel_send(
+				&guest->channel, KT_TAG_guest_started,
+				&(struct kt_msg_guest_started){ .at_ns = scenario->anchor_ns });
+		else if (event == KT_GSCENARIO_STEP)
+			kt_gchannel_send(
+				&guest->channel, KT_TAG_guest_step,
+				&(struct kt_msg_guest_step){ .index = scenario->index,
+							     .elapsed_ns = scenario->begun_ns -
+									   scenario->anchor_ns });
+		else if (event == KT_GSCENARIO_FINISHED)
+			finish_run(guest, now_ns);
+		else
+			failed(guest, "run", scenario->cause, scenario->line,
+			       kt_buf_text(&guest->kmsg.tail));
+	}
+}
+
+/* The scheduler first: a scenario that ends in the same round as its scheduler has lost it. */
+static void step(struct guest *guest, int64_t now_ns)
+{
+	kt_kmsg_read(&guest->kmsg);
+	kt_gsched_read(&guest->sched, send_output, guest);
+	after_sched(guest, kt_gsched_step(&guest->sched, now_ns));
+	if (guest->sched.has_ended)
+		kt_gstats_close(&guest->stats, "no_scheduler", "the scheduler's program ended",
+				send_stats, guest);
+	else
+		kt_gstats_step(&guest->stats, now_ns, send_stats, guest);
+	/* While it is not clear what became of the scheduler, the scenario waits for that. */
+	if (!(guest->sched.state == KT_GSCHED_ENABLED && guest->sched.broken_ns))
+		step_scenario(guest, now_ns);
+}
+
+static int64_t earlier(int64_t a_ns, int64_t b_ns)
+{
+	return a_ns < b_ns ? a_ns : b_ns;
+}
+
+static int wait_ms(struct guest *guest, int64_t now_ns)
+{
+	int64_t due_ns = earlier(kt_gsched_due_ns(&guest->sched, now_ns),
+				 earlier(kt_gstats_due_ns(&guest->stats, now_ns),
+					 kt_gscenario_due_ns(&guest->scenario)));
+
+	/* the host's coming and going is told by no event */
+	due_ns = earlier(due_ns, now_ns + (guest->channel.is_connected ? 10 * KT_GCHANNEL_LOOK_NS
+								       : KT_GCHANNEL_LOOK_NS));
+	return due_ns <= now_ns ? 0 : (int)((due_ns - now_ns + KT_NS_PER_MS - 1) / KT_NS_PER_MS);
+}
+
+static void wait_for_something(struct guest *guest, int signal_fd, int64_t now_ns)
+{
+	struct pollfd fds[] = {
+		{ .fd = signal_fd, .events = POLLIN },
+		{ .fd = guest->kmsg.fd, .events = POLLIN },
+		{ .fd = guest->sched.output_fd, .events = POLLIN },
+		kt_gchannel_fd(&guest->channel),
+		kt_gstats_fd(&guest->stats),
+		kt_gscenario_fd(&guest->scenario),
+	};
+
+	poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms(guest, now_ns));
+}
+
+/* ---- begin and end ---- */
+
+static int open_port(struct guest *guest, struct kt_err *err)
+{
+	int64_t until_ns = kt_gtime_now_ns() + PORT_WAIT_NS;
+	int status;
+
+	while ((status = kt_gchannel_open(&guest->channel, KT_GCHANNEL_PORT, err)) == -ENOENT &&
+	       kt_gtime_now_ns() < until_ns)
+		usleep(KT_GCHANNEL_LOOK_NS / KT_NS_PER_US);
+	return status;
+}
+
+static void say_last_words(struct guest *guest)
+{
+	int64_t until_ns = kt_gtime_now_ns() + LAST_WORDS_NS;
+	struct pollfd fd;
+
+	while (guest->channel.out.len && kt_gtime_now_ns() < until_ns &&
+	       kt_gchannel_pump(&guest->channel, NULL) == 0) {
+		kt_gchannel_look(&guest->channel);
+		fd = kt_gchannel_fd(&guest->channel);
+		poll(&fd, 1, 10);
+	}
+}
+
+int kt_guest_serve(int signal_fd, enum kt_guest_end *end, struct kt_err *err)
+{
+	static struct guest guest; /* one per machine; too large for comfort on the stack */
+	int64_t host_seen_ns;
+	int64_t now_ns;
+	int status;
+
+	guest.files.fd = -1;
+	status = kt_kmsg_open(&guest.kmsg, err);
+	if (status == 0)
+		status = open_port(&guest, err);
+	if (status == 0)
+		status = kt_gcgroup_init(err);
+	if (status < 0)
+		return status;
+	kt_kmsg_restart(&guest.kmsg);
+	kt_gsched_init(&guest.sched, &guest.kmsg);
+	kt_gstats_init(&guest.stats, KT_GSTATS_PATH);
+	kt_gscenario_init(&guest.scenario);
+	host_seen_ns = kt_gtime_now_ns();
+	while (!guest.is_over) {
+		now_ns = kt_gtime_now_ns();
+		if (kt_gchannel_look(&guest.channel)) {
+			if (guest.has_job)
+				return kt_err_set(err, KT_FAULT_HOST, EPIPE,
+						  "another host came in the middle of a job");
+			announce(&guest);
+		}
+		if (guest.channel.is_connected)
+			host_seen_ns = now_ns;
+		if (now_ns - host_seen_ns > HOST_WAIT_NS)
+			return kt_err_set(err, KT_FAULT_HOST, ETIMEDOUT, "no host for %lld s",
+					  HOST_WAIT_NS / KT_NS_PER_S);
+		status = kt_gchannel_pump(&guest.channel, err);
+		if (status == 0)
+			status = serve_all(&guest, err);
+		if (status < 0)
+			return status;
+		step(&guest, kt_gtime_now_ns());
+		kt_gchannel_pump(&guest.channel, NULL);
+		wait_for_something(&guest, signal_fd, kt_gtime_now_ns());
+		reap(&guest, signal_fd);
+	}
+	say_last_words(&guest);
+	*end = guest.end;
+	return 0;
+}
