@@ -24,7 +24,7 @@
 
 static inline void kt_own_free(void *memory_p)
 {
-	void **p = memory_p;
+	void **p = (void **)memory_p; /* the cast is for coordinator/toml.cpp */
 
 	free(*p);
 	*p = NULL;
