@@ -34,6 +34,7 @@ struct kt_doc_node {
 	const char *key; /* members of a table; else NULL */
 	struct kt_doc_pos key_pos; /* of the key; of the value when there is none */
 	struct kt_doc_node *first; /* table, array: its first child */
+	struct kt_doc_node *last; /* table, array: its last child */
 	struct kt_doc_node *next; /* the next child of the same parent */
 	size_t n; /* table, array: how many children */
 	union {

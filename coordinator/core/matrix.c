@@ -1,0 +1,249 @@
+#include "coordinator/core/matrix.h"
+#include "coordinator/core/expand.h"
+#include "proto/base/must.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The axes of one scenario's cells, slowest first. */
+enum { KERNEL, SCHEDULER, TOPOLOGY, REPEAT, N_AXES };
+
+void kt_matrix_destroy(struct kt_matrix **matrix_p)
+{
+	struct kt_doc *doc;
+
+	if (!*matrix_p)
+		return;
+	/* The matrix itself lies in the document's arena. */
+	doc = (*matrix_p)->doc;
+	*matrix_p = NULL;
+	kt_doc_destroy(&doc);
+}
+
+uint64_t kt_matrix_n_cells(const struct kt_matrix *matrix)
+{
+	return matrix->n_cells;
+}
+
+static void sizes_of(const struct kt_matrix_scenario *scenario, uint64_t sizes[N_AXES])
+{
+	sizes[KERNEL] = scenario->n_kernels;
+	sizes[SCHEDULER] = scenario->n_schedulers;
+	sizes[TOPOLOGY] = scenario->n_topologies;
+	sizes[REPEAT] = scenario->repeats;
+}
+
+/* The last scenario that begins at or before index: scenarios are never empty. */
+static const struct kt_matrix_scenario *scenario_of(const struct kt_matrix *matrix, uint64_t index)
+{
+	size_t low = 0;
+	size_t high = matrix->n_scenarios;
+
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+
+		if (matrix->scenarios[middle].first_cell <= index)
+			low = middle;
+		else
+			high = middle;
+	}
+	return &matrix->scenarios[low];
+}
+
+void kt_matrix_cell(const struct kt_matrix *matrix, uint64_t index, struct kt_matrix_cell *cell)
+{
+	const struct kt_matrix_scenario *scenario;
+	uint64_t sizes[N_AXES];
+	uint64_t at[N_AXES];
+
+	kt_must(index < matrix->n_cells);
+	scenario = scenario_of(matrix, index);
+	sizes_of(scenario, sizes);
+	kt_expand_split(sizes, N_AXES, index - scenario->first_cell, at);
+	*cell = (struct kt_matrix_cell){
+		.scenario = scenario,
+		.kernel = &matrix->kernels[scenario->kernels[at[KERNEL]]],
+		.scheduler = &matrix->schedulers[scenario->schedulers[at[SCHEDULER]]],
+		.topology = &matrix->topologies[scenario->topologies[at[TOPOLOGY]]],
+		.repeat = at[REPEAT],
+	};
+}
+
+const char *kt_matrix_cell_name(const struct kt_matrix *matrix, uint64_t index,
+				char name[KT_CELL_NAME_BYTES_MAX])
+{
+	struct kt_matrix_cell cell;
+	int len;
+
+	kt_matrix_cell(matrix, index, &cell);
+	len = snprintf(name, KT_CELL_NAME_BYTES_MAX, "%s/%s/%s/%s#%" PRIu64, cell.scenario->name,
+		       cell.kernel->name, cell.scheduler->name, cell.topology->name, cell.repeat);
+	kt_must(len > 0 && len < KT_CELL_NAME_BYTES_MAX);
+	return name;
+}
+
+/* Takes what stands before `stop` off the front of *text, into part. */
+static bool take_part(const char **text, char stop, char part[KT_NAME_BYTES_MAX + 1])
+{
+	const char *end = strchr(*text, stop);
+	size_t len;
+
+	if (!end)
+		return false;
+	len = (size_t)(end - *text);
+	if (len > KT_NAME_BYTES_MAX)
+		return false;
+	memcpy(part, *text, len);
+	part[len] = 0;
+	*text = end + 1;
+	return true;
+}
+
+/* Every entry begins with its name. */
+static bool find_entry(const char *name, const void *entries, size_t size, const uint32_t *chosen,
+		       size_t n_chosen, uint64_t *at)
+{
+	for (size_t i = 0; i < n_chosen; i++) {
+		const char *const *entry =
+			(const void *)((const char *)entries + size * chosen[i]);
+
+		if (strcmp(*entry, name) == 0) {
+			*at = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The number of a repeat as kt_matrix_cell_name() prints it: no sign, no leading zero. */
+static bool parse_repeat(const char *text, uint64_t repeats, uint64_t *repeat)
+{
+	char again[24];
+	char *end;
+
+	errno = 0;
+	*repeat = strtoull(text, &end, 10);
+	if (errno || *end || *repeat >= repeats)
+		return false;
+	snprintf(again, sizeof(again), "%" PRIu64, *repeat);
+	return strcmp(again, text) == 0;
+}
+
+bool kt_matrix_find_cell(const struct kt_matrix *matrix, const char *name, uint64_t *index)
+{
+	char parts[4][KT_NAME_BYTES_MAX + 1];
+	const struct kt_matrix_scenario *scenario = NULL;
+	uint64_t sizes[N_AXES];
+	uint64_t at[N_AXES];
+
+	if (!take_part(&name, '/', parts[0]) || !take_part(&name, '/', parts[1]) ||
+	    !take_part(&name, '/', parts[2]) || !take_part(&name, '#', parts[3]))
+		return false;
+	for (size_t i = 0; i < matrix->n_scenarios && !scenario; i++)
+		if (strcmp(matrix->scenarios[i].name, parts[0]) == 0)
+			scenario = &matrix->scenarios[i];
+	if (!scenario ||
+	    !find_entry(parts[1], matrix->kernels, sizeof(*matrix->kernels), scenario->kernels,
+			scenario->n_kernels, &at[KERNEL]) ||
+	    !find_entry(parts[2], matrix->schedulers, sizeof(*matrix->schedulers),
+			scenario->schedulers, scenario->n_schedulers, &at[SCHEDULER]) ||
+	    !find_entry(parts[3], matrix->topologies, sizeof(*matrix->topologies),
+			scenario->topologies, scenario->n_topologies, &at[TOPOLOGY]) ||
+	    !parse_repeat(name, scenario->repeats, &at[REPEAT]))
+		return false;
+	sizes_of(scenario, sizes);
+	*index = scenario->first_cell + kt_expand_join(sizes, N_AXES, at);
+	return true;
+}
+
+/* ---- a cell as a job ---- */
+
+/* A change of the matrix elsewhere must not change a cell's random numbers: only the seed that the
+ * user set and the cell's own name go in.
+ */
+static uint64_t seed_of(uint64_t sweep_seed, const char *cell_name)
+{
+	char text[KT_CELL_NAME_BYTES_MAX + 32];
+	struct kt_digest digest;
+	uint64_t seed = 0;
+	int len;
+
+	len = snprintf(text, sizeof(text), "%" PRIu64 " %s", sweep_seed, cell_name);
+	kt_must(len > 0 && (size_t)len < sizeof(text));
+	kt_digest_of(text, (size_t)len, &digest);
+	for (size_t i = 0; i < sizeof(seed); i++)
+		seed = seed << 8 | digest.bytes[i];
+	return seed;
+}
+
+static void fill_scheduler(const struct kt_matrix_scheduler *scheduler, struct kt_arena *arena,
+			   struct kt_msg_scheduler *msg)
+{
+	msg->name = scheduler->name;
+	if (!scheduler->binary)
+		return;
+	msg->n_args = scheduler->n_args + 1;
+	msg->args = kt_arena_alloc(arena, msg->n_args, sizeof(*msg->args));
+	kt_must(msg->args);
+	msg->args[0].text = "";
+	for (size_t i = 0; i < scheduler->n_args; i++)
+		msg->args[i + 1].text = scheduler->args[i];
+}
+
+void kt_matrix_job(const struct kt_matrix *matrix, uint64_t index, struct kt_arena *arena,
+		   struct kt_msg_job *job)
+{
+	struct kt_matrix_cell cell;
+	char name[KT_CELL_NAME_BYTES_MAX];
+
+	kt_matrix_cell(matrix, index, &cell);
+	kt_matrix_cell_name(matrix, index, name);
+	*job = (struct kt_msg_job){
+		.cell_name = kt_arena_strdup(arena, name),
+		.kernel = kt_arena_alloc(arena, 1, sizeof(*job->kernel)),
+		.scheduler = kt_arena_alloc(arena, 1, sizeof(*job->scheduler)),
+		.topology = kt_arena_alloc(arena, 1, sizeof(*job->topology)),
+		.scenario = kt_arena_alloc(arena, 1, sizeof(*job->scenario)),
+		.seed = seed_of(matrix->sweep.seed, name),
+		.script = cell.scenario->script,
+	};
+	kt_must(job->cell_name && job->kernel && job->scheduler && job->topology && job->scenario);
+	*job->kernel = (struct kt_msg_kernel){ .name = cell.kernel->name, .version = "" };
+	fill_scheduler(cell.scheduler, arena, job->scheduler);
+	*job->topology = (struct kt_msg_topology){
+		.name = cell.topology->name,
+		.numa_nodes = cell.topology->numa_nodes,
+		.llcs = cell.topology->llcs,
+		.cores = cell.topology->cores,
+		.threads = cell.topology->threads,
+		.mem_bytes = cell.topology->mem_bytes,
+	};
+	*job->scenario = cell.scenario->msg; /* its steps are never written to */
+}
+
+int64_t kt_matrix_cell_run_ns(const struct kt_matrix_cell *cell)
+{
+	const struct kt_msg_scenario *msg = &cell->scenario->msg;
+	int64_t holds_ns = 0;
+
+	for (size_t i = 0; i < msg->n_steps; i++)
+		holds_ns += msg->steps[i].hold_ns;
+	return holds_ns > msg->duration_ns ? holds_ns : msg->duration_ns;
+}
+
+/* ---- errors ---- */
+
+int kt_matrix_err_at(const struct kt_matrix *matrix, struct kt_doc_pos pos, struct kt_err *err,
+		     const char *format, ...)
+{
+	char words[KT_ERR_TEXT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(words, sizeof(words), format, args);
+	va_end(args);
+	return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s:%" PRIu32 ":%" PRIu32 ": %s",
+			  matrix->file, pos.line, pos.column, words);
+}
