@@ -14,30 +14,18 @@
 
 /* semantics.md section 7: nodes, LLCs, cores per LLC, threads per core */
 const struct kt_cpus_preset kt_cpus_presets[] = {
-	{ "tiny-1llc", { 1, 1, 4, 1 } },
-	{ "tiny-2llc", { 1, 2, 2, 1 } },
-	{ "odd-3llc", { 1, 3, 3, 1 } },
-	{ "odd-5llc", { 1, 5, 3, 1 } },
-	{ "odd-7llc", { 1, 7, 2, 1 } },
-	{ "smt-2llc", { 1, 2, 2, 2 } },
-	{ "smt-3llc", { 1, 3, 2, 2 } },
-	{ "medium-4llc", { 1, 4, 4, 2 } },
-	{ "medium-8llc", { 1, 8, 4, 2 } },
-	{ "large-4llc", { 1, 4, 16, 2 } },
-	{ "large-8llc", { 1, 8, 8, 2 } },
-	{ "near-max-llc", { 1, 15, 8, 2 } },
-	{ "max-cpu", { 1, 14, 9, 2 } },
-	{ "medium-4llc-nosmt", { 1, 4, 8, 1 } },
-	{ "medium-8llc-nosmt", { 1, 8, 8, 1 } },
-	{ "large-4llc-nosmt", { 1, 4, 32, 1 } },
-	{ "large-8llc-nosmt", { 1, 8, 16, 1 } },
-	{ "near-max-llc-nosmt", { 1, 15, 16, 1 } },
-	{ "max-cpu-nosmt", { 1, 14, 18, 1 } },
-	{ "numa2-4llc", { 2, 4, 4, 1 } },
-	{ "numa2-8llc", { 2, 8, 8, 2 } },
-	{ "numa2-8llc-nosmt", { 2, 8, 16, 1 } },
-	{ "numa4-8llc", { 4, 8, 4, 1 } },
-	{ "numa4-12llc", { 4, 12, 8, 2 } },
+	{ "tiny-1llc", { 1, 1, 4, 1 } },         { "tiny-2llc", { 1, 2, 2, 1 } },
+	{ "odd-3llc", { 1, 3, 3, 1 } },          { "odd-5llc", { 1, 5, 3, 1 } },
+	{ "odd-7llc", { 1, 7, 2, 1 } },          { "smt-2llc", { 1, 2, 2, 2 } },
+	{ "smt-3llc", { 1, 3, 2, 2 } },          { "medium-4llc", { 1, 4, 4, 2 } },
+	{ "medium-8llc", { 1, 8, 4, 2 } },       { "large-4llc", { 1, 4, 16, 2 } },
+	{ "large-8llc", { 1, 8, 8, 2 } },        { "near-max-llc", { 1, 15, 8, 2 } },
+	{ "max-cpu", { 1, 14, 9, 2 } },          { "medium-4llc-nosmt", { 1, 4, 8, 1 } },
+	{ "medium-8llc-nosmt", { 1, 8, 8, 1 } }, { "large-4llc-nosmt", { 1, 4, 32, 1 } },
+	{ "large-8llc-nosmt", { 1, 8, 16, 1 } }, { "near-max-llc-nosmt", { 1, 15, 16, 1 } },
+	{ "max-cpu-nosmt", { 1, 14, 18, 1 } },   { "numa2-4llc", { 2, 4, 4, 1 } },
+	{ "numa2-8llc", { 2, 8, 8, 2 } },        { "numa2-8llc-nosmt", { 2, 8, 16, 1 } },
+	{ "numa4-8llc", { 4, 8, 4, 1 } },        { "numa4-12llc", { 4, 12, 8, 2 } },
 };
 
 #define N_PRESETS (sizeof(kt_cpus_presets) / sizeof(kt_cpus_presets[0]))
@@ -101,10 +89,11 @@ static int refuse_word(const char *text, struct kt_err *err)
 	if (near)
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
 				  "unknown CPUs '%.64s'; did you mean '%s'?", text, near);
-	return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
-			  "unknown CPUs '%.64s'; write them as nodes, LLCs in all, cores per LLC, "
-			  "threads per core, e.g. \"1n1l2c1t\", or name a preset, e.g. \"tiny-1llc\"",
-			  text);
+	return kt_err_set(
+		err, KT_FAULT_INPUT, EINVAL,
+		"unknown CPUs '%.64s'; write them as nodes, LLCs in all, cores per LLC, "
+		"threads per core, e.g. \"1n1l2c1t\", or name a preset, e.g. \"tiny-1llc\"",
+		text);
 }
 
 int kt_cpus_parse(const char *text, struct kt_cpus *cpus, struct kt_err *err)
@@ -125,11 +114,11 @@ int kt_cpus_parse(const char *text, struct kt_cpus *cpus, struct kt_err *err)
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
 				  "'%s' has a 0; every number is at least 1", text);
 	if (parsed.threads > THREADS_MAX)
-		return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "'%s': 1 or 2 threads per core, not %u",
-				  text, parsed.threads);
-	if (parsed.numa_nodes > NODES_MAX || parsed.llcs > LLCS_MAX)
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
-				  "'%s': at most %d nodes and %d LLCs", text, NODES_MAX, LLCS_MAX);
+				  "'%s': 1 or 2 threads per core, not %u", text, parsed.threads);
+	if (parsed.numa_nodes > NODES_MAX || parsed.llcs > LLCS_MAX)
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "'%s': at most %d nodes and %d LLCs",
+				  text, NODES_MAX, LLCS_MAX);
 	if (parsed.llcs % parsed.numa_nodes)
 		return kt_err_set(
 			err, KT_FAULT_INPUT, EINVAL,

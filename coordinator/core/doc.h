@@ -2,7 +2,7 @@
  *
  * A tree of tables, arrays, strings, integers, floats and booleans. Every node knows where it stands,
  * so that whoever reads it can say file:line:column about anything that is wrong. The tree and all its
- * texts live in one arena. coordinator/toml.h makes it; coordinator/core/grammar.h reads it.
+ * texts live in one arena. coordinator/toml.h makes it; coordinator/core/language.h reads it.
  */
 #ifndef KT_DOC_H
 #define KT_DOC_H

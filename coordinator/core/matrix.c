@@ -106,8 +106,7 @@ static bool find_entry(const char *name, const void *entries, size_t size, const
 		       size_t n_chosen, uint64_t *at)
 {
 	for (size_t i = 0; i < n_chosen; i++) {
-		const char *const *entry =
-			(const void *)((const char *)entries + size * chosen[i]);
+		const char *const *entry = (const void *)((const char *)entries + size * chosen[i]);
 
 		if (strcmp(*entry, name) == 0) {
 			*at = i;

@@ -1,6 +1,6 @@
 /* matrix.h - what the user asked for: scenarios x kernels x schedulers x topologies x repeats.
  *
- *	text -> kt_doc (coordinator/toml.h) -> kt_matrix (core/grammar.h) -> cells, by number
+ *	text -> kt_doc (coordinator/toml.h) -> kt_matrix (core/language.h) -> cells, by number
  *
  * coordinator/matrixfile.h does all of it for a file. A matrix is immutable once it is there and owns
  * everything that it points to. Cells are never listed: cell number i is found by arithmetic
@@ -10,12 +10,11 @@
 #ifndef KT_MATRIX_H
 #define KT_MATRIX_H
 
+#include "assertions/assertion.h"
 #include "coordinator/core/doc.h"
 #include "proto/base/err.h"
 #include "proto/base/limits.h"
 #include "proto/schema.h"
-
-struct kt_assertion; /* assertions/ */
 
 /* All entries: `name` is unique within its axis, [A-Za-z0-9_.-]+; `pos` is where the name stands. */
 
@@ -73,6 +72,7 @@ struct kt_matrix_sweep {
 	const char *name;
 	struct kt_doc_pos pos;
 	uint64_t attempts; /* tries per cell when there is infra trouble, the first included */
+	uint64_t repeats; /* of scenarios that do not say their own */
 	uint64_t seed;
 	const char *out; /* folder for the sweep's files as written; NULL: the program's default */
 };

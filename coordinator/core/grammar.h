@@ -1,0 +1,86 @@
+/* grammar.h - a configuration language is tables: which keys, of which type, how large, for what.
+ *
+ * One kt_grammar_table per table of the language, one row per key. kt_grammar_read() walks the rows: a
+ * missing MUST key, a value of the wrong type, an unknown key (with the key that was probably meant)
+ * are found here, the rest by the row's setter. Everything wrong becomes a kt_problem; reading goes
+ * on, so that a user sees all of it at once.
+ */
+#ifndef KT_GRAMMAR_H
+#define KT_GRAMMAR_H
+
+#include "coordinator/core/problem.h"
+
+/* Types a key takes: one or several. */
+#define KT_GRAMMAR_TABLE  (1u << KT_DOC_TABLE)
+#define KT_GRAMMAR_ARRAY  (1u << KT_DOC_ARRAY)
+#define KT_GRAMMAR_STRING (1u << KT_DOC_STRING)
+#define KT_GRAMMAR_INT    (1u << KT_DOC_INT)
+#define KT_GRAMMAR_FLOAT  (1u << KT_DOC_FLOAT)
+
+/* Who finds this many things wrong has given us something else than a matrix. */
+#define KT_GRAMMAR_PROBLEMS_MAX 1000
+
+struct kt_grammar_reader {
+	struct kt_problems *problems;
+	struct kt_arena *arena; /* of everything that is read */
+	const struct kt_grammar_table *table; /* being read, for messages */
+	void *context; /* of the language */
+};
+
+struct kt_grammar_key;
+
+typedef void kt_grammar_set_fn(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
+			       const struct kt_doc_node *node, void *into);
+
+enum kt_grammar_need { KT_GRAMMAR_MAY, KT_GRAMMAR_MUST };
+
+struct kt_grammar_key {
+	const char *name;
+	unsigned int types;
+	enum kt_grammar_need need;
+	uint64_t min; /* bytes of a text, items of an array, the number itself, ns of a span */
+	uint64_t max;
+	const char *example; /* as it stands in a file */
+	const char *sentence; /* what it is; a clause that follows "needs 'x': " */
+	kt_grammar_set_fn *set;
+	size_t offset; /* of the member that set() fills */
+	/* arrays of tables, and tables */
+	const struct kt_grammar_table *of;
+	size_t count_offset; /* of the size_t beside the member */
+	size_t item_size;
+};
+
+struct kt_grammar_table {
+	const char *title; /* "[[kernel]]" */
+	const struct kt_grammar_key *keys;
+	size_t n_keys;
+	/* After all keys: what they must be to one another. May be NULL. Members whose key was missing
+	 * or refused are as they were before (zero).
+	 */
+	void (*check)(struct kt_grammar_reader *reader, const struct kt_doc_node *node, void *into);
+};
+
+void kt_grammar_read(struct kt_grammar_reader *reader, const struct kt_grammar_table *table,
+		     const struct kt_doc_node *node, void *into);
+
+/* "unknown <what> 'word'; did you mean 'y'?", or the list of what there is. */
+void kt_grammar_unknown(struct kt_grammar_reader *reader, struct kt_doc_pos pos, const char *what,
+			const char *word, const char *const *names, size_t n);
+
+/* ---- setters; what they fill ---- */
+
+kt_grammar_set_fn kt_grammar_text; /* const char *: min..max bytes, borrowed from the document */
+kt_grammar_set_fn kt_grammar_name; /* const char *: a text that can be part of a cell's name */
+kt_grammar_set_fn
+	kt_grammar_texts; /* const char *const * and a count: texts of at most max bytes */
+kt_grammar_set_fn kt_grammar_number; /* uint64_t: min..max */
+kt_grammar_set_fn kt_grammar_span; /* int64_t ns: min..max, "10s" */
+kt_grammar_set_fn kt_grammar_size; /* uint64_t bytes: min..max, "512M" */
+kt_grammar_set_fn kt_grammar_one; /* the structure of `of` at offset */
+kt_grammar_set_fn kt_grammar_tables; /* an array of item_size structures of `of`, and a count */
+
+/* A text without 0 bytes of min..max bytes; NULL (and a problem) when it is not. */
+const char *kt_grammar_check_text(struct kt_grammar_reader *reader,
+				  const struct kt_grammar_key *key, const struct kt_doc_node *node);
+
+#endif
