@@ -154,6 +154,8 @@ static int judge_when_it_ended(void *arg, uint64_t seq, int64_t wall_ns, uint32_
 		judging->input->line = "what arrived is not what the worker recorded";
 		return 0;
 	}
+	/* After a restart the view has not seen it. */
+	kt_view_fact(judging->s->view, judging->input->now_ns, tag, ended);
 	kt_matrix_cell(judging->s->matrix, ended->cell, &cell);
 	judging->input->kind = KT_INPUT_JUDGED;
 	judging->input->verdict =
@@ -559,7 +561,8 @@ int kt_server_run(const struct kt_server_config *config, const struct kt_matrix 
 	for (size_t i = 0; i < s->n_signals; i++)
 		uv_close((uv_handle_t *)&s->signals[i], NULL);
 	uv_close((uv_handle_t *)&s->tick, NULL);
-	uv_run(&s->loop, UV_RUN_DEFAULT);
+	while (uv_run(&s->loop, UV_RUN_DEFAULT)) /* a pending uv_stop() ends the first one early */
+		;
 	kt_must(uv_loop_close(&s->loop) == 0);
 	kt_dispatch_destroy(&s->dispatch);
 	kt_out_destroy(&s->out);

@@ -397,6 +397,8 @@ void kt_view_fact(struct kt_view *view, int64_t now_ns, uint32_t tag, const void
 		const struct kt_msg_fact_ended *ended = fact;
 		struct running *running = find_or_add(view, ended->cell);
 
+		if (running->ended)
+			break;
 		keep_result(running, ended);
 		enter(view, running, "judge", 0, "");
 		break;

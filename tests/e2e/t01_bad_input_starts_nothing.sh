@@ -26,7 +26,7 @@ refused() {
 refused 's/samples = 3/samplse = 3/' "samplse.*samples"
 refused 's/samples = 3/samples = "three"/' "samples"
 refused 's/samples = 3/samples = 65/' "64"
-refused 's/duration = "10s"/duration = "300ms"/' "100 ms"
+refused 's/duration = "10s"/duration = "300ms"/' "100 ?ms"
 refused 's/"spin"/"spni"/' "spin"
 refused 's/bpf:nr_dispatched/bfp:nr_dispatched/' "bpf"
 refused 's/nondecreasing = true/nondecreasin = true/' "nondecreasing"

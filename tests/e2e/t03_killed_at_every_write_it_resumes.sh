@@ -34,7 +34,9 @@ verdicts "$WORK/quiet.sweep" >"$WORK/quiet.verdicts"
 kills=0
 for at in $(seq 0 200); do
 	status=0
-	KT_TEST_KILL_AT=$at ktcoord "$WORK/sweep.toml" --runner scripted --out "$WORK/$at.sweep" >"$WORK/out" 2>&1 || status=$?
+	# shellcheck disable=SC2016 # the inner shell takes the kill's message on itself
+	KT_TEST_KILL_AT=$at bash -c '"$@"; exit $?' - ktcoord "$WORK/sweep.toml" --runner scripted \
+		--out "$WORK/$at.sweep" >"$WORK/out" 2>&1 || status=$?
 	if [ "$status" -eq 0 ]; then
 		break # it needed fewer commits than this
 	fi
