@@ -11,6 +11,7 @@
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 #include "proto/base/suggest.h"
+#include "proto/net/endpoint.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -345,6 +346,8 @@ static int start_run(struct run *run, const struct options *options, struct kt_e
 	int status;
 
 	run->runner = runner_of(options);
+	if (options->listen && (status = kt_endpoint_check(options->listen, true, err)) < 0)
+		return kt_err_wrap(err, "--listen"); /* before anything is opened */
 	status = kt_matrixfile_load(options->words[0], &text, say_problem, NULL, &run->matrix, err);
 	if (status < 0) {
 		/* Every problem was said, this one among them. */

@@ -45,8 +45,7 @@ struct server {
 	size_t facts_taken; /* of out: written to the open transaction */
 	size_t effects_taken; /* of out: kept or shown; SEND and JUDGE wait for the commit */
 	uint8_t *room; /* KT_CHUNK_BYTES_MAX */
-	uv_process_t worker;
-	bool worker_runs;
+	uv_process_t *worker; /* NULL: none runs */
 	unsigned int worker_starts;
 	uint64_t done_at_start; /* finished cells when the worker was last started */
 	bool stopping;
@@ -62,10 +61,10 @@ static void stop(struct server *s)
 		return;
 	s->stopping = true;
 	s->leave_by_ns = kt_clock_add_ns(kt_clock_now_ns(), WORKER_LEAVE_NS);
-	if (!s->worker_runs)
+	if (!s->worker)
 		uv_stop(&s->loop);
 	else if (s->interrupted || s->status < 0)
-		uv_process_kill(&s->worker, SIGTERM);
+		uv_process_kill(s->worker, SIGTERM);
 	/* Else the worker was told that the sweep is finished and leaves by itself. */
 }
 
@@ -313,10 +312,10 @@ static void on_tick(uv_timer_t *timer)
 	struct kt_input input = { .kind = KT_INPUT_TICK, .now_ns = kt_clock_now_ns() };
 
 	if (s->stopping) {
-		if (!s->worker_runs)
+		if (!s->worker)
 			uv_stop(&s->loop);
 		else if (input.now_ns > s->leave_by_ns)
-			uv_process_kill(&s->worker, SIGKILL);
+			uv_process_kill(s->worker, SIGKILL);
 		return;
 	}
 	kt_dispatch_step(s->dispatch, &input, &s->out);
@@ -329,13 +328,13 @@ static void on_signal(uv_signal_t *handle, int signum)
 {
 	struct server *s = handle->data;
 
-	if (s->interrupted && s->worker_runs) /* asked twice: at once */
-		uv_process_kill(&s->worker, SIGKILL);
+	if (s->interrupted && s->worker) /* asked twice: at once */
+		uv_process_kill(s->worker, SIGKILL);
 	if (!s->interrupted)
 		kt_view_say(s->view, "stopping: guests are ended, what is finished is kept");
 	s->interrupted = true;
-	if (s->stopping && s->worker_runs)
-		uv_process_kill(&s->worker, SIGTERM);
+	if (s->stopping && s->worker)
+		uv_process_kill(s->worker, SIGTERM);
 	stop(s);
 }
 
@@ -343,14 +342,19 @@ static void on_signal(uv_signal_t *handle, int signum)
 
 static int start_worker(struct server *s, struct kt_err *err);
 
+static void free_handle(uv_handle_t *handle)
+{
+	free(handle);
+}
+
 static void on_worker_exit(uv_process_t *process, int64_t exit_status, int term_signal)
 {
 	struct server *s = process->data;
 	uint64_t done = s->sweep->counts[KT_CELL_JUDGED] + s->sweep->counts[KT_CELL_ERRORED];
 	int status;
 
-	s->worker_runs = false;
-	uv_close((uv_handle_t *)process, NULL);
+	s->worker = NULL;
+	uv_close((uv_handle_t *)process, free_handle);
 	if (s->stopping) {
 		uv_stop(&s->loop);
 		return;
@@ -407,14 +411,17 @@ static int start_worker(struct server *s, struct kt_err *err)
 		args[n++] = slots;
 	}
 	args[n] = NULL;
-	s->worker.data = s;
+	s->worker = kt_must_calloc(1, sizeof(*s->worker));
+	s->worker->data = s;
 	s->worker_starts++;
 	s->done_at_start = s->sweep->counts[KT_CELL_JUDGED] + s->sweep->counts[KT_CELL_ERRORED];
-	status = uv_spawn(&s->loop, &s->worker, &options);
-	if (status < 0)
+	status = uv_spawn(&s->loop, s->worker, &options);
+	if (status < 0) {
+		uv_close((uv_handle_t *)s->worker, free_handle);
+		s->worker = NULL;
 		return kt_err_set(err, KT_FAULT_HOST, -status, "starting %s: %s", program,
 				  uv_strerror(status));
-	s->worker_runs = true;
+	}
 	return 0;
 }
 
@@ -552,9 +559,9 @@ int kt_server_run(const struct kt_server_config *config, const struct kt_matrix 
 	s->status = begin(s);
 	if (s->status == 0 && !s->sweep->closed)
 		uv_run(&s->loop, UV_RUN_DEFAULT);
-	if (s->worker_runs) { /* begin() failed after the worker was started, or the loop broke */
-		uv_process_kill(&s->worker, SIGKILL);
-		uv_close((uv_handle_t *)&s->worker, NULL);
+	if (s->worker) { /* begin() failed after the worker was started, or the loop broke */
+		uv_process_kill(s->worker, SIGKILL);
+		uv_close((uv_handle_t *)s->worker, free_handle);
 	}
 	kt_router_destroy(&s->control);
 	kt_router_destroy(&s->bulk);

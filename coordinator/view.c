@@ -199,7 +199,7 @@ static void describe(const struct kt_view *view, const struct running *running, 
 	if (running->until_ns && left_ns > 0)
 		used += snprintf(line + used, max - (size_t)used, ", %" PRId64 " s to go",
 				 (int64_t)((left_ns + KT_NS_PER_S - 1) / KT_NS_PER_S));
-	else
+	else if (view->now_ns - running->since_ns >= KT_NS_PER_S)
 		used += snprintf(line + used, max - (size_t)used, ", %s",
 				 kt_duration_format(view->now_ns - running->since_ns, took));
 	if (running->detail[0] && (size_t)used < max)

@@ -210,8 +210,17 @@ static void close_when_done(struct kt_dispatch *d, struct kt_out *out)
 
 /* ---- messages ---- */
 
-static const char *refuse_reason(const struct kt_dispatch *d, const struct kt_msg_hello *hello,
-				 const struct kt_host *host)
+/* A name that is in use may be that of a worker that was just killed: the newcomer is told to ask
+ * again, and gets in when the other has missed a SYNC.
+ */
+static bool is_taken(const struct kt_dispatch *d, const struct kt_msg_hello *hello,
+		     const struct kt_host *host)
+{
+	return host->peer && host->boot_id != hello->boot_id &&
+	       d->now_ns - host->heard_at_ns < d->config->sync_ns * 3 / 2;
+}
+
+static const char *refuse_reason(const struct kt_dispatch *d, const struct kt_msg_hello *hello)
 {
 	struct kt_digest digest;
 	static char text[256];
@@ -240,13 +249,6 @@ static const char *refuse_reason(const struct kt_dispatch *d, const struct kt_ms
 			 d->config->runner, hello->machine->runner, d->config->runner);
 		return text;
 	}
-	if (host->peer && host->boot_id != hello->boot_id &&
-	    d->now_ns - host->heard_at_ns < SILENT_SYNCS * d->config->sync_ns) {
-		snprintf(text, sizeof(text),
-			 "a worker named %.64s is connected already: give this one another --id",
-			 hello->worker_id);
-		return text;
-	}
 	return NULL;
 }
 
@@ -254,11 +256,17 @@ static void on_hello(struct kt_dispatch *d, uint64_t peer, const struct kt_msg_h
 		     struct kt_out *out)
 {
 	struct kt_host *host = kt_fleet_host(&d->fleet, hello->worker_id);
-	const char *reason = refuse_reason(d, hello, host);
+	const char *reason = refuse_reason(d, hello);
 	struct kt_msg_welcome *welcome;
 
 	if (reason) {
 		refuse(out, peer, false, "%s", reason);
+		return;
+	}
+	if (is_taken(d, hello, host)) {
+		refuse(out, peer, true,
+		       "a worker named %.64s is connected already: give this one another --id",
+		       hello->worker_id);
 		return;
 	}
 	if (host->boot_id != hello->boot_id) {
