@@ -4,10 +4,7 @@
  * machine's own apt configuration in a private apt root (aptroot.h): nothing of the system changes
  * and apt's signature checks hold. What was fetched is kept by content:
  *
- *	<state>/kernels/<digest>/vmlinuz        the image, read-only
- *	<state>/kernels/<digest>/record.json    where it came from (struct kt_kernels_record)
- *	<state>/kernels/resolved/<suite>_<package>.json
- *	                                        which digest the newest resolution gave, and when
+ *	<state>/kernels/<digest>/vmlinuz   (the whole layout: kernelstore.h)
  *
  * A resolution is used again for KT_KERNELS_FRESH_NS without asking apt. When apt cannot be reached
  * and a kernel is cached, progress says so in one line and the cached one is used. Processes that
