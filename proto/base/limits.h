@@ -38,6 +38,7 @@
 #define KT_FILES_MAX           256 /* files shipped with one cell */
 #define KT_FILE_BYTES_MAX      (1ull << 30)
 #define KT_ASSERTS_MAX         256
+#define KT_JOB_BYTES_MAX       (256u << 10) /* of one scenario, or one scheduler's args, encoded */
 #define KT_JOB_BYTES_MAX       (256u << 10) /* of one cell's scenario, or one scheduler's args, encoded */
 #define KT_SAMPLES_MAX         64 /* periodic samples of a scenario (semantics.md section 2) */
 #define KT_SAMPLE_GAP_NS_MIN   100000000LL /* between two boundaries */
