@@ -73,19 +73,13 @@ int kt_matrixfile_load(const char *path, struct kt_buf *text, kt_matrixfile_prob
 		       void *arg, struct kt_matrix **matrix, struct kt_err *err)
 {
 	KT_AUTO_BUF own = { 0 };
-	struct kt_err first = { 0 };
 	int rc;
 
 	if (!text)
 		text = &own;
-	if (!err)
-		err = &first;
 	kt_buf_reset(text);
 	rc = read_file(path, text, err);
-	if (rc < 0) {
-		if (problem)
-			problem(arg, err->text);
+	if (rc < 0)
 		return rc;
-	}
 	return kt_matrixfile_parse(path, text->data, text->len, problem, arg, matrix, err);
 }

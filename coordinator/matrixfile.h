@@ -2,8 +2,9 @@
  *
  * What is wrong with the text is reported as a compiler does it: one line per problem,
  * "file:line:column: what is wrong; what would be right", in the order of the file, up to
- * KT_PROBLEMS_MAX of them, through `problem` (NULL: nobody listens). err then holds the first of them;
- * fault INPUT. Blocks while it reads the file.
+ * KT_PROBLEMS_MAX of them, through `problem` (NULL: nobody listens). err then holds the first of them:
+ * -EINVAL, fault INPUT. That a file cannot be read is said by err alone (-ENOENT, -EFBIG, ...).
+ * Blocks while it reads the file.
  */
 #ifndef KT_MATRIXFILE_H
 #define KT_MATRIXFILE_H

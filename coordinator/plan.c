@@ -1,0 +1,308 @@
+#include "coordinator/plan.h"
+#include "proto/base/buf.h"
+#include "proto/base/duration.h"
+#include "proto/base/must.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <json.h>
+#include <string.h>
+
+#define LEFT_OUT_NAMES 5 /* per axis, then "and n more" */
+
+/* Boot of a generic guest under TCG by vCPUs, as measured on two cores (PVH, single-threaded TCG). */
+static const struct {
+	uint32_t cpus;
+	int64_t ns;
+} boots[] = {
+	{ 2, 3900 * KT_NS_PER_MS },  { 4, 4000 * KT_NS_PER_MS },   { 8, 4800 * KT_NS_PER_MS },
+	{ 16, 7200 * KT_NS_PER_MS }, { 32, 11000 * KT_NS_PER_MS },
+};
+#define N_BOOTS (sizeof(boots) / sizeof(boots[0]))
+
+#define KVM_BOOT_NS (1500 * KT_NS_PER_MS) /* not measured: a guess on the safe side */
+#define LOAD_NS     (2 * KT_NS_PER_S) /* load the scheduler, start workers, read, unload */
+
+static int64_t boot_ns(uint32_t cpus, const char *accel)
+{
+	if (accel && strcmp(accel, "kvm") == 0)
+		return KVM_BOOT_NS;
+	for (size_t i = 0; i < N_BOOTS; i++)
+		if (cpus <= boots[i].cpus)
+			return boots[i].ns;
+	return boots[N_BOOTS - 1].ns * cpus / boots[N_BOOTS - 1].cpus;
+}
+
+static int64_t cell_ns(const struct kt_matrix_cell *cell, const char *accel)
+{
+	return boot_ns(cell->topology->cpus, accel) + LOAD_NS + kt_matrix_cell_run_ns(cell);
+}
+
+/* All cells, one after the other: by scenario and topology, never by cell. */
+static int64_t all_ns(const struct kt_matrix *matrix, const struct kt_plan_options *options)
+{
+	__int128 sum = 0;
+
+	for (size_t i = 0; i < matrix->n_scenarios; i++) {
+		const struct kt_matrix_scenario *scenario = &matrix->scenarios[i];
+		uint64_t each = scenario->n_cells / scenario->n_topologies;
+
+		for (size_t j = 0; j < scenario->n_topologies; j++) {
+			struct kt_matrix_cell cell = {
+				.scenario = scenario,
+				.topology = &matrix->topologies[scenario->topologies[j]],
+			};
+
+			sum += (__int128)cell_ns(&cell, options->accel) * each;
+		}
+	}
+	return sum > INT64_MAX ? INT64_MAX : (int64_t)sum;
+}
+
+/* With `slots` at a time: full rounds of the mean cell. */
+static int64_t wall_ns(const struct kt_matrix *matrix, const struct kt_plan_options *options)
+{
+	uint64_t slots = options->slots ? options->slots : 1;
+	uint64_t rounds = (matrix->n_cells + slots - 1) / slots;
+
+	return (int64_t)((__int128)all_ns(matrix, options) * rounds / matrix->n_cells);
+}
+
+/* ---- what a scenario's filters leave out ---- */
+
+struct left_out {
+	const char *axis;
+	const void *entries; /* each begins with its name */
+	size_t size;
+	size_t n;
+	const uint32_t *chosen; /* ascending */
+	size_t n_chosen;
+};
+
+static const char *entry_name(const struct left_out *axis, size_t i)
+{
+	const char *const *entry = (const void *)((const char *)axis->entries + i * axis->size);
+
+	return *entry;
+}
+
+#define N_AXES 3
+
+static void axes_of(const struct kt_matrix *matrix, const struct kt_matrix_scenario *scenario,
+		    struct left_out axes[N_AXES])
+{
+	axes[0] = (struct left_out){ "kernels",         matrix->kernels,   sizeof(*matrix->kernels),
+				     matrix->n_kernels, scenario->kernels, scenario->n_kernels };
+	axes[1] = (struct left_out){
+		"schedulers",         matrix->schedulers,   sizeof(*matrix->schedulers),
+		matrix->n_schedulers, scenario->schedulers, scenario->n_schedulers
+	};
+	axes[2] = (struct left_out){
+		"topologies",         matrix->topologies,   sizeof(*matrix->topologies),
+		matrix->n_topologies, scenario->topologies, scenario->n_topologies
+	};
+}
+
+static uint64_t n_left_out(const struct kt_matrix *matrix,
+			   const struct kt_matrix_scenario *scenario)
+{
+	unsigned __int128 all = (unsigned __int128)matrix->n_kernels * matrix->n_schedulers *
+				matrix->n_topologies * scenario->repeats;
+
+	/* 4096^3 * 10000 is below 2^64. */
+	return (uint64_t)all - scenario->n_cells;
+}
+
+static void print_left_axis(const struct left_out *axis, struct kt_buf *out)
+{
+	size_t next = 0;
+	size_t said = 0;
+
+	if (axis->n_chosen == axis->n)
+		return;
+	kt_buf_printf(out, "%s not its %s: ", out->len ? ";" : "", axis->axis);
+	for (size_t i = 0; i < axis->n; i++) {
+		if (next < axis->n_chosen && axis->chosen[next] == i) {
+			next++;
+			continue;
+		}
+		if (said == LEFT_OUT_NAMES) {
+			kt_buf_printf(out, " and %zu more", axis->n - axis->n_chosen - said);
+			return;
+		}
+		kt_buf_printf(out, "%s%s", said++ ? ", " : "", entry_name(axis, i));
+	}
+}
+
+static void why_left_out(const struct kt_matrix *matrix, const struct kt_matrix_scenario *scenario,
+			 struct kt_buf *out)
+{
+	struct left_out axes[N_AXES];
+
+	axes_of(matrix, scenario, axes);
+	for (size_t i = 0; i < N_AXES; i++)
+		print_left_axis(&axes[i], out);
+}
+
+/* ---- text ---- */
+
+static const char *plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static void print_head(const struct kt_matrix *matrix, const struct kt_plan_options *options,
+		       FILE *out)
+{
+	uint64_t slots = options->slots ? options->slots : 1;
+	char text[KT_DURATION_TEXT_BYTES];
+
+	fprintf(out,
+		"%s: %" PRIu64 " cell%s, about %s with %" PRIu64 " guest%s at a time under %s\n",
+		matrix->sweep.name, matrix->n_cells, plural(matrix->n_cells),
+		kt_duration_format(wall_ns(matrix, options), text), slots, plural(slots),
+		options->accel ? options->accel : "tcg");
+}
+
+static void print_cells(const struct kt_matrix *matrix, const struct kt_plan_options *options,
+			FILE *out)
+{
+	uint64_t n = matrix->n_cells;
+	uint64_t shown = !options->all && n > KT_PLAN_CELLS ? KT_PLAN_CELLS : n;
+	char run[KT_DURATION_TEXT_BYTES];
+	char name[KT_CELL_NAME_BYTES_MAX];
+
+	fprintf(out, "\n%8s %8s %5s %7s %7s  %s\n", "run", "samples", "CPUs", "memory", "asserts",
+		"cell");
+	for (uint64_t i = 0; i < shown; i++) {
+		struct kt_matrix_cell cell;
+
+		kt_matrix_cell(matrix, i, &cell);
+		fprintf(out, "%8s %8" PRIu64 " %5" PRIu32 " %6" PRIu64 "M %7zu  %s\n",
+			kt_duration_format(kt_matrix_cell_run_ns(&cell), run),
+			cell.scenario->msg.samples, cell.topology->cpus,
+			cell.topology->mem_bytes >> 20, cell.scenario->n_assertions,
+			kt_matrix_cell_name(matrix, i, name));
+	}
+	if (shown < n)
+		fprintf(out, "... and %" PRIu64 " more; --all shows them\n", n - shown);
+}
+
+static void print_left_out(const struct kt_matrix *matrix, FILE *out)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < matrix->n_scenarios; i++) {
+		const struct kt_matrix_scenario *scenario = &matrix->scenarios[i];
+		uint64_t n = n_left_out(matrix, scenario);
+		KT_AUTO_BUF why = { 0 };
+
+		if (n == 0)
+			continue;
+		why_left_out(matrix, scenario, &why);
+		fprintf(out, "%s%8" PRIu64 " cell%s of %s:%s\n", any ? "" : "\nleft out\n", n,
+			plural(n), scenario->name, kt_buf_text(&why));
+		any = true;
+	}
+}
+
+/* ---- JSON ---- */
+
+static void add_text(struct json_object *to, const char *key, const char *text)
+{
+	json_object_object_add(to, key, json_object_new_string(text));
+}
+
+static void add_u64(struct json_object *to, const char *key, uint64_t number)
+{
+	json_object_object_add(to, key, json_object_new_uint64(number));
+}
+
+static void print_json(struct json_object *object, FILE *out)
+{
+	fputs(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
+							     JSON_C_TO_STRING_NOSLASHESCAPE),
+	      out);
+	json_object_put(object);
+}
+
+static struct json_object *json_left_out(const struct kt_matrix *matrix)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < matrix->n_scenarios; i++) {
+		const struct kt_matrix_scenario *scenario = &matrix->scenarios[i];
+		uint64_t n = n_left_out(matrix, scenario);
+		struct json_object *entry;
+		KT_AUTO_BUF why = { 0 };
+
+		if (n == 0)
+			continue;
+		why_left_out(matrix, scenario, &why);
+		entry = json_object_new_object();
+		add_text(entry, "scenario", scenario->name);
+		add_u64(entry, "cells", n);
+		add_text(entry, "why", kt_buf_text(&why) + strspn(kt_buf_text(&why), " "));
+		json_object_array_add(list, entry);
+	}
+	return list;
+}
+
+static struct json_object *json_cell(const struct kt_matrix *matrix, uint64_t index,
+				     const struct kt_plan_options *options)
+{
+	struct json_object *json = json_object_new_object();
+	struct kt_matrix_cell cell;
+	char name[KT_CELL_NAME_BYTES_MAX];
+
+	kt_matrix_cell(matrix, index, &cell);
+	add_u64(json, "cell", index);
+	add_text(json, "name", kt_matrix_cell_name(matrix, index, name));
+	add_text(json, "scenario", cell.scenario->name);
+	add_text(json, "kernel", cell.kernel->name);
+	add_text(json, "scheduler", cell.scheduler->name);
+	add_text(json, "topology", cell.topology->name);
+	add_u64(json, "repeat", cell.repeat);
+	add_u64(json, "run_ns", (uint64_t)kt_matrix_cell_run_ns(&cell));
+	add_u64(json, "estimated_ns", (uint64_t)cell_ns(&cell, options->accel));
+	add_u64(json, "samples", cell.scenario->msg.samples);
+	add_u64(json, "assertions", cell.scenario->n_assertions);
+	add_u64(json, "cpus", cell.topology->cpus);
+	add_u64(json, "mem_bytes", cell.topology->mem_bytes);
+	return json;
+}
+
+/* Ten million cells do not fit into one tree: the frame is written by hand, what is in it by json-c. */
+static void print_as_json(const struct kt_matrix *matrix, const struct kt_plan_options *options,
+			  FILE *out)
+{
+	fputs("{\"sweep\":", out);
+	print_json(json_object_new_string(matrix->sweep.name), out);
+	fprintf(out,
+		",\"n_cells\":%" PRIu64 ",\"estimated_ns\":%" PRId64 ",\"slots\":%" PRIu64
+		",\"left_out\":",
+		matrix->n_cells, wall_ns(matrix, options), options->slots ? options->slots : 1);
+	print_json(json_left_out(matrix), out);
+	fputs(",\"cells\":[", out);
+	for (uint64_t i = 0; i < matrix->n_cells && !ferror(out); i++) {
+		fputs(i ? ",\n" : "\n", out);
+		print_json(json_cell(matrix, i, options), out);
+	}
+	fputs("\n]}\n", out);
+}
+
+int kt_plan_print(const struct kt_matrix *matrix, const struct kt_plan_options *options, FILE *out,
+		  struct kt_err *err)
+{
+	kt_must(matrix->n_cells > 0);
+	if (options->json) {
+		print_as_json(matrix, options, out);
+	} else {
+		print_head(matrix, options, out);
+		print_cells(matrix, options, out);
+		print_left_out(matrix, out);
+	}
+	if (fflush(out) != 0 || ferror(out))
+		return kt_err_set(err, KT_FAULT_HOST, EIO, "writing the plan failed");
+	return 0;
+}
