@@ -377,5 +377,6 @@ void kt_pattern_judge(const struct kt_pattern_use *use, const struct kt_pattern_
 			       talk.fails - KT_PATTERN_SAID_MAX);
 	if (talk.fails == 0)
 		kt_verdict_say(verdict, KT_VERDICT_PASS, KT_VERDICT_KIND_TEMPORAL, input->assertion,
-			       "%s: holds over %zu samples", talk.head, input->column->n);
+			       "%s: holds over %zu values", talk.head,
+			       kt_column_usable(input->column));
 }

@@ -564,9 +564,10 @@ static bool enter_bpf(struct walk *walk, const struct kt_value *root)
 	walk->one = kt_value_get(chosen->map, "entries");
 	walk->at_entries = true;
 	walk->percpu = strstr(map_text(chosen->map, "type"), "percpu") != NULL;
-	return walk->one ? true
-			 : failed(walk, KT_COLUMN_ERROR_NO_VALUE, "maps of type '%s' are not read",
-				  map_text(chosen->map, "type"));
+	if (walk->one && walk->one->type == KT_VALUE_LIST)
+		return true;
+	return failed(walk, KT_COLUMN_ERROR_NO_VALUE, "maps of type '%s' are not read",
+		      map_text(chosen->map, "type"));
 }
 
 static bool to_number(struct walk *walk, const struct kt_value *value, enum kt_number_want want,

@@ -1,0 +1,141 @@
+#include "fixture.h"
+
+#include <errno.h>
+
+Test(assertion, mistakes_are_refused_with_what_would_be_right)
+{
+	static const struct {
+		const char *assertion;
+		const char *says;
+		const char *key;
+		const char *param;
+		bool at_key;
+		size_t offset;
+	} rows[] = {
+		{ "nondecresing=true",
+		  "did you mean 'nondecreasing'? known: series, name, because,", "nondecresing", "",
+		  true, 0 },
+		{ "must_progres=true", "did you mean 'must_progress'?", "must_progres", "", true,
+		  0 },
+		{ "at_most=3", "write each = { at_most = ... }", "at_most", "", true, 0 },
+		{ "each={at_mots 3}", "did you mean 'at_most'? known: at_least, at_most,", "each",
+		  "at_mots", true, 0 },
+		{ "each={min_samples 3}", "'min_samples' stands beside each", "each", "min_samples",
+		  true, 0 },
+		{ "nondecreasing={foo 3}", "nondecreasing has no parameters", "nondecreasing",
+		  "foo", true, 0 },
+		{ "each={at_most true}", "each: at_most must be a number, not a bool", "each",
+		  "at_most", false, 0 },
+		{ "each={at_most nan}", "must be a number", "each", "at_most", false, 0 },
+		{ "each={between 3}", "between must be two numbers", "each", "between", false, 0 },
+		{ "each={between [3; true]}", "between must be two numbers", "each", "between",
+		  false, 0 },
+		{ "each={at_most 3, at_most 4}", "'at_most' is there twice", "each", "at_most",
+		  false, 0 },
+		{ "each=5", "each must be a table of parameters, not integer", "each", "", false,
+		  0 },
+		{ "nondecreasing=5", "nondecreasing must be true, not integer", "nondecreasing", "",
+		  false, 0 },
+		{ "nondecreasing=false", "leave it out", "nondecreasing", "", false, 0 },
+		{ "nondecreasing=true nondecreasing=true", "'nondecreasing' is there twice",
+		  "nondecreasing", "", true, 0 },
+		{ "min_samples=2 min_samples=2", "'min_samples' is there twice", "min_samples", "",
+		  true, 0 },
+		{ "min_samples='2'", "min_samples must be a whole number, not a string",
+		  "min_samples", "", false, 0 },
+		{ "min_samples=2.5", "min_samples must be a whole number, not a float",
+		  "min_samples", "", false, 0 },
+		{ "min_samples=-1", "from 0 to 4096, not -1", "min_samples", "", false, 0 },
+		{ "min_samples=5000", "from 0 to 4096, not 5000", "min_samples", "", false, 0 },
+		{ "min_coverage=1.5", "min_coverage must be a number from 0 to 1, not 1.5",
+		  "min_coverage", "", false, 0 },
+		{ "min_coverage=-1", "not -1", "min_coverage", "", false, 0 },
+		{ "min_coverage=true", "min_coverage must be a number from 0 to 1, not a bool",
+		  "min_coverage", "", false, 0 },
+		{ "must_progress=1", "must_progress must be true, not an integer", "must_progress",
+		  "", false, 0 },
+		{ "name=''", "name must have 1 to 128 bytes, not 0", "name", "", false, 0 },
+		{ "series='bfp:nr'", "did you mean 'bpf'?", "series", "", false, 0 },
+		{ "series='bpf:a..b'", "a name belongs here", "series", "", false, 6 },
+		{ "series=5", "series must be a text, not an integer", "series", "", false, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		KT_AUTO_ARENA arena = { 0 };
+		struct kt_assertion assertion;
+		struct kt_err err = { 0 };
+
+		cr_assert_not(fixture_assertion(&arena, rows[i].assertion, &assertion, &err), "%s",
+			      rows[i].assertion);
+		cr_assert_eq(err.code, EINVAL);
+		cr_assert_eq(err.fault, KT_FAULT_INPUT);
+		cr_assert(strstr(err.text, rows[i].says), "%s: %s", rows[i].assertion, err.text);
+		cr_assert_str_eq(assertion.where.key, rows[i].key, "%s", rows[i].assertion);
+		cr_assert_str_eq(assertion.where.param, rows[i].param, "%s", rows[i].assertion);
+		cr_assert_eq(assertion.where.at_key, rows[i].at_key, "%s", rows[i].assertion);
+		cr_assert_eq(assertion.where.offset, rows[i].offset, "%s", rows[i].assertion);
+	}
+}
+
+Test(assertion, check_finds_what_only_the_whole_can_show)
+{
+	static const struct {
+		const char *assertion;
+		const char *says; /* NULL: it is right */
+		const char *key;
+		const char *param;
+	} rows[] = {
+		{ "series='bpf:x' nondecreasing=true", NULL, "", "" },
+		{ "series='bpf:x' nondecreasing={}", NULL, "", "" },
+		{ "nondecreasing=true series='bpf:x'", NULL, "", "" },
+		{ "series='bpf:x' must_progress=true", NULL, "", "" },
+		{ "series='bpf:x' min_samples=2", NULL, "", "" },
+		{ "series='bpf:x' always_true=true nondecreasing=true", NULL, "", "" },
+		{ "nondecreasing=true", "series is missing", "", "" },
+		{ "series='bpf:x'", "nothing is asked of the series", "", "" },
+		{ "series='bpf:x' must_progress=false", "nothing is asked of the series", "", "" },
+		{ "series='bpf:x' each=true", "each needs at least one of: at_least", "each", "" },
+		{ "series='bpf:x' each={between [5; 1]}", "between [5, 1] is empty", "each",
+		  "between" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		KT_AUTO_ARENA arena = { 0 };
+		struct kt_assertion assertion;
+		struct kt_err err = { 0 };
+		int status;
+
+		cr_assert(fixture_assertion(&arena, rows[i].assertion, &assertion, &err), "%s: %s",
+			  rows[i].assertion, err.text);
+		status = kt_assertion_check(&assertion, &err);
+		cr_assert_eq(status, rows[i].says ? -EINVAL : 0, "%s: %s", rows[i].assertion,
+			     err.text);
+		if (rows[i].says)
+			cr_assert(strstr(err.text, rows[i].says), "%s: %s", rows[i].assertion,
+				  err.text);
+		cr_assert_str_eq(assertion.where.key, rows[i].key, "%s", rows[i].assertion);
+		cr_assert_str_eq(assertion.where.param, rows[i].param, "%s", rows[i].assertion);
+	}
+}
+
+Test(assertion, is_printed_as_it_will_be_judged)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	KT_AUTO_BUF text = { 0 };
+	struct kt_assertion assertion;
+	struct kt_err err = { 0 };
+
+	cr_assert(fixture_assertion(&arena,
+				    "series='bpf:x' name='my x' must_progress=true "
+				    "each={at_most 1000000000000} nondecreasing=true min_samples=2 "
+				    "min_coverage=0.75",
+				    &assertion, &err),
+		  "%s", err.text);
+	kt_assertion_print(&assertion, &text);
+	cr_assert_str_eq(kt_buf_text(&text),
+			 "bpf:x: each at_most 1000000000000, nondecreasing, must_progress, "
+			 "min_samples 2, min_coverage 0.75");
+	cr_assert_str_eq(kt_assertion_label(&assertion), "my x");
+	cr_assert(fixture_assertion(&arena, "series='bpf:x'", &assertion, &err));
+	cr_assert_str_eq(kt_assertion_label(&assertion), "bpf:x");
+}

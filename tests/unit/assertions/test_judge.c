@@ -1,0 +1,200 @@
+#include "fixture.h"
+
+#include <signal.h>
+
+/* Values of the stats counter "nr", one sample each; -1: the axis has an error. */
+static void fill(struct kt_series *series, const int *values, const size_t *order, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t seq = order ? order[i] : i;
+		KT_AUTO_ARENA arena = { 0 };
+		KT_AUTO_BUF body = { 0 };
+		struct kt_value map = kt_value_map(&arena, 1);
+
+		map.pairs[0].key = "nr";
+		map.pairs[0].value = kt_value_u64((uint64_t)values[seq]);
+		fixture_body(seq, 3000 + 2000 * (int64_t)seq, "", "stats",
+			     values[seq] < 0 ? NULL : &map, values[seq] < 0 ? "deadline" : "",
+			     &body);
+		cr_assert_eq(kt_series_append(series, body.data, body.len, NULL), 0);
+	}
+}
+
+static const char *judge(struct kt_arena *arena, const char *const *texts, size_t n,
+			 const struct kt_series *series, const char *cause, const char *line,
+			 struct kt_msg_verdict *verdict)
+{
+	const struct kt_msg_result result = { .cause = cause, .line = line };
+	struct kt_assertion *assertions = kt_arena_alloc(arena, n, sizeof(*assertions));
+	struct kt_err err = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		cr_assert(fixture_assertion(arena, texts[i], &assertions[i], &err), "%s", err.text);
+		cr_assert_eq(kt_assertion_check(&assertions[i], &err), 0, "%s", err.text);
+	}
+	kt_judge_cell(assertions, n, series, &result, arena, verdict);
+	return verdict->outcome;
+}
+
+static const char *const temporal[] = {
+	"series='stats:nr' nondecreasing=true must_progress=true min_samples=2",
+	"series='stats:nr' name='limit' each={at_most 1000000000000}",
+};
+
+Test(judge, the_cause_comes_first_and_every_assertion_is_judged)
+{
+	static const struct {
+		int values[4];
+		size_t n;
+		const char *cause;
+		const char *line;
+		const char *outcome;
+		const char *first; /* begin of the first detail */
+	} rows[] = {
+		{ { 100, 250, 400 },
+		  3,
+		  "finished",
+		  "",
+		  "pass",
+		  "stats:nr (nondecreasing): holds over 3 values" },
+		{ { 100, 250, 200 },
+		  3,
+		  "finished",
+		  "",
+		  "fail",
+		  "stats:nr (nondecreasing): fell at periodic_002 (+7000 ms): 200 after 250 at "
+		  "periodic_001 (+5000 ms)" },
+		{ { 0, 0, 0 },
+		  3,
+		  "finished",
+		  "",
+		  "fail",
+		  "stats:nr (must_progress): stayed at 0 from periodic_000 (+3000 ms) to "
+		  "periodic_002 (+7000 ms)" },
+		{ { -1, -1, -1 },
+		  3,
+		  "finished",
+		  "",
+		  "inconclusive",
+		  "stats:nr: 0 of 3 samples carry a value, min_samples asks for 2" },
+		{ { 0 }, 0, "finished", "", "inconclusive", "stats:nr: 0 of 0 samples" },
+		{ { 100, 250, 400 },
+		  3,
+		  "scheduler_stalled",
+		  "runnable task stall (3.1s)",
+		  "fail",
+		  "scheduler_stalled: runnable task stall (3.1s)" },
+		/* ended early: too few samples do not hide why */
+		{ { 100 }, 1, "kernel_panic", "", "fail", "kernel_panic: read the console log" },
+		{ { 0 },
+		  0,
+		  "scheduler_rejected",
+		  "R1 invalid mem access",
+		  "fail",
+		  "scheduler_rejected: R1 invalid mem access" },
+		{ { 250, 100 },
+		  2,
+		  "scheduler_stalled",
+		  "stall",
+		  "fail",
+		  "scheduler_stalled: stall" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		KT_AUTO_ARENA arena = { 0 };
+		KT_AUTO_SERIES series = { 0 };
+		struct kt_msg_verdict verdict;
+		const char *outcome;
+
+		fill(&series, rows[i].values, NULL, rows[i].n);
+		outcome =
+			judge(&arena, temporal, 2, &series, rows[i].cause, rows[i].line, &verdict);
+		cr_assert_str_eq(outcome, rows[i].outcome, "row %zu: %s: %s", i, outcome,
+				 verdict.details[0].text);
+		cr_assert_eq(strncmp(verdict.details[0].text, rows[i].first, strlen(rows[i].first)),
+			     0, "row %zu: %s", i, verdict.details[0].text);
+		if (strcmp(rows[i].cause, "finished") != 0) {
+			cr_assert_str_eq(verdict.details[0].kind, "Cause");
+			cr_assert_gt(verdict.n_details, 2, "evidence is kept beside the cause");
+		}
+	}
+}
+
+Test(judge, without_assertions_a_finished_cell_passes)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	KT_AUTO_SERIES series = { 0 };
+	struct kt_msg_verdict verdict;
+
+	cr_assert_str_eq(judge(&arena, NULL, 0, &series, "finished", "", &verdict), "pass");
+	cr_assert_eq(verdict.n_details, 0);
+	cr_assert_str_eq(judge(&arena, NULL, 0, &series, "guest_oom", "", &verdict), "fail");
+	cr_assert_eq(verdict.n_details, 1);
+}
+
+Test(judge, what_cannot_apply_is_skipped)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	KT_AUTO_SERIES series = { 0 };
+	struct kt_msg_verdict verdict;
+	static const char *const bpf[] = { "series='bpf:nr' nondecreasing=true min_samples=2" };
+
+	for (uint64_t seq = 0; seq < 3; seq++) {
+		KT_AUTO_BUF body = { 0 };
+
+		fixture_body(seq, 0, "", "bpf", NULL, KT_PROJECTION_NOT_APPLICABLE, &body);
+		cr_assert_eq(kt_series_append(&series, body.data, body.len, NULL), 0);
+	}
+	cr_assert_str_eq(judge(&arena, bpf, 1, &series, "finished", "", &verdict), "skip");
+	cr_assert_str_eq(verdict.details[0].text,
+			 "bpf:nr: does not apply: NotApplicable: bpf:nr: the cell has nothing to "
+			 "read there");
+}
+
+/* The verdict's bytes, for every order in which three samples can arrive. */
+Test(judge, the_verdict_does_not_depend_on_how_the_series_arrived)
+{
+	static const int columns[][4] = { { 1, 2, 3, 4 }, { 4, 3, 2, 1 },    { 5, -1, 3, 3 },
+					  { 0, 0, 0, 0 }, { -1, -1, -1, 4 }, { 1, 1, -1, 2 } };
+
+	for (size_t c = 0; c < sizeof(columns) / sizeof(columns[0]); c++) {
+		KT_AUTO_BUF wanted = { 0 };
+
+		for (size_t which = 0; which < 24; which++) {
+			KT_AUTO_ARENA arena = { 0 };
+			KT_AUTO_SERIES series = { 0 };
+			KT_AUTO_BUF bytes = { 0 };
+			struct kt_msg_verdict verdict;
+			size_t order[4];
+			size_t left[4] = { 0, 1, 2, 3 };
+			size_t rest = which;
+
+			for (size_t i = 0; i < 4; i++) {
+				size_t at = rest % (4 - i);
+
+				rest /= 4 - i;
+				order[i] = left[at];
+				memmove(&left[at], &left[at + 1], (3 - i - at) * sizeof(left[0]));
+			}
+			fill(&series, columns[c], order, 4);
+			judge(&arena, temporal, 2, &series, "finished", "", &verdict);
+			kt_codec_encode(&kt_schema_verdict, &verdict, &bytes);
+			if (which == 0) {
+				kt_buf_append(&wanted, bytes.data, bytes.len);
+				continue;
+			}
+			cr_assert_eq(bytes.len, wanted.len);
+			cr_assert_eq(memcmp(bytes.data, wanted.data, wanted.len), 0,
+				     "column %zu order %zu", c, which);
+		}
+	}
+}
+
+Test(judge, infra_trouble_is_never_judged, .signal = SIGABRT)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	KT_AUTO_SERIES series = { 0 };
+	struct kt_msg_verdict verdict;
+
+	judge(&arena, NULL, 0, &series, "qemu_died", "", &verdict);
+}

@@ -1,0 +1,335 @@
+#include "fixture.h"
+
+#define PASS  KT_VERDICT_PASS
+#define INCON KT_VERDICT_INCONCLUSIVE
+#define FAIL  KT_VERDICT_FAIL
+
+struct golden {
+	const char *assertion;
+	const char *column;
+	enum kt_verdict_outcome outcome;
+	size_t fails; /* details that are Fail */
+	const char *says; /* in a detail of the outcome's rank; NULL: whatever */
+	const char *note; /* in a note; NULL: whatever */
+};
+
+static void check(const struct golden *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		KT_AUTO_ARENA arena = { 0 };
+		struct kt_verdict said;
+		enum kt_verdict_outcome outcome =
+			fixture_judge(&arena, rows[i].assertion, rows[i].column, &said);
+		const char *all = fixture_all(&arena, &said);
+
+		cr_assert_eq(outcome, rows[i].outcome, "%s over [%s]: %s%s", rows[i].assertion,
+			     rows[i].column, kt_verdict_outcome_name(outcome), all);
+		cr_assert_eq(fixture_count(&said, FAIL), rows[i].fails, "%s over [%s]:%s",
+			     rows[i].assertion, rows[i].column, all);
+		if (rows[i].says)
+			cr_assert(fixture_says(&said, outcome, rows[i].says),
+				  "%s over [%s]: '%s' in%s", rows[i].assertion, rows[i].column,
+				  rows[i].says, all);
+		if (rows[i].note)
+			cr_assert(fixture_says(&said, KT_VERDICT_NOTE, rows[i].note),
+				  "%s over [%s]: '%s' in%s", rows[i].assertion, rows[i].column,
+				  rows[i].note, all);
+	}
+}
+
+#define CHECK(rows_) check(rows_, sizeof(rows_) / sizeof(rows_[0]))
+
+/* semantics.md section 4, "Golden columns" */
+Test(pattern, golden_columns)
+{
+	static const struct golden rows[] = {
+		{ "nondecreasing=true", "1 2 2 3", PASS, 0, NULL, NULL },
+		{ "strictly_increasing=true", "1 2 2 3", FAIL, 1, "did not rise", NULL },
+		{ "nondecreasing=true", "5", PASS, 0, NULL, "1 of the 2 samples" },
+		{ "nondecreasing=true", "5 E 3", PASS, 0, NULL, "pairs not judged" },
+		{ "nondecreasing=true bridge=true", "5 E 3", FAIL, 1, "fell", "across errors" },
+		{ "nondecreasing=true", "E E E", INCON, 0, "0 of 3 samples", NULL },
+		{ "nondecreasing=true", "0 0 0", PASS, 0, NULL, NULL },
+		{ "nondecreasing=true must_progress=true", "0 0 0", FAIL, 1, "stayed at 0", NULL },
+		{ "strictly_increasing=true", "9223372036854775808 9223372036854775809", PASS, 0,
+		  NULL, NULL },
+		{ "strictly_increasing=true", "9007199254740992 9007199254740993", PASS, 0, NULL,
+		  NULL },
+	};
+
+	CHECK(rows);
+}
+
+Test(pattern, adjacent_pairs)
+{
+	static const struct golden rows[] = {
+		{ "nondecreasing=true", "", PASS, 0, NULL, "0 of the 2 samples" },
+		{ "nondecreasing=true", "1 2", PASS, 0, "holds over 2 values", NULL },
+		{ "nondecreasing=true", "2 1", FAIL, 1, NULL, NULL },
+		{ "nondecreasing=true", "3 2 1", FAIL, 2, NULL, NULL },
+		{ "nondecreasing=true", "3 1 2", FAIL, 1, NULL, NULL },
+		{ "nondecreasing=true", "1 NaN 2", FAIL, 2, "incomparable", NULL },
+		{ "strictly_increasing=true", "NaN NaN", FAIL, 1, "incomparable", NULL },
+		{ "nondecreasing=true", "-5 -4 0 0.5 1 18446744073709551615", PASS, 0, NULL, NULL },
+		{ "strictly_increasing=true", "-5 -4 0 0.5 1", PASS, 0, NULL, NULL },
+		{ "strictly_increasing=true", "1 1.0", FAIL, 1, NULL, NULL },
+		{ "strictly_increasing=true", "9007199254740993 9007199254740992.0", FAIL, 1,
+		  "fell", NULL },
+		{ "nondecreasing=true", "18446744073709551615 18446744073709551614", FAIL, 1,
+		  "fell", NULL },
+		{ "nondecreasing=true", "-1 -9223372036854775808", FAIL, 1, NULL, NULL },
+		{ "nondecreasing=true", "E 1 2", PASS, 0, NULL, "periodic_000/periodic_001" },
+		{ "nondecreasing=true", "1 2 E", PASS, 0, NULL, "periodic_001/periodic_002" },
+		{ "nondecreasing=true", "2 1 E", FAIL, 1, NULL, NULL },
+		{ "nondecreasing=true", "5 E 6 3", FAIL, 1, "3 after 6",
+		  "periodic_000/periodic_001, periodic_001/periodic_002" },
+		{ "nondecreasing=true bridge=true", "E 5 E 6", PASS, 0, NULL,
+		  "judged across errors: periodic_001/periodic_003" },
+		{ "nondecreasing=true bridge=true", "5 E 6 3", FAIL, 1, "3 after 6", NULL },
+		{ "nondecreasing=true bridge=false", "5 E 3", PASS, 0, NULL, "not judged" },
+		{ "strictly_increasing=true bridge=true", "5 E 5", FAIL, 1, "did not rise", NULL },
+	};
+
+	CHECK(rows);
+}
+
+Test(pattern, each_slot_by_itself)
+{
+	static const struct golden rows[] = {
+		{ "each={at_most 10}", "", PASS, 0, NULL, NULL },
+		{ "each={at_most 10}", "1 10", PASS, 0, NULL, NULL },
+		{ "each={at_most 10}", "1 11 12", FAIL, 2, "above 10", NULL },
+		{ "each={at_least 1}", "1 2", PASS, 0, NULL, NULL },
+		{ "each={at_least 1}", "0 2", FAIL, 1, "below 1", NULL },
+		{ "each={between [1; 5]}", "1 3 5", PASS, 0, NULL, NULL },
+		{ "each={between [1; 5]}", "0 3 6", FAIL, 2, "below 1", NULL },
+		{ "each={between [5; 5]}", "5", PASS, 0, NULL, NULL },
+		{ "each={between [5; 1]}", "2 3 4", FAIL, 1, "the lowest stands first", NULL },
+		{ "each={eq 7}", "7 7.0", PASS, 0, NULL, NULL },
+		{ "each={eq 7}", "6 7 8", FAIL, 2, "not 7", NULL },
+		{ "each={ne 7}", "6 8", PASS, 0, NULL, NULL },
+		{ "each={ne 7}", "6 7 8", FAIL, 1, "equal to 7", NULL },
+		{ "each={gt 1}", "2 1.5", PASS, 0, NULL, NULL },
+		{ "each={gt 1}", "2 1 0", FAIL, 2, "not above 1", NULL },
+		{ "each={lt 1}", "0 0.5", PASS, 0, NULL, NULL },
+		{ "each={lt 1}", "0 1 2", FAIL, 2, "not below 1", NULL },
+		{ "each={at_least 1, at_most 3, ne 2}", "1 3", PASS, 0, NULL, NULL },
+		{ "each={at_least 1, at_most 3, ne 2}", "0 2 4", FAIL, 3, NULL, NULL },
+		{ "each={at_most 10}", "1 NaN 2", FAIL, 1, "incomparable", NULL },
+		{ "each={ne 10}", "NaN 2", FAIL, 1, "incomparable", NULL },
+		{ "each={at_most 10}", "1 E 2", FAIL, 1, "no value at periodic_001 (+100 ms)",
+		  NULL },
+		{ "each={at_most 10}", "1 E E", INCON, 0, "1 of 3 samples", "no value at" },
+		{ "each={at_most 9223372036854775808}", "9223372036854775809", FAIL, 1, NULL,
+		  NULL },
+		{ "each={at_most 9007199254740992}", "9007199254740993", FAIL, 1, NULL, NULL },
+		{ "each={at_most 9007199254740992.0}", "9007199254740993", FAIL, 1, NULL, NULL },
+		{ "each={eq 9007199254740992.0}", "9007199254740993", FAIL, 1, NULL, NULL },
+		{ "each={lt 18446744073709551616.0}", "18446744073709551615", PASS, 0, NULL, NULL },
+		{ "each={at_least -9223372036854775808}", "-9223372036854775808", PASS, 0, NULL,
+		  NULL },
+		{ "each={gt -1}", "0 18446744073709551615", PASS, 0, NULL, NULL },
+	};
+
+	CHECK(rows);
+}
+
+Test(pattern, always_true_takes_nothing_else)
+{
+	static const struct golden rows[] = {
+		{ "always_true=true", "", PASS, 0, NULL, NULL },
+		{ "always_true=true", "true true", PASS, 0, NULL, NULL },
+		{ "always_true=true", "true false false", FAIL, 2,
+		  "not true at periodic_001 (+100 ms): false", NULL },
+		{ "always_true=true", "true E", FAIL, 1, "no value at periodic_001", NULL },
+		{ "always_true=true", "1 1", FAIL, 2, "not a bool", NULL },
+	};
+
+	CHECK(rows);
+}
+
+/* The options that every pattern has. */
+Test(pattern, too_little_data_is_inconclusive_and_never_a_quiet_pass)
+{
+	static const struct golden rows[] = {
+		{ "nondecreasing=true min_samples=2", "1 2", PASS, 0, NULL, NULL },
+		{ "nondecreasing=true min_samples=3", "1 2", INCON, 0, "min_samples asks for 3",
+		  NULL },
+		{ "nondecreasing=true min_samples=3", "1 E 2", INCON, 0, "2 of 3", NULL },
+		{ "nondecreasing=true min_samples=1", "", INCON, 0, "0 of 0", NULL },
+		{ "nondecreasing=true min_samples=3", "2 1", INCON, 0, NULL, "fell at" },
+		{ "nondecreasing=true", "1 E", PASS, 0, NULL, NULL },
+		{ "nondecreasing=true", "1 E E", INCON, 0, "min_coverage asks for 0.5", NULL },
+		{ "nondecreasing=true min_coverage=0.25", "1 E E", PASS, 0, NULL, NULL },
+		{ "nondecreasing=true min_coverage=1", "1 2 E", INCON, 0, NULL, NULL },
+		{ "nondecreasing=true min_coverage=1", "1 2", PASS, 0, NULL, NULL },
+		{ "nondecreasing=true min_coverage=0", "E E", PASS, 0, NULL, NULL },
+		/* 11 of 20 are 0.55, although 0.55 * 20 is more than 11 in doubles */
+		{ "nondecreasing=true min_coverage=0.55", "1 1 1 1 1 1 1 1 1 1 1 E E E E E E E E E",
+		  PASS, 0, NULL, NULL },
+		{ "nondecreasing=true min_coverage=0.55", "1 1 1 1 1 1 1 1 1 1 E E E E E E E E E E",
+		  INCON, 0, NULL, NULL },
+		/* wrong parameters are wrong whatever was measured */
+		{ "each={between [5; 1]}", "E E", FAIL, 1, NULL, NULL },
+	};
+
+	CHECK(rows);
+}
+
+Test(pattern, must_progress_wants_a_column_that_changes)
+{
+	static const struct golden rows[] = {
+		{ "must_progress=true", "1 1 2", PASS, 0, "it changes", NULL },
+		{ "must_progress=true", "2 1", PASS, 0, NULL, NULL },
+		{ "must_progress=true", "7 7 7", FAIL, 1, "stayed at 7 from periodic_000 (+0 ms)",
+		  NULL },
+		{ "must_progress=true", "7 E 7", FAIL, 1, "to periodic_002 (+200 ms)", NULL },
+		{ "must_progress=true", "7 E 8", PASS, 0, NULL, NULL },
+		{ "must_progress=true", "0 -0.0", FAIL, 1, NULL, NULL },
+		{ "must_progress=true", "NaN NaN", FAIL, 1, NULL, NULL },
+		{ "must_progress=true", "9007199254740992 9007199254740993", PASS, 0, NULL, NULL },
+		{ "must_progress=true", "7", INCON, 0, "1 of the 2 values", NULL },
+		{ "must_progress=true", "", INCON, 0, "0 of the 2 values", NULL },
+		{ "must_progress=false min_samples=0", "7 7", PASS, 0, NULL, NULL },
+	};
+
+	CHECK(rows);
+}
+
+Test(pattern, messages_have_the_shape_that_the_semantics_give)
+{
+	static const struct golden rows[] = {
+		{ "name='nr_dispatched' nondecreasing=true", "50@600 200@700 100@850", FAIL, 1,
+		  "nr_dispatched (nondecreasing): fell at periodic_002 (+850 ms): 100 after 200 at "
+		  "periodic_001 (+700 ms)",
+		  "nr_dispatched: 3 of 3 samples carry a value: 50 at periodic_000 (+600 ms), 200 "
+		  "at "
+		  "periodic_001 (+700 ms), 100 at periodic_002 (+850 ms)" },
+		{ "name='x' each={at_least 1, at_most 10}", "12", FAIL, 1,
+		  "x (each at_least 1, at_most 10): above 10 at periodic_000 (+0 ms): 12", NULL },
+		{ "name='x' each={between [1; 5]}", "7", FAIL, 1,
+		  "x (each between 1 and 5): above 5 at periodic_000 (+0 ms): 7", NULL },
+		{ "name='x' each={at_most 1} because='they queue'", "2", FAIL, 1, NULL,
+		  "x: it must hold because they queue" },
+		{ "name='x' nondecreasing=true", "1 E 2 E", PASS, 0, NULL,
+		  "x: no value in 2 of 4 samples: periodic_001 (+100 ms), periodic_003 (+300 ms): "
+		  "AxisError: test: deadline" },
+		{ "name='x' min_samples=1", "5 4 9 7 2 6 8 1 3", PASS, 0, NULL,
+		  "x: 9 of 9 samples carry a value: first 5 at periodic_000 (+0 ms), lowest 1 at "
+		  "periodic_007 (+700 ms), highest 9 at periodic_002 (+200 ms), last 3 at "
+		  "periodic_008 (+800 ms)" },
+	};
+
+	CHECK(rows);
+}
+
+Test(pattern, says_no_more_failures_than_anybody_reads)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	KT_AUTO_BUF column = { 0 };
+	struct kt_verdict said;
+
+	for (size_t i = 0; i < KT_PATTERN_SAID_MAX + 36; i++)
+		kt_buf_puts(&column, "9 ");
+	fixture_judge(&arena, "each={at_most 1}", kt_buf_text(&column), &said);
+	cr_assert_eq(fixture_count(&said, FAIL), KT_PATTERN_SAID_MAX);
+	cr_assert(fixture_says(&said, KT_VERDICT_NOTE, "36 more like these"));
+}
+
+Test(pattern, rows_are_complete)
+{
+	size_t n;
+	const struct kt_pattern *patterns = kt_pattern_table(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		cr_assert(patterns[i].name && patterns[i].sentence && patterns[i].judge);
+		cr_assert_eq(kt_pattern_by_name(patterns[i].name), &patterns[i]);
+		cr_assert_leq(patterns[i].n_params, KT_PATTERN_PARAMS_MAX);
+		for (size_t j = 0; j < patterns[i].n_params; j++)
+			cr_assert(patterns[i].params[j].name && patterns[i].params[j].sentence);
+	}
+	cr_assert_leq(n, KT_ASSERTION_PATTERNS_MAX);
+	cr_assert_null(kt_pattern_by_name("nonesuch"));
+}
+
+/* ---- properties over all short columns ---- */
+
+static const char *const alphabet[] = { "E", "0", "1", "2", "NaN" };
+
+#define LETTERS (sizeof(alphabet) / sizeof(alphabet[0]))
+
+static const char *const every_assertion[] = {
+	"nondecreasing=true",
+	"nondecreasing=true bridge=true",
+	"strictly_increasing=true",
+	"strictly_increasing=true bridge=true",
+	"each={at_most 1}",
+	"each={ne 1}",
+	"nondecreasing=true must_progress=true",
+	"nondecreasing=true min_coverage=0.8",
+	"min_samples=2",
+};
+
+/* The word'th word of len letters, with an E put in at place `extra` (len + 1: nowhere). */
+static const char *word(struct kt_arena *arena, size_t which, size_t len, size_t extra)
+{
+	KT_AUTO_BUF text = { 0 };
+
+	for (size_t i = 0; i <= len; i++) {
+		if (i == extra)
+			kt_buf_puts(&text, "E ");
+		if (i < len)
+			kt_buf_printf(&text, "%s ", alphabet[which % LETTERS]);
+		which /= LETTERS;
+	}
+	return kt_arena_strdup(arena, kt_buf_text(&text));
+}
+
+Test(pattern, an_added_error_never_turns_fail_into_pass_without_coverage)
+{
+	for (size_t a = 0; a < sizeof(every_assertion) / sizeof(every_assertion[0]); a++) {
+		double share = strstr(every_assertion[a], "0.8") ? 0.8 : 0.5;
+
+		for (size_t which = 0; which < 5 * 5 * 5; which++) {
+			KT_AUTO_ARENA arena = { 0 };
+			struct kt_verdict said;
+			const char *before = word(&arena, which, 3, 4);
+
+			if (fixture_judge(&arena, every_assertion[a], before, &said) != FAIL)
+				continue;
+			for (size_t extra = 0; extra <= 3; extra++) {
+				const char *after = word(&arena, which, 3, extra);
+				struct kt_column column = fixture_column(&arena, after);
+
+				if (fixture_judge(&arena, every_assertion[a], after, &said) != PASS)
+					continue;
+				cr_assert_geq((double)kt_column_usable(&column) / 4, share,
+					      "%s: [%s] fails, [%s] passes", every_assertion[a],
+					      before, after);
+				/* Only a pair can be torn apart, and only one not bridged. */
+				cr_assert_null(strstr(every_assertion[a], "bridge"));
+				cr_assert_null(strstr(every_assertion[a], "each"));
+			}
+		}
+	}
+}
+
+Test(pattern, a_wider_band_never_turns_pass_into_fail)
+{
+	for (size_t which = 0; which < 5 * 5 * 5 * 5; which++) {
+		bool passed = false;
+
+		for (int high = 0; high <= 3; high++) {
+			KT_AUTO_ARENA arena = { 0 };
+			struct kt_verdict said;
+			const char *column = word(&arena, which, 4, 5);
+			bool passes = fixture_judge(&arena,
+						    kt_arena_printf(&arena,
+								    "each={between [0; %d]}", high),
+						    column, &said) == PASS;
+
+			cr_assert(passes || !passed, "[%s] up to %d", column, high);
+			passed = passes;
+		}
+	}
+}
