@@ -47,6 +47,6 @@ void kt_schema_digest(const struct kt_family *family, struct kt_digest *digest);
 #define KT_GUEST_PROTOCOL_VERSION 1
 
 /* The guest channel's virtio-serial port, as /sys/class/virtio-ports/<port>/name says it. */
-#define KT_GUEST_PORT "ktcoord"
+#define KT_GUEST_PORT "kt.0"
 
 #endif

@@ -244,13 +244,10 @@ static int start(struct kt_vm *vm, const struct kt_vm_config *config, struct inh
 	return rc;
 }
 
-int kt_vm_start(struct kt_vm *vm, const struct kt_vm_config *config, struct kt_buf *notes,
-		enum kt_cause_id *cause, struct kt_err *err)
+void kt_vm_init(struct kt_vm *vm, const struct kt_vm_events *events)
 {
-	struct inherited inherited = { -1, -1, -1, -1, -1, -1 };
-	int rc;
-
-	vm->kvm = strcmp(config->accel, "kvm") == 0;
+	memset(vm, 0, sizeof(*vm));
+	vm->events = *events;
 	vm->console_fd = -1;
 	vm->words_fd = -1;
 	vm->child.pid_fd = -1;
@@ -258,6 +255,15 @@ int kt_vm_start(struct kt_vm *vm, const struct kt_vm_config *config, struct kt_b
 	vm->qmp.fd = -1;
 	vm->words.max = KT_VM_WORDS_MAX;
 	kt_console_init(&vm->console);
+}
+
+int kt_vm_start(struct kt_vm *vm, const struct kt_vm_config *config, struct kt_buf *notes,
+		enum kt_cause_id *cause, struct kt_err *err)
+{
+	struct inherited inherited = { -1, -1, -1, -1, -1, -1 };
+	int rc;
+
+	vm->kvm = strcmp(config->accel, "kvm") == 0;
 	rc = start(vm, config, &inherited, notes, cause, err);
 	close_inherited(&inherited);
 	if (rc < 0 && vm->child.pid > 0) {
@@ -278,7 +284,7 @@ size_t kt_vm_poll(struct kt_vm *vm, struct pollfd fds[KT_VM_POLL_FDS])
 {
 	size_t n = 0;
 
-	if (vm->ended)
+	if (vm->child.pid == 0)
 		return 0;
 	if (!vm->qmp.eof)
 		fds[n++] = (struct pollfd){ vm->qmp.fd, POLLIN, 0 };
@@ -297,7 +303,7 @@ size_t kt_vm_poll(struct kt_vm *vm, struct pollfd fds[KT_VM_POLL_FDS])
 
 bool kt_vm_pending(const struct kt_vm *vm)
 {
-	return !vm->ended && !vm->channel_broken && kt_framelink_has_frame(&vm->channel);
+	return vm->child.pid > 0 && !vm->channel_broken && kt_framelink_has_frame(&vm->channel);
 }
 
 static void break_channel(struct kt_vm *vm, const struct kt_err *err)
@@ -406,7 +412,7 @@ void kt_vm_digest(struct kt_vm *vm)
 {
 	struct kt_err err = { 0 };
 
-	if (vm->ended)
+	if (vm->child.pid == 0)
 		return;
 	if (has_died(vm)) {
 		kt_jail_kill(&vm->child, &vm->status);
@@ -451,7 +457,7 @@ int kt_vm_thaw(struct kt_vm *vm, int64_t stop_sent_ns, int64_t deadline_ns, int6
 
 void kt_vm_kill(struct kt_vm *vm)
 {
-	if (vm->ended || vm->child.pid == 0)
+	if (vm->child.pid == 0)
 		return;
 	vm->killed = !has_died(vm);
 	kt_jail_kill(&vm->child, &vm->status);

@@ -1,6 +1,6 @@
 /* vm.h - one guest: its memory, its QEMU, the four wires to it, and how it ended.
  *
- *	kt_vm_start -> kt_vm_poll / kt_vm_digest (as often as needed) -> kt_vm_kill -> kt_vm_destroy
+ *	kt_vm_init -> kt_vm_start -> kt_vm_poll / kt_vm_digest (as often as needed) -> kt_vm_kill -> kt_vm_destroy
  *
  * Synchronous and single-threaded; the attempt process is its only user. Nothing of a guest is a file
  * or outlives this process: RAM is a memfd, the wires are socketpairs, QEMU dies with us.
@@ -42,7 +42,7 @@ struct kt_vm {
 	bool kvm;
 	int ram_fds[KT_QEMU_NODES_MAX];
 	size_t n_ram_fds;
-	struct kt_jail_child child;
+	struct kt_jail_child child; /* pid 0: not started, or ended */
 	struct kt_cage *cage;
 	struct kt_qmp qmp;
 	struct kt_framelink channel;
@@ -56,6 +56,8 @@ struct kt_vm {
 	bool killed; /* by us */
 	int status; /* of waitpid(2), once ended */
 };
+
+void kt_vm_init(struct kt_vm *vm, const struct kt_vm_events *events);
 
 /* notes: a line for each thing that this host does not allow. *cause is set on failure. Blocks until
  * QEMU answers its monitor (10 s, 60 s on a loaded TCG host, at most). A half-built vm may be destroyed.

@@ -23,7 +23,7 @@ worker_pid() {
 
 wait_for() {
 	local i
-	for _ in $(seq 100); do
+	for i in $(seq 100); do
 		"$@" >/dev/null 2>&1 && return
 		sleep 0.05
 	done

@@ -1,0 +1,472 @@
+/* layer: worker */
+/* ktattempt.c - runs one attempt through the qemu runner, without a coordinator, and prints what comes
+ * back as JSON lines: {"phase"}, {"log"}, {"sample"}, {"result"}. For tests and for people.
+ *
+ *	ktattempt --kernel vmlinuz --ktguest ktguest [--scheduler scx_kt] [options] [-- scheduler args]
+ *
+ * The scheduler must be a static program. Exit status: 0 when the cause is --expect (default finished), else 1.
+ * As ktworker does, it is its own attempt process: `ktattempt attempt`.
+ */
+#include "proto/base/clock.h"
+#include "proto/base/digest.h"
+#include "proto/base/duration.h"
+#include "proto/base/limits.h"
+#include "proto/base/must.h"
+#include "worker/attempt.h"
+#include "worker/runner.h"
+
+#include <getopt.h>
+#include <json-c/json.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct tool {
+	uv_loop_t loop;
+	uv_timer_t cancel;
+	uv_signal_t interrupt;
+	struct kt_runner *runner;
+	struct kt_run *run;
+	bool cancel_set;
+	bool logs; /* print logs as well */
+	const char *expect;
+	int status;
+	int64_t began_ns;
+};
+
+static void print(struct tool *tool, const char *kind, struct json_object *object)
+{
+	struct json_object *line = json_object_new_object();
+	int64_t ms = (kt_clock_now_ns() - tool->began_ns) / KT_NS_PER_MS;
+
+	json_object_object_add(line, "at_ms", json_object_new_int64(ms));
+	json_object_object_add(line, kind, object);
+	puts(json_object_to_json_string_ext(line, JSON_C_TO_STRING_NOSLASHESCAPE));
+	fflush(stdout);
+	json_object_put(line);
+}
+
+static void add_text(struct json_object *object, const char *key, const char *text)
+{
+	json_object_object_add(object, key, json_object_new_string(text ? text : ""));
+}
+
+static void add_int(struct json_object *object, const char *key, int64_t value)
+{
+	json_object_object_add(object, key, json_object_new_int64(value));
+}
+
+static struct json_object *json_of(const struct kt_value *value)
+{
+	struct json_object *object;
+
+	switch (value->type) {
+	case KT_VALUE_NIL:
+		return NULL;
+	case KT_VALUE_BOOL:
+		return json_object_new_boolean(value->boolean);
+	case KT_VALUE_U64:
+		return json_object_new_uint64(value->u64);
+	case KT_VALUE_I64:
+		return json_object_new_int64(value->i64);
+	case KT_VALUE_F64:
+		return json_object_new_double(value->f64);
+	case KT_VALUE_STR:
+		return json_object_new_string_len(value->str, (int)value->n);
+	case KT_VALUE_LIST:
+		object = json_object_new_array();
+		for (uint32_t i = 0; i < value->n; i++)
+			json_object_array_add(object, json_of(&value->items[i]));
+		return object;
+	case KT_VALUE_MAP:
+		object = json_object_new_object();
+		for (uint32_t i = 0; i < value->n; i++)
+			json_object_object_add(object, value->pairs[i].key,
+					       json_of(&value->pairs[i].value));
+		return object;
+	}
+	return NULL;
+}
+
+static void on_phase(void *arg, const struct kt_msg_run_phase *phase)
+{
+	struct json_object *object = json_object_new_object();
+
+	add_text(object, "phase", phase->phase);
+	add_int(object, "left_ns", phase->left_ns);
+	add_text(object, "detail", phase->detail);
+	print(arg, "phase", object);
+}
+
+static void on_sample(void *arg, const void *body, size_t len)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	struct json_object *object = json_object_new_object();
+	struct json_object *axes = json_object_new_object();
+	struct kt_msg_sample sample;
+	struct kt_err err = { 0 };
+
+	kt_must(kt_codec_decode(&kt_schema_sample, body, len, &arena, &sample, &err) == 0);
+	add_text(object, "tag", sample.tag);
+	add_int(object, "seq", (int64_t)sample.seq);
+	add_int(object, "elapsed_ns", sample.elapsed_ns);
+	add_int(object, "offset_ns", sample.offset_ns);
+	add_int(object, "frozen_ns", sample.frozen_ns);
+	add_int(object, "bytes", (int64_t)len);
+	add_text(object, "placeholder", sample.placeholder);
+	for (size_t i = 0; i < sample.n_axes; i++) {
+		struct kt_msg_axis *axis = &sample.axes[i];
+		struct json_object *one;
+
+		if (axis->error[0]) {
+			one = json_object_new_object();
+			add_text(one, "error", axis->error);
+			add_text(one, "text", axis->text);
+		} else {
+			one = json_of(&axis->value);
+		}
+		json_object_object_add(axes, axis->name, one);
+	}
+	json_object_object_add(object, "axes", axes);
+	print(arg, "sample", object);
+}
+
+static void on_log(void *arg, const char *stream, const void *bytes, size_t len)
+{
+	struct tool *tool = arg;
+	struct json_object *object;
+
+	if (!tool->logs)
+		return;
+	object = json_object_new_object();
+	add_text(object, "stream", stream);
+	json_object_object_add(object, "text", json_object_new_string_len(bytes, (int)len));
+	print(tool, "log", object);
+}
+
+static struct json_object *json_of_timeline(const struct kt_msg_result *result)
+{
+	struct json_object *timeline = json_object_new_array();
+
+	for (size_t i = 0; i < result->n_timeline; i++) {
+		struct json_object *moment = json_object_new_object();
+
+		add_text(moment, "name", result->timeline[i].name);
+		add_int(moment, "at_ns", result->timeline[i].at_ns);
+		add_text(moment, "detail", result->timeline[i].detail);
+		json_object_array_add(timeline, moment);
+	}
+	return timeline;
+}
+
+static struct json_object *json_of_reports(const struct kt_msg_result *result)
+{
+	struct json_object *reports = json_object_new_array();
+
+	for (size_t i = 0; i < result->n_reports; i++) {
+		struct json_object *report = json_object_new_object();
+
+		add_text(report, "cgroup", result->reports[i].cgroup);
+		add_int(report, "index", (int64_t)result->reports[i].index);
+		add_text(report, "missing", result->reports[i].missing);
+		add_int(report, "work_units", (int64_t)result->reports[i].work_units);
+		add_int(report, "cpu_ns", result->reports[i].cpu_ns);
+		json_object_array_add(reports, report);
+	}
+	return reports;
+}
+
+static void on_ended(void *arg, const struct kt_msg_result *result)
+{
+	struct tool *tool = arg;
+	struct json_object *object = json_object_new_object();
+
+	add_text(object, "cause", result->cause);
+	add_text(object, "line", result->line);
+	add_text(object, "evidence", result->evidence);
+	add_text(object, "note", result->note);
+	add_int(object, "samples_fired", (int64_t)result->samples_fired);
+	add_int(object, "samples_total", (int64_t)result->samples_total);
+	add_int(object, "wall_ns", result->wall_ns);
+	if (result->machine) {
+		add_text(object, "accel", result->machine->accel);
+		add_text(object, "qemu", result->machine->qemu);
+		add_text(object, "kernel_release", result->machine->kernel_release);
+	}
+	json_object_object_add(object, "timeline", json_of_timeline(result));
+	json_object_object_add(object, "reports", json_of_reports(result));
+	print(tool, "result", object);
+	tool->status = strcmp(result->cause, tool->expect) != 0;
+	tool->run = NULL;
+	if (tool->cancel_set)
+		uv_close((uv_handle_t *)&tool->cancel, NULL);
+	uv_close((uv_handle_t *)&tool->interrupt, NULL);
+}
+
+static void on_cancel(uv_timer_t *timer)
+{
+	struct tool *tool = timer->data;
+
+	if (tool->run)
+		kt_runner_qemu.cancel(tool->run, "--cancel-after");
+}
+
+static void on_interrupt(uv_signal_t *handle, int sig)
+{
+	struct tool *tool = handle->data;
+
+	if (tool->run)
+		kt_runner_qemu.cancel(tool->run, "interrupted");
+}
+
+/* ---- the job ---- */
+
+struct job {
+	struct kt_msg_job job;
+	struct kt_msg_kernel kernel;
+	struct kt_msg_scheduler scheduler;
+	struct kt_msg_file file;
+	struct kt_msg_arg args[KT_ARGS_MAX];
+	struct kt_msg_topology topology;
+	struct kt_msg_scenario scenario;
+	struct kt_msg_step step;
+	struct kt_msg_cgroup cgroup;
+	struct kt_digest digests[2];
+	struct kt_msg_local_file files[2];
+	size_t n_files;
+};
+
+static struct kt_bin add_file(struct job *job, const char *path, uint64_t *bytes)
+{
+	struct kt_digest *digest = &job->digests[job->n_files];
+	struct kt_err err = { 0 };
+	struct kt_bin bin = { digest->bytes, sizeof(digest->bytes) };
+
+	if (kt_digest_of_file(path, digest, bytes, &err) < 0) {
+		fprintf(stderr, "ktattempt: %s\n", err.text);
+		exit(2);
+	}
+	job->files[job->n_files++] = (struct kt_msg_local_file){ bin, path };
+	return bin;
+}
+
+static void init_job(struct job *job)
+{
+	memset(job, 0, sizeof(*job));
+	job->kernel = (struct kt_msg_kernel){ .name = "kernel", .version = "" };
+	job->scheduler = (struct kt_msg_scheduler){ .name = "eevdf" };
+	job->topology = (struct kt_msg_topology){ .name = "small",
+						  .numa_nodes = 1,
+						  .llcs = 1,
+						  .cores = 2,
+						  .threads = 1,
+						  .mem_bytes = 256u << 20 };
+	job->cgroup = (struct kt_msg_cgroup){ .name = "cg_0", .workers = 2, .work = "spin" };
+	job->step = (struct kt_msg_step){ .cgroups = &job->cgroup, .n_cgroups = 1 };
+	job->scenario = (struct kt_msg_scenario){ .name = "temporal",
+						  .duration_ns = 10 * KT_NS_PER_S,
+						  .samples = 3,
+						  .steps = &job->step,
+						  .n_steps = 1 };
+	job->job = (struct kt_msg_job){ .cell_name = "temporal/kernel/scheduler/small#0",
+					.kernel = &job->kernel,
+					.scheduler = &job->scheduler,
+					.topology = &job->topology,
+					.scenario = &job->scenario,
+					.script = "",
+					.attempt = 1 };
+}
+
+static void set_scheduler(struct job *job, const char *path, char **args)
+{
+	job->file = (struct kt_msg_file){ .path = "/kt/bin/scheduler", .mode = 0755 };
+	job->file.digest = add_file(job, path, &job->file.bytes);
+	job->scheduler.name = "scheduler";
+	job->scheduler.files = &job->file;
+	job->scheduler.n_files = 1;
+	job->scheduler.args = job->args;
+	job->args[job->scheduler.n_args++].text = job->file.path;
+	for (; *args && job->scheduler.n_args < KT_ARGS_MAX; args++)
+		job->args[job->scheduler.n_args++].text = *args;
+}
+
+static void usage(void)
+{
+	fprintf(stderr,
+		"usage: ktattempt --kernel FILE --ktguest FILE [--scheduler FILE]\n"
+		"	[--qemu PROGRAM] [--accel tcg|kvm] [--cpus NnNlNcNt] [--mem MIB]\n"
+		"	[--duration SPAN] [--hold SPAN] [--watchdog SPAN] [--samples N] [--workers "
+		"N]\n"
+		"	[--cache DIR] [--cancel-after SPAN] [--expect CAUSE] [--logs] [-- ARGS]\n");
+	exit(2);
+}
+
+static int64_t span(const char *text)
+{
+	int64_t ns;
+
+	if (!kt_duration_parse(text, &ns))
+		usage();
+	return ns;
+}
+
+enum {
+	KERNEL = 256,
+	KTGUEST,
+	SCHEDULER,
+	QEMU,
+	ACCEL,
+	CPUS,
+	MEM,
+	DURATION,
+	HOLD,
+	WATCHDOG,
+	SAMPLES,
+	WORKERS,
+	CACHE,
+	CANCEL_AFTER,
+	EXPECT,
+	LOGS
+};
+
+static const struct option options[] = {
+	{ "kernel", required_argument, NULL, KERNEL },
+	{ "ktguest", required_argument, NULL, KTGUEST },
+	{ "scheduler", required_argument, NULL, SCHEDULER },
+	{ "qemu", required_argument, NULL, QEMU },
+	{ "accel", required_argument, NULL, ACCEL },
+	{ "cpus", required_argument, NULL, CPUS },
+	{ "mem", required_argument, NULL, MEM },
+	{ "duration", required_argument, NULL, DURATION },
+	{ "hold", required_argument, NULL, HOLD },
+	{ "watchdog", required_argument, NULL, WATCHDOG },
+	{ "samples", required_argument, NULL, SAMPLES },
+	{ "workers", required_argument, NULL, WORKERS },
+	{ "cache", required_argument, NULL, CACHE },
+	{ "cancel-after", required_argument, NULL, CANCEL_AFTER },
+	{ "expect", required_argument, NULL, EXPECT },
+	{ "logs", no_argument, NULL, LOGS },
+	{ 0 },
+};
+
+static void set_cpus(struct kt_msg_topology *topology, const char *text)
+{
+	unsigned long long n, l, c, t;
+
+	if (sscanf(text, "%llun%llul%lluc%llut", &n, &l, &c, &t) != 4)
+		usage();
+	topology->numa_nodes = n;
+	topology->llcs = l;
+	topology->cores = c;
+	topology->threads = t;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct kt_run_events events = { on_phase, on_sample, on_log, on_ended };
+	static struct job job;
+	static struct tool tool;
+	struct kt_runner_config config = { .run_dir = "/tmp",
+					   .cache_dir = "/tmp/ktattempt-cache",
+					   .accel = "tcg",
+					   .qemu = "qemu-system-x86_64",
+					   .cpu_model = "",
+					   .slots = 1 };
+	const char *kernel = NULL;
+	const char *scheduler = NULL;
+	int64_t cancel_ns = 0;
+	struct kt_err err = { 0 };
+	int option;
+
+	if (argc == 2 && strcmp(argv[1], "attempt") == 0)
+		return kt_attempt_main();
+	init_job(&job);
+	tool.expect = "finished";
+	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		switch (option) {
+		case KERNEL:
+			kernel = optarg;
+			break;
+		case KTGUEST:
+			config.ktguest = optarg;
+			break;
+		case SCHEDULER:
+			scheduler = optarg;
+			break;
+		case QEMU:
+			config.qemu = optarg;
+			break;
+		case ACCEL:
+			config.accel = optarg;
+			break;
+		case CPUS:
+			set_cpus(&job.topology, optarg);
+			break;
+		case MEM:
+			job.topology.mem_bytes = strtoull(optarg, NULL, 10) << 20;
+			break;
+		case DURATION:
+			job.scenario.duration_ns = span(optarg);
+			break;
+		case HOLD:
+			job.step.hold_ns = span(optarg);
+			break;
+		case WATCHDOG:
+			job.scenario.watchdog_ns = span(optarg);
+			break;
+		case SAMPLES:
+			job.scenario.samples = strtoull(optarg, NULL, 10);
+			break;
+		case WORKERS:
+			job.cgroup.workers = strtoull(optarg, NULL, 10);
+			break;
+		case CACHE:
+			config.cache_dir = optarg;
+			break;
+		case CANCEL_AFTER:
+			cancel_ns = span(optarg);
+			break;
+		case EXPECT:
+			tool.expect = optarg;
+			break;
+		case LOGS:
+			tool.logs = true;
+			break;
+		default:
+			usage();
+		}
+	}
+	if (!kernel || !config.ktguest)
+		usage();
+	if (job.step.hold_ns == 0)
+		job.step.hold_ns = job.scenario.duration_ns;
+	mkdir(config.cache_dir, 0755);
+	job.kernel.digest = add_file(&job, kernel, &job.kernel.bytes);
+	if (scheduler)
+		set_scheduler(&job, scheduler, argv + optind);
+
+	tool.began_ns = kt_clock_now_ns();
+	tool.status = 1;
+	uv_loop_init(&tool.loop);
+	uv_signal_init(&tool.loop, &tool.interrupt);
+	tool.interrupt.data = &tool;
+	uv_signal_start(&tool.interrupt, on_interrupt, SIGINT);
+	if (kt_runner_qemu.open(&tool.loop, &config, &tool.runner, &err) < 0 ||
+	    kt_runner_qemu.start(tool.runner, &job.job, job.files, job.n_files, &events, &tool,
+				 &tool.run, &err) < 0) {
+		fprintf(stderr, "ktattempt: %s\n", err.text);
+		return 2;
+	}
+	if (cancel_ns) {
+		uv_timer_init(&tool.loop, &tool.cancel);
+		tool.cancel.data = &tool;
+		tool.cancel_set = true;
+		uv_timer_start(&tool.cancel, on_cancel, (uint64_t)(cancel_ns / KT_NS_PER_MS), 0);
+	}
+	uv_run(&tool.loop, UV_RUN_DEFAULT);
+	kt_runner_qemu.destroy(&tool.runner);
+	uv_run(&tool.loop, UV_RUN_DEFAULT);
+	uv_loop_close(&tool.loop);
+	return tool.status;
+}
