@@ -1,0 +1,194 @@
+#include "coordinator/journal.h"
+#include "proto/base/must.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static char dir[64];
+static char path[96];
+
+static void setup(void)
+{
+	snprintf(dir, sizeof(dir), "/tmp/kt-test-journal.XXXXXX");
+	cr_assert(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/a.sweep", dir);
+}
+
+static void teardown(void)
+{
+	static const char *const suffixes[] = { "", "-wal", "-shm", "-journal" };
+	char file[128];
+
+	for (size_t i = 0; i < 4; i++) {
+		snprintf(file, sizeof(file), "%s%s", path, suffixes[i]);
+		unlink(file);
+	}
+	rmdir(dir);
+}
+
+TestSuite(journal, .init = setup, .fini = teardown);
+
+static void add(struct kt_journal *journal, struct kt_sweep *sweep, uint32_t tag, const void *fact)
+{
+	struct kt_err err = { 0 };
+
+	cr_assert_eq(kt_sweep_apply(sweep, tag, fact, &err), 0, "%s", err.text);
+	cr_assert_eq(kt_journal_add_fact(journal, 1, tag, fact, &err), 0, "%s", err.text);
+}
+
+/* Two cells, one judged, one leased; a sample that compresses and one that does not. */
+static void write_sweep(struct kt_sweep *sweep)
+{
+	KT_AUTO(kt_journal_close) struct kt_journal *journal = NULL;
+	struct kt_msg_fact_opened opened = {
+		.sweep_id = "s", .n_cells = 2, .attempts_max = 3, .version = "0"
+	};
+	struct kt_msg_fact_granted granted = { .epoch = 1, .attempt = 1, .host = "a" };
+	struct kt_msg_result result = { .cause = "finished" };
+	struct kt_msg_fact_ended ended = { .epoch = 1, .result = &result };
+	struct kt_msg_verdict verdict = { .outcome = "fail" };
+	struct kt_msg_fact_judged judged = { .epoch = 1, .verdict = &verdict };
+	static const uint8_t zeros[4000];
+	struct kt_msg_sample_sent sample = { .epoch = 1, .body = { zeros, sizeof(zeros) } };
+	struct kt_msg_log_sent log = { .epoch = 1,
+				       .stream = "console",
+				       .body = { (const uint8_t *)"hi\n", 3 } };
+	struct kt_err err = { 0 };
+
+	cr_assert_eq(kt_journal_create(path, &journal, &err), 0, "%s", err.text);
+	cr_assert_eq(kt_journal_set_meta(journal, "matrix", "x = 1", 5, &err), 0);
+	add(journal, sweep, KT_TAG_fact_opened, &opened);
+	add(journal, sweep, KT_TAG_fact_granted, &granted);
+	cr_assert_eq(kt_journal_add_sample(journal, &sample, &err), 0, "%s", err.text);
+	sample.seq = 1;
+	sample.body = (struct kt_bin){ (const uint8_t *)"short", 5 };
+	cr_assert_eq(kt_journal_add_sample(journal, &sample, &err), 0, "%s", err.text);
+	cr_assert_eq(kt_journal_add_log(journal, &log, &err), 0, "%s", err.text);
+	add(journal, sweep, KT_TAG_fact_ended, &ended);
+	add(journal, sweep, KT_TAG_fact_judged, &judged);
+	granted.cell = 1;
+	granted.epoch = 2;
+	add(journal, sweep, KT_TAG_fact_granted, &granted);
+	cr_assert_eq(kt_journal_commit(journal, &err), 0, "%s", err.text);
+}
+
+static int check_sample(void *arg, uint64_t seq, const char *stream, const void *bytes, size_t len,
+			struct kt_err *err)
+{
+	uint64_t *n = arg;
+
+	cr_assert_eq(seq, *n);
+	cr_assert_eq(len, seq == 0 ? 4000u : 5u);
+	cr_assert_eq(memcmp(bytes, seq == 0 ? "\0\0\0" : "short", 3), 0);
+	++*n;
+	return 0;
+}
+
+static int check_log(void *arg, uint64_t seq, const char *stream, const void *bytes, size_t len,
+		     struct kt_err *err)
+{
+	cr_assert_str_eq(stream, "console");
+	cr_assert_eq(len, 3);
+	return 7;
+}
+
+Test(journal, what_was_committed_folds_to_the_same_state)
+{
+	KT_AUTO(kt_journal_close) struct kt_journal *journal = NULL;
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_sweep before;
+	struct kt_sweep after;
+	struct kt_bin meta;
+	struct kt_err err = { 0 };
+	uint64_t n = 0;
+
+	kt_sweep_init(&before);
+	kt_sweep_init(&after);
+	write_sweep(&before);
+	cr_assert_eq(kt_journal_open(path, true, &journal, &err), 0, "%s", err.text);
+	cr_assert_eq(kt_journal_fold(journal, &after, &err), 0, "%s", err.text);
+	cr_assert(kt_sweep_equal(&before, &after));
+	cr_assert_eq(after.outcomes[KT_OUTCOME_FAIL], 1);
+	cr_assert_eq(kt_journal_meta(journal, "matrix", &arena, &meta, &err), 0);
+	cr_assert_str_eq((const char *)meta.data, "x = 1");
+	cr_assert_eq(kt_journal_meta(journal, "nothing", &arena, &meta, &err), -ENOENT);
+	cr_assert_eq(kt_journal_samples(journal, 0, 1, check_sample, &n, &err), 0, "%s", err.text);
+	cr_assert_eq(n, 2);
+	cr_assert_eq(kt_journal_logs(journal, 0, 1, check_log, NULL, &err), 7, "stops the walk");
+	kt_sweep_destroy(&before);
+	kt_sweep_destroy(&after);
+}
+
+Test(journal, what_was_not_committed_is_gone_whole)
+{
+	KT_AUTO(kt_journal_close) struct kt_journal *journal = NULL;
+	struct kt_msg_fact_term term = { .term = 1 };
+	struct kt_sweep before;
+	struct kt_sweep after;
+	struct kt_err err = { 0 };
+
+	kt_sweep_init(&before);
+	kt_sweep_init(&after);
+	write_sweep(&before);
+	cr_assert_eq(kt_journal_open(path, false, &journal, &err), 0, "%s", err.text);
+	cr_assert_eq(kt_journal_add_fact(journal, 2, KT_TAG_fact_term, &term, &err), 0);
+	cr_assert(kt_journal_is_dirty(journal));
+	kt_journal_close(&journal);
+	cr_assert_eq(kt_journal_open(path, true, &journal, &err), 0, "%s", err.text);
+	cr_assert_eq(kt_journal_fold(journal, &after, &err), 0, "%s", err.text);
+	cr_assert(kt_sweep_equal(&before, &after));
+	kt_sweep_destroy(&before);
+	kt_sweep_destroy(&after);
+}
+
+Test(journal, what_is_no_sweep_is_said_to_be_none)
+{
+	struct kt_journal *journal = NULL;
+	struct kt_err err = { 0 };
+	FILE *file;
+
+	cr_assert_eq(kt_journal_open(path, true, &journal, &err), -ENOENT);
+	file = fopen(path, "w");
+	for (int i = 0; i < 1000; i++)
+		fputs("this is no database\n", file);
+	fclose(file);
+	cr_assert_lt(kt_journal_open(path, true, &journal, &err), 0);
+	cr_assert_eq(err.fault, KT_FAULT_INPUT, "%s", err.text);
+	cr_assert_eq(kt_journal_create(path, &journal, &err), -EEXIST);
+}
+
+/* A cut or flipped file may lose the sweep, and is then said to be damaged; it never gives another one,
+ * and never a crash.
+ */
+Test(journal, a_damaged_file_is_refused_or_whole, .timeout = 60)
+{
+	struct kt_sweep whole;
+	struct stat st;
+
+	kt_sweep_init(&whole);
+	write_sweep(&whole);
+	cr_assert_eq(stat(path, &st), 0);
+	for (off_t at = 0; at < st.st_size; at += 509) {
+		KT_AUTO(kt_journal_close) struct kt_journal *journal = NULL;
+		KT_AUTO_FD int fd = open(path, O_RDWR | O_CLOEXEC);
+		struct kt_sweep sweep;
+		struct kt_err err = { 0 };
+		uint8_t byte;
+		uint8_t flipped;
+
+		cr_assert_eq(pread(fd, &byte, 1, at), 1);
+		flipped = byte ^ 0x40;
+		cr_assert_eq(pwrite(fd, &flipped, 1, at), 1);
+		kt_sweep_init(&sweep);
+		if (kt_journal_open(path, true, &journal, &err) == 0 &&
+		    kt_journal_fold(journal, &sweep, &err) == 0 && sweep.n_cells == 2)
+			cr_assert_leq(sweep.epoch, whole.epoch);
+		kt_sweep_destroy(&sweep);
+		cr_assert_eq(pwrite(fd, &byte, 1, at), 1);
+	}
+	kt_sweep_destroy(&whole);
+}
