@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# kill -9 of ktcoord, of the worker, of the attempt process while a real guest runs: its QEMU dies, no RAM file,
+# socket or folder stays after the next start, and the sweep can be resumed.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/guest.sh"
+
+guest_matrix kill <<'EOF'
+[[scheduler]]
+name = "eevdf"
+[[scenario]]
+name = "short"
+duration = "2s"
+samples = 1
+[[scenario.step]]
+hold = "full"
+cgroup = [{ name = "cg_0", workers = 2, work = "spin" }]
+[[scenario.assert]]
+series = "monitor:cpus[0].nr_running"
+each = { at_least = 0 }
+EOF
+
+children() {
+	local c
+	for c in $(pgrep -P "$1"); do
+		echo "$c $(tr '\0' ' ' <"/proc/$c/cmdline")"
+		children "$c"
+	done
+}
+
+for victim in ktcoord ktworker attempt; do
+	ktcoord "$WORK/kill.toml" --out "$WORK/$victim.sweep" >"$WORK/run" 2>&1 &
+	coordinator=$!
+	for _ in $(seq 300); do
+		children "$coordinator" | grep -q qemu-system && break
+		sleep 0.1
+	done
+	sleep 1
+	case $victim in
+	ktcoord) pid=$coordinator ;;
+	ktworker) pid=$(children "$coordinator" | awk '/ktworker --embedded/ { print $1; exit }') ;;
+	attempt) pid=$(children "$coordinator" | awk '/ attempt/ { print $1; exit }') ;;
+	esac
+	[ -n "$pid" ] || { children "$coordinator" >&2; fail "no $victim process"; }
+	qemu=$(children "$coordinator" | awk '/qemu-system/ { print $1; exit }')
+	kill -KILL "$pid"
+	for _ in $(seq 50); do
+		kill -0 "$qemu" 2>/dev/null || break
+		sleep 0.1
+	done
+	! kill -0 "$qemu" 2>/dev/null || fail "QEMU outlives $victim"
+	if [ "$victim" = ktcoord ]; then
+		wait "$coordinator" || true
+		exits 0 ktcoord resume "$WORK/$victim.sweep"
+	else
+		wait "$coordinator" || { cat "$WORK/run" >&2; fail "exit status $? after $victim was killed"; }
+		cp "$WORK/run" "$WORK/out"
+		says 'infra '
+	fi
+	says '^1 cell: 1 '
+	nothing_left
+done
