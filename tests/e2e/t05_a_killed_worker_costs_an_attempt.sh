@@ -23,7 +23,7 @@ worker_pid() {
 
 wait_for() {
 	local i
-	for i in $(seq 100); do
+	for _ in $(seq 100); do
 		"$@" >/dev/null 2>&1 && return
 		sleep 0.05
 	done

@@ -8,21 +8,29 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static struct kt_value tree(struct kt_arena *arena)
+static struct kt_value numbers(struct kt_arena *arena)
 {
 	static const char *const names[] = { "maps", "a", "b", "cpu_sum" };
-	struct kt_value root = kt_value_map(arena, 4);
+	struct kt_value map = kt_value_map(arena, 4);
+
+	for (uint32_t i = 0; i < 4; i++) {
+		map.pairs[i].key = names[i];
+		map.pairs[i].value = kt_value_u64(i);
+	}
+	return map;
+}
+
+/* Enough of every shape that a path can go astray in. */
+static struct kt_value tree(struct kt_arena *arena)
+{
+	struct kt_value root = numbers(arena);
 	struct kt_value maps = kt_value_list(arena, 1);
 	struct kt_value map = kt_value_map(arena, 4);
 	struct kt_value entries = kt_value_list(arena, 2);
 
-	for (uint32_t i = 0; i < 4; i++) {
-		root.pairs[i].key = names[i];
-		root.pairs[i].value = kt_value_u64(i);
-	}
 	for (uint32_t i = 0; i < 2; i++) {
 		entries.items[i] = kt_value_list(arena, 3);
-		entries.items[i].items[0] = root;
+		entries.items[i].items[0] = numbers(arena);
 	}
 	map.pairs[0] = (struct kt_value_pair){ "name", kt_value_str(arena, "a.b") };
 	map.pairs[1] = (struct kt_value_pair){ "type", kt_value_str(arena, "percpu_array") };
