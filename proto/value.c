@@ -269,7 +269,7 @@ static int map_to_value(const msgpack_object_map *map, struct kt_arena *arena,
 		const msgpack_object *key = &map->ptr[i].key;
 
 		if (key->type != MSGPACK_OBJECT_STR ||
-		    memchr(key->via.str.ptr, 0, key->via.str.size))
+		    (key->via.str.size && memchr(key->via.str.ptr, 0, key->via.str.size)))
 			return kt_err_set(err, KT_FAULT_PEER, EPROTO, "a map key is not a text");
 		value->pairs[i].key = kt_arena_copy(arena, key->via.str.ptr, key->via.str.size);
 		if (!value->pairs[i].key)
