@@ -264,7 +264,7 @@ static int decode_field(const struct decode *to, const struct kt_schema *schema,
 			return bad(to, schema, field, "not a text");
 		if (object->via.str.size > field->max)
 			return bad(to, schema, field, "too long");
-		if (object->via.str.size && memchr(object->via.str.ptr, 0, object->via.str.size))
+		if (kt_pack_has_zero(&object->via.str))
 			return bad(to, schema, field, "holds a 0 byte");
 		*MEMBER(const char *, into, field->offset) =
 			kt_arena_copy(to->arena, object->via.str.ptr, object->via.str.size);

@@ -17,6 +17,8 @@ void kt_pack_value(msgpack_packer *packer, const struct kt_value *value);
 /* Checks, then parses; the object borrows from bytes and from the zone. */
 int kt_pack_parse(const void *bytes, size_t len, msgpack_zone *zone, msgpack_object *object,
 		  struct kt_err *err);
+/* An empty text may have no pointer at all. */
+bool kt_pack_has_zero(const msgpack_object_str *str);
 int kt_pack_to_value(const msgpack_object *object, struct kt_arena *arena, struct kt_value *value,
 		     struct kt_err *err);
 

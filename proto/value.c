@@ -268,8 +268,7 @@ static int map_to_value(const msgpack_object_map *map, struct kt_arena *arena,
 	for (uint32_t i = 0; i < map->size; i++) {
 		const msgpack_object *key = &map->ptr[i].key;
 
-		if (key->type != MSGPACK_OBJECT_STR ||
-		    (key->via.str.size && memchr(key->via.str.ptr, 0, key->via.str.size)))
+		if (key->type != MSGPACK_OBJECT_STR || kt_pack_has_zero(&key->via.str))
 			return kt_err_set(err, KT_FAULT_PEER, EPROTO, "a map key is not a text");
 		value->pairs[i].key = kt_arena_copy(arena, key->via.str.ptr, key->via.str.size);
 		if (!value->pairs[i].key)

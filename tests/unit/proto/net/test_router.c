@@ -220,6 +220,29 @@ Test(router, a_paused_router_makes_senders_wait_and_loses_nothing)
 	net_close(&net);
 }
 
+Test(router, a_body_that_makes_too_large_a_frame_is_refused_and_nothing_is_sent)
+{
+	enum { N = 300 };
+	static char text[KT_TEXT_BYTES_MAX + 1];
+	static struct kt_msg_revoke revokes[N];
+	struct kt_msg_state state = { .session = 1, .revokes = revokes, .n_revokes = N };
+	struct kt_err err = { 0 };
+	struct net net;
+
+	memset(text, 'x', KT_TEXT_BYTES_MAX);
+	for (size_t i = 0; i < N; i++)
+		revokes[i] = (struct kt_msg_revoke){ .epoch = 1, .reason = text };
+	net_open_with(&net, "ipc", 1);
+	cr_assert(kt_codec_frame_bytes(&kt_schema_fleet, KT_TAG_state, &state) >
+		  kt_schema_fleet.frame_bytes_max);
+	cr_assert(kt_router_send(net.router, net.peers[0], KT_TAG_state, &state, &err) ==
+		  -EMSGSIZE);
+	cr_assert(strstr(err.text, "message state takes"), "%s", err.text);
+	cr_assert(send_ack(&net, net.peers[0]) == 0);
+	cr_assert(net_until(&net, 5000, net.ends[0].n_frames == 1));
+	net_close(&net);
+}
+
 /* ---- garbage ---- */
 
 static zsock_t *raw_dealer(const struct net *net)
