@@ -39,7 +39,6 @@
 #define KT_FILE_BYTES_MAX      (1ull << 30)
 #define KT_ASSERTS_MAX         256
 #define KT_JOB_BYTES_MAX       (256u << 10) /* of one scenario, or one scheduler's args, encoded */
-#define KT_JOB_BYTES_MAX       (256u << 10) /* of one cell's scenario, or one scheduler's args, encoded */
 #define KT_SAMPLES_MAX         64 /* periodic samples of a scenario (semantics.md section 2) */
 #define KT_SAMPLE_GAP_NS_MIN   100000000LL /* between two boundaries */
 #define KT_DURATION_NS_MAX     (24LL * 3600 * KT_NS_PER_S)
