@@ -1,4 +1,5 @@
 /* toml.cpp - the only C++ of the tree. */
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -151,9 +152,13 @@ void add(struct kt_doc *doc, struct kt_doc_node *parent, const char *key, struct
 void fill(struct kt_doc *doc, struct kt_doc_node *into, const toml::node &value)
 {
 	if (const toml::table *table = value.as_table())
-		for (auto &&[key, member] : *table)
-			add(doc, into, std::string(key.str()).c_str(), pos_of(key.source()),
-			    member);
+		for (auto &&[key, member] : *table) {
+			std::string name(key.str());
+
+			/* No key of ours has a 0 byte: it may not be taken for what is before it. */
+			std::replace(name.begin(), name.end(), '\0', '?');
+			add(doc, into, name.c_str(), pos_of(key.source()), member);
+		}
 	if (const toml::array *array = value.as_array())
 		for (const toml::node &item : *array)
 			add(doc, into, nullptr, pos_of(item.source()), item);

@@ -569,10 +569,11 @@ static void set_cgroup_name(struct kt_grammar_reader *reader, const struct kt_gr
 	kt_grammar_name(reader, key, node, into);
 	for (size_t i = 0; cgroup->name && i < LENGTH(cgroup_files); i++)
 		if (strncmp(cgroup->name, cgroup_files[i], strlen(cgroup_files[i])) == 0)
-			kt_problem_add(reader->problems, node->pos,
-				       "name '%s' in %s: '%s...' is how the kernel calls its own "
-				       "files there; choose another",
-				       cgroup->name, reader->table->title, cgroup_files[i]);
+			kt_problem_add(
+				reader->problems, node->pos,
+				"name '%s' in %s: the kernel's own files there begin with '%s'; "
+				"choose another",
+				cgroup->name, reader->table->title, cgroup_files[i]);
 }
 
 static void set_work(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
@@ -681,6 +682,16 @@ static struct kt_doc_pos refused_at(const struct kt_assertion *assertion,
 	return pos;
 }
 
+/* The same for what its check refused: a pattern's parameters, or else the whole. */
+static struct kt_doc_pos checked_at(const struct kt_assertion *assertion,
+				    const struct kt_doc_node *node)
+{
+	const char *key = assertion->where.key;
+	const struct kt_doc_node *child = key && *key ? kt_doc_get(node, key) : NULL;
+
+	return child ? refused_at(assertion, child) : node->pos;
+}
+
 static void read_assertion(struct kt_grammar_reader *reader, const struct kt_doc_node *node,
 			   struct kt_assertion *assertion)
 {
@@ -698,7 +709,8 @@ static void read_assertion(struct kt_grammar_reader *reader, const struct kt_doc
 	/* What was refused above would only be said to be missing here. */
 	if (before == reader->problems->n + reader->problems->n_more &&
 	    kt_assertion_check(assertion, &err) < 0)
-		kt_problem_add(reader->problems, node->pos, "[[scenario.assert]]: %s", err.text);
+		kt_problem_add(reader->problems, checked_at(assertion, node),
+			       "[[scenario.assert]]: %s", err.text);
 }
 
 static const char *assertion_name(const struct kt_assertion *assertion)
@@ -759,15 +771,19 @@ static void check_samples(struct kt_grammar_reader *reader, const struct kt_doc_
 			  const struct kt_msg_scenario *msg)
 {
 	int64_t n = (int64_t)msg->samples;
-	int64_t window_ns = msg->duration_ns - 2 * (msg->duration_ns / 10);
-	int64_t most = window_ns / KT_SAMPLE_GAP_NS_MIN - 1;
+	int64_t window_ns = msg->duration_ns / 10 * 8; /* for people; what decides is exact */
+	int64_t most = msg->duration_ns * 8 / (KT_SAMPLE_GAP_NS_MIN * 10) - 1;
 	int64_t needed_ns = (n + 1) * KT_SAMPLE_GAP_NS_MIN / 8 * 10;
 	char duration[KT_DURATION_TEXT_BYTES];
 	char gap[KT_DURATION_TEXT_BYTES];
 	char needed[KT_DURATION_TEXT_BYTES];
 
-	if (n == 0 || window_ns >= (n + 1) * KT_SAMPLE_GAP_NS_MIN)
+	if (n == 0 || msg->duration_ns * 8 >= (n + 1) * KT_SAMPLE_GAP_NS_MIN * 10)
 		return;
+	/* As it will be printed, never less than what is needed. */
+	if (needed_ns > KT_NS_PER_S)
+		needed_ns = (needed_ns + KT_NS_PER_S / 10 - 1) / (KT_NS_PER_S / 10) *
+			    (KT_NS_PER_S / 10);
 	kt_problem_add(reader->problems, kt_doc_get(node, "samples")->pos,
 		       "%" PRId64 " samples in %s come every %s, less than 100ms apart; at most "
 		       "%" PRId64 " fit, or make the duration %s",

@@ -1,0 +1,77 @@
+#include "coordinator/plan.h"
+#include "coordinator/matrixfile.h"
+
+#include <criterion/criterion.h>
+#include <json.h>
+#include <string.h>
+
+static const char text[] =
+	"[sweep]\nname = \"s\"\nrepeats = 30\n"
+	"[[kernel]]\nname = \"k\"\npath = \"a\"\n"
+	"[[scheduler]]\nname = \"s0\"\nbinary = \"b\"\n[[scheduler]]\nname = \"eevdf\"\n"
+	"[[topology]]\nname = \"t\"\ncpus = \"1n1l2c1t\"\n"
+	"[[scenario]]\nname = \"a\"\nduration = \"10s\"\n[[scenario.step]]\nhold = \"full\"\n"
+	"[[scenario]]\nname = \"b\"\nduration = \"5s\"\nschedulers = [\"eevdf\"]\n"
+	"[[scenario.step]]\nhold = \"full\"\n";
+
+static char *print(const struct kt_plan_options *options)
+{
+	KT_AUTO(kt_matrix_destroy) struct kt_matrix *matrix = NULL;
+	struct kt_err err = { 0 };
+	char *printed = NULL;
+	size_t len;
+	FILE *out = open_memstream(&printed, &len);
+
+	cr_assert_eq(kt_matrixfile_parse("m.toml", text, strlen(text), NULL, NULL, &matrix, &err),
+		     0, "%s", err.text);
+	cr_assert_eq(kt_plan_print(matrix, options, out, &err), 0);
+	fclose(out);
+	return printed;
+}
+
+Test(plan, text_shows_cells_time_and_what_is_left_out)
+{
+	struct kt_plan_options options = { 0 };
+	KT_AUTO_FREE char *printed = print(&options);
+
+	/* 60 cells of 3.9 + 2 + 10 s, 30 of 3.9 + 2 + 5 s */
+	cr_assert(strstr(printed, "s: 90 cells, about 21m21s with 1 guest at a time under tcg\n"),
+		  "%s", printed);
+	cr_assert(strstr(printed, "     10s        0     2    256M       0  a/k/s0/t#0\n"), "%s",
+		  printed);
+	cr_assert(strstr(printed, "... and 40 more; --all shows them\n"), "%s", printed);
+	cr_assert(strstr(printed, "      30 cells of b: not its schedulers: s0\n"), "%s", printed);
+	cr_assert_null(strstr(printed, "cells of a:"));
+}
+
+Test(plan, all_shows_every_cell)
+{
+	struct kt_plan_options options = { .all = true, .slots = 90, .accel = "kvm" };
+	KT_AUTO_FREE char *printed = print(&options);
+
+	cr_assert(strstr(printed, "b/k/eevdf/t#29\n"), "%s", printed);
+	cr_assert(strstr(printed, "with 90 guests at a time under kvm"), "%s", printed);
+}
+
+Test(plan, json_is_one_object_with_every_cell)
+{
+	struct kt_plan_options options = { .json = true };
+	KT_AUTO_FREE char *printed = print(&options);
+	struct json_object *json = json_tokener_parse(printed);
+	struct json_object *cells;
+	struct json_object *left_out;
+
+	cr_assert(json, "%s", printed);
+	cr_assert_eq(json_object_get_uint64(json_object_object_get(json, "n_cells")), 90);
+	cells = json_object_object_get(json, "cells");
+	cr_assert_eq(json_object_array_length(cells), 90);
+	cr_assert_str_eq(json_object_get_string(json_object_object_get(
+				 json_object_array_get_idx(cells, 89), "name")),
+			 "b/k/eevdf/t#29");
+	left_out = json_object_object_get(json, "left_out");
+	cr_assert_eq(json_object_array_length(left_out), 1);
+	cr_assert_str_eq(json_object_get_string(json_object_object_get(
+				 json_object_array_get_idx(left_out, 0), "why")),
+			 "not its schedulers: s0");
+	json_object_put(json);
+}
