@@ -321,14 +321,15 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &mask, NULL);
 	signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	libbpf_set_print(print_libbpf);
+	/* before load too: who sees the scheduler enabled may ask at once and is served soon */
+	status = kt_statsd_open(KT_STATSD_PATH, &source, &statsd);
+	if (status < 0)
+		fprintf(stderr, "scx_kt: no stats: %s: %s\n", KT_STATSD_PATH, strerror(-status));
 	status = load(&options);
 	if (status < 0) {
 		fprintf(stderr, "scx_kt: not loaded: %s\n", strerror(-status));
 		return 1;
 	}
-	status = kt_statsd_open(KT_STATSD_PATH, &source, &statsd);
-	if (status < 0)
-		fprintf(stderr, "scx_kt: no stats: %s: %s\n", KT_STATSD_PATH, strerror(-status));
 	serve(signals, statsd, &options);
 	thrown_out = has_exited();
 	unload();

@@ -164,6 +164,7 @@ int kt_gscenario_start(struct kt_gscenario *scenario, const struct kt_msg_guest_
 	scenario->anchor_ns = -1;
 	scenario->n_reports = 0;
 	scenario->n_missing = 0;
+	scenario->stop_took_ns_max = 0;
 	status = check(scenario, err);
 	if (status == 0)
 		status = gather(scenario, kt_gtime_now_ns(), err);
@@ -308,6 +309,7 @@ static enum kt_gscenario_event step_holding(struct kt_gscenario *scenario, int64
 		return KT_GSCENARIO_NOTHING;
 	atomic_store(&scenario->shared->must_stop, true);
 	scenario->state = KT_GSCENARIO_STOPPING;
+	scenario->stop_told_ns = now_ns;
 	scenario->due_ns = now_ns + scenario->stop_ns;
 	return KT_GSCENARIO_NOTHING;
 }
@@ -325,6 +327,8 @@ static enum kt_gscenario_event step_stopping(struct kt_gscenario *scenario, int6
 				    (double)scenario->stop_ns / 1e9);
 		return KT_GSCENARIO_NOTHING;
 	}
+	if (now_ns - scenario->stop_told_ns > scenario->stop_took_ns_max)
+		scenario->stop_took_ns_max = now_ns - scenario->stop_told_ns;
 	collect(scenario);
 	end_step(scenario);
 	if (scenario->index + 1 == scenario->scenario.n_steps) {

@@ -53,6 +53,8 @@ struct kt_gscenario {
 	int64_t anchor_ns; /* -1 before the first gate */
 	int64_t begun_ns; /* this step's gate */
 	int64_t due_ns; /* end of this state */
+	int64_t stop_told_ns;
+	int64_t stop_took_ns_max; /* longest time from telling workers to stop to the last one's end */
 	int ready_fd; /* workers that came to the gate */
 	int gate_fd; /* closing it opens the gate */
 	size_t n_ready;

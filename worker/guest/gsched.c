@@ -19,6 +19,7 @@
 #define LOOK_LOAD_NS (5 * KT_NS_PER_MS) /* between two looks while something is awaited */
 #define LOOK_RUN_NS  (100 * KT_NS_PER_MS) /* while it runs: the kernel's log tells sooner anyway */
 #define GRACE_NS     (2 * KT_NS_PER_S) /* for a thrown-out scheduler's program to print its dump */
+#define READS_MAX    16 /* of output in one round */
 #define FORCE_NS     (10 * KT_NS_PER_S) /* after SIGKILL and SysRq-S */
 
 /* What a program prints when it cannot be loaded, and what that means. Read from the top; the last row
@@ -86,6 +87,22 @@ static void describe_end(const struct kt_gsched *sched, char *text, size_t room)
 			 WEXITSTATUS(sched->wait_status));
 }
 
+/* root/ops is there only while a scheduler is. */
+static void put_files(struct kt_buf *evidence)
+{
+	static const char *const files[] = { "state", "root/ops", "nr_rejected", "enable_seq" };
+	char path[sizeof(SCX) + 32];
+	char text[256];
+
+	kt_buf_puts(evidence, "--- " SCX ":");
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), SCX "/%s", files[i]);
+		if (kt_sysfile_read(path, text, sizeof(text)) >= 0)
+			kt_buf_printf(evidence, " %s=%s", files[i], text);
+	}
+	kt_buf_puts(evidence, "\n");
+}
+
 __attribute__((format(printf, 3, 4))) static void fail(struct kt_gsched *sched,
 						       enum kt_cause_id cause, const char *format,
 						       ...)
@@ -99,6 +116,7 @@ __attribute__((format(printf, 3, 4))) static void fail(struct kt_gsched *sched,
 	va_end(args);
 	kt_buf_reset(&failure->evidence);
 	kt_kmsg_read(sched->kmsg);
+	put_files(&failure->evidence);
 	if (sched->kmsg->tail.len) {
 		kt_buf_puts(&failure->evidence, "--- kernel log\n");
 		kt_logtail_collapse(&sched->kmsg->tail, KT_LOGTAIL_BYTES_MAX / 4,
@@ -227,15 +245,17 @@ static enum kt_gsched_event step_loading(struct kt_gsched *sched, int64_t now_ns
 	char end[128];
 	char last[512];
 
-	if (is_state("enabled") && !sched->has_ended) {
+	if (!sched->has_ended && !sched->kmsg->disabled && is_state("enabled")) {
 		sched->state = KT_GSCHED_ENABLED;
 		return KT_GSCHED_LOADED;
 	}
-	if (sched->has_ended) {
+	/* Enabled and thrown out between two looks is an end too. */
+	if (sched->has_ended || sched->kmsg->disabled) {
 		/* its last words may still be in the pipe; a grandchild may hold it open for ever */
 		if (!sched->broken_ns)
 			sched->broken_ns = now_ns;
-		if (!output_is_drained(sched) && now_ns - sched->broken_ns < GRACE_NS)
+		if (!(sched->has_ended && output_is_drained(sched)) &&
+		    now_ns - sched->broken_ns < GRACE_NS)
 			return KT_GSCHED_NOTHING;
 		sched->state = KT_GSCHED_BROKEN;
 		refuse(sched);
@@ -339,6 +359,11 @@ static enum kt_gsched_event step_unloading(struct kt_gsched *sched, int64_t now_
 
 /* ---- what happens around it ---- */
 
+void kt_gsched_look(struct kt_gsched *sched)
+{
+	sched->looked_ns = 0;
+}
+
 void kt_gsched_reaped(struct kt_gsched *sched, pid_t pid, int wait_status)
 {
 	if (!sched->pid || pid != sched->pid)
@@ -351,11 +376,15 @@ void kt_gsched_read(struct kt_gsched *sched, void (*sink)(void *arg, const void 
 		    void *arg)
 {
 	char piece[8192];
-	ssize_t n;
+	ssize_t n = 1;
 
 	if (sched->output_fd < 0)
 		return;
-	while ((n = read(sched->output_fd, piece, sizeof(piece))) > 0) {
+	/* Bounded: a program that prints without pause must not keep ktguest from the rest. */
+	for (int i = 0; i < READS_MAX; i++) {
+		n = read(sched->output_fd, piece, sizeof(piece));
+		if (n <= 0)
+			break;
 		kt_logtail_append(&sched->output, piece, (size_t)n);
 		sink(arg, piece, (size_t)n);
 	}

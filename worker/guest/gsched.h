@@ -1,6 +1,8 @@
 /* gsched.h - the scheduler under test: its program, its output, what the kernel says of it.
  *
  *	IDLE -> LOADING -> ENABLED -> UNLOADING -> IDLE
+ *	           \ refused   \ lost      ^
+ *	            `-----------`-> BROKEN -'
  *
  * Works for any sched_ext scheduler: it looks at /sys/kernel/sched_ext/state, at the program's end and
  * at the kernel's log, never at what the scheduler itself calls success.
@@ -18,7 +20,7 @@ enum kt_gsched_state {
 	KT_GSCHED_IDLE, /* the kernel's own scheduler */
 	KT_GSCHED_LOADING, /* program started, not yet enabled */
 	KT_GSCHED_ENABLED,
-	KT_GSCHED_BROKEN, /* ended by itself or thrown out, told or about to be told */
+	KT_GSCHED_BROKEN, /* refused, ended by itself or thrown out: only unload leads on */
 	KT_GSCHED_UNLOADING,
 };
 
@@ -60,6 +62,8 @@ bool kt_gsched_is_supported(void); /* this kernel has sched_ext */
  */
 enum kt_gsched_event kt_gsched_load(struct kt_gsched *sched, const struct kt_msg_guest_load *load);
 void kt_gsched_unload(struct kt_gsched *sched, int64_t deadline_ns);
+/* The next step looks at the state file, whenever the last look was. */
+void kt_gsched_look(struct kt_gsched *sched);
 /* PID 1 reaped somebody. */
 void kt_gsched_reaped(struct kt_gsched *sched, pid_t pid, int wait_status);
 /* Reads output: each piece goes to sink as well. */

@@ -19,6 +19,11 @@ void kt_gstats_init(struct kt_gstats *stats, const char *path)
 				     .in = KT_BUF_MAX(KT_STATS_BYTES_MAX + PIECE_BYTES) };
 }
 
+void kt_gstats_expect(struct kt_gstats *stats, int64_t now_ns)
+{
+	stats->expected_ns = now_ns + KT_GSTATS_EXPECT_NS;
+}
+
 static void disconnect(struct kt_gstats *stats)
 {
 	kt_own_close(&stats->fd);
@@ -150,7 +155,8 @@ static bool step_first(struct kt_gstats *stats, int64_t now_ns, kt_gstats_sink *
 	}
 	if (stats->fd < 0)
 		status = connect_now(stats);
-	if (status == -EAGAIN)
+	if (status == -EAGAIN ||
+	    ((status == -ENOENT || status == -ECONNREFUSED) && now_ns < stats->expected_ns))
 		return false;
 	if (status < 0) {
 		snprintf(text, sizeof(text), "%s: %s", stats->path, strerror(-status));

@@ -13,6 +13,7 @@
 #include <poll.h>
 
 #define KT_GSTATS_PATH      "/var/run/scx/root/stats"
+#define KT_GSTATS_EXPECT_NS (2 * KT_NS_PER_S)
 #define KT_GSTATS_QUEUE_MAX 8 /* requests that wait for the one in flight */
 
 struct kt_gstats_request {
@@ -23,6 +24,7 @@ struct kt_gstats_request {
 
 struct kt_gstats {
 	const char *path;
+	int64_t expected_ns; /* until then a socket that is not there yet is waited for */
 	int fd; /* -1: not connected */
 	bool is_sent; /* the first request is in flight, whole */
 	size_t sent; /* bytes of it */
@@ -34,6 +36,10 @@ struct kt_gstats {
 typedef void kt_gstats_sink(void *arg, const struct kt_msg_guest_stats_answer *answer);
 
 void kt_gstats_init(struct kt_gstats *stats, const char *path);
+/* A scheduler has just become enabled: programs open their socket a moment after that, so a request that
+ * comes in between waits for it (KT_GSTATS_EXPECT_NS, and never beyond its own deadline).
+ */
+void kt_gstats_expect(struct kt_gstats *stats, int64_t now_ns);
 /* Answers go to sink, from here already when the request cannot be taken. */
 void kt_gstats_ask(struct kt_gstats *stats, const struct kt_msg_guest_stats *request,
 		   int64_t now_ns, kt_gstats_sink *sink, void *arg);

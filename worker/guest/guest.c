@@ -6,6 +6,7 @@
 #include "worker/guest/gsched.h"
 #include "worker/guest/gstats.h"
 #include "worker/guest/gtime.h"
+#include "worker/guest/logtail.h"
 #include "worker/guest/sysfile.h"
 
 #include "proto/base/must.h"
@@ -28,6 +29,11 @@
  */
 #define STOP_NS       (5 * KT_NS_PER_S)
 #define WATCHDOG_NS   (30 * KT_NS_PER_S) /* SCX_WATCHDOG_MAX_TIMEOUT, when nobody set another */
+/* When workers were slow to stop, the scheduler may just have been thrown out: that frees them before
+ * the kernel says a word about it. So the good news waits for the bad to show itself.
+ */
+#define STOP_SLOW_NS  (200 * KT_NS_PER_MS)
+#define SETTLE_NS     (2 * KT_NS_PER_S)
 #define SCX_STREAM    "scheduler"
 
 struct guest {
@@ -38,6 +44,9 @@ struct guest {
 	struct kt_gstats stats;
 	struct kt_gscenario scenario;
 	bool has_job; /* the host asked for something: a new host may not take over in the middle */
+	bool is_running; /* a run was asked for and neither finished nor failed was said */
+	int64_t finish_at_ns; /* when to say finished; 0 while the scenario goes on */
+	int64_t elapsed_ns; /* of the scenario that ended */
 	bool is_over;
 	enum kt_guest_end end;
 	int64_t request_ns; /* when the request under way came */
@@ -64,6 +73,24 @@ static void failed(struct guest *guest, const char *what, enum kt_cause_id cause
 				 .line = line,
 				 .evidence = evidence,
 			 });
+}
+
+static void run_failed(struct guest *guest, enum kt_cause_id cause, const char *line,
+		       const char *evidence)
+{
+	kt_gscenario_abort(&guest->scenario);
+	guest->is_running = false;
+	guest->finish_at_ns = 0;
+	failed(guest, "run", cause, line, evidence);
+}
+
+/* For trouble that the scheduler did not tell of itself: the kernel may know more. */
+static void run_failed_kmsg(struct guest *guest, enum kt_cause_id cause, const char *line)
+{
+	KT_AUTO_BUF evidence = { 0 };
+
+	kt_logtail_collapse(&guest->kmsg.tail, KT_LOGTAIL_BYTES_MAX, &evidence);
+	run_failed(guest, cause, line, kt_buf_text(&evidence));
 }
 
 static void failed_err(struct guest *guest, const char *what, const struct kt_err *err)
@@ -157,16 +184,16 @@ static void after_sched(struct guest *guest, enum kt_gsched_event event)
 	case KT_GSCHED_NOTHING:
 		return;
 	case KT_GSCHED_LOADED:
+		kt_gstats_expect(&guest->stats, kt_gtime_now_ns());
 		done(guest, "load");
 		return;
 	case KT_GSCHED_REFUSED:
 		failed(guest, "load", failure->cause, failure->line, evidence);
 		return;
 	case KT_GSCHED_LOST:
-		if (guest->scenario.state == KT_GSCENARIO_IDLE)
-			return; /* said with the next run, or never asked for */
-		kt_gscenario_abort(&guest->scenario);
-		failed(guest, "run", failure->cause, failure->line, evidence);
+		/* between load and run nobody asked: said when run comes */
+		if (guest->is_running)
+			run_failed(guest, failure->cause, failure->line, evidence);
 		return;
 	case KT_GSCHED_UNLOADED:
 		done(guest, "unload");
@@ -204,7 +231,7 @@ static void on_run(struct guest *guest, const void *message)
 		       kt_buf_text(&guest->sched.failure.evidence));
 		return;
 	}
-	if (guest->scenario.state != KT_GSCENARIO_IDLE ||
+	if (guest->is_running ||
 	    (guest->sched.state != KT_GSCHED_IDLE && guest->sched.state != KT_GSCHED_ENABLED)) {
 		failed(guest, "run", KT_CAUSE_ID_protocol, "not now: something else is under way",
 		       "");
@@ -212,6 +239,8 @@ static void on_run(struct guest *guest, const void *message)
 	}
 	if (kt_gscenario_start(&guest->scenario, run, stop_ns(guest, run->scenario), &err) < 0)
 		failed_err(guest, "run", &err);
+	else
+		guest->is_running = true;
 }
 
 static void on_stats(struct guest *guest, const void *message)
@@ -234,6 +263,8 @@ static void on_unload(struct guest *guest, const void *message)
 	const struct kt_msg_guest_unload *unload = message;
 
 	kt_gscenario_abort(&guest->scenario);
+	guest->is_running = false;
+	guest->finish_at_ns = 0;
 	kt_gstats_close(&guest->stats, "no_scheduler", "the scheduler is being unloaded",
 			send_stats, guest);
 	if (guest->sched.state == KT_GSCHED_IDLE) {
@@ -241,6 +272,7 @@ static void on_unload(struct guest *guest, const void *message)
 		return;
 	}
 	kt_gsched_unload(&guest->sched, unload->deadline_ns);
+	unlink(KT_GSTATS_PATH); /* one that is killed leaves it; the next must not be met at it */
 }
 
 static void on_power_off(struct guest *guest, const void *message)
@@ -310,22 +342,34 @@ static void reap(struct guest *guest, int signal_fd)
 	}
 }
 
-static void finish_run(struct guest *guest, int64_t now_ns)
+static void finish_run(struct guest *guest)
 {
 	const struct kt_gscenario *scenario = &guest->scenario;
 
 	if (scenario->n_missing && guest->kmsg.had_oom) {
-		failed(guest, "run", KT_CAUSE_ID_guest_oom,
-		       "the guest's kernel killed workers because memory ran out",
-		       kt_buf_text(&guest->kmsg.tail));
+		run_failed_kmsg(guest, KT_CAUSE_ID_guest_oom,
+				"the guest's kernel killed workers because memory ran out");
 		return;
 	}
+	guest->is_running = false;
+	guest->finish_at_ns = 0;
 	kt_gchannel_send(&guest->channel, KT_TAG_guest_finished,
 			 &(struct kt_msg_guest_finished){
-				 .elapsed_ns = now_ns - scenario->anchor_ns,
+				 .elapsed_ns = guest->elapsed_ns,
 				 .reports = scenario->reports,
 				 .n_reports = scenario->n_reports,
 			 });
+}
+
+static void prepare_finish(struct guest *guest, int64_t now_ns)
+{
+	guest->elapsed_ns = now_ns - guest->scenario.anchor_ns;
+	guest->finish_at_ns = now_ns; /* at once, but after one more look at the scheduler */
+	if (guest->sched.state != KT_GSCHED_IDLE) {
+		kt_gsched_look(&guest->sched);
+		if (guest->scenario.stop_took_ns_max > STOP_SLOW_NS)
+			guest->finish_at_ns = now_ns + SETTLE_NS;
+	}
 }
 
 static void step_scenario(struct guest *guest, int64_t now_ns)
@@ -345,10 +389,9 @@ static void step_scenario(struct guest *guest, int64_t now_ns)
 							     .elapsed_ns = scenario->begun_ns -
 									   scenario->anchor_ns });
 		else if (event == KT_GSCENARIO_FINISHED)
-			finish_run(guest, now_ns);
+			prepare_finish(guest, now_ns);
 		else
-			failed(guest, "run", scenario->cause, scenario->line,
-			       kt_buf_text(&guest->kmsg.tail));
+			run_failed_kmsg(guest, scenario->cause, scenario->line);
 	}
 }
 
@@ -364,8 +407,11 @@ static void step(struct guest *guest, int64_t now_ns)
 	else
 		kt_gstats_step(&guest->stats, now_ns, send_stats, guest);
 	/* While it is not clear what became of the scheduler, the scenario waits for that. */
-	if (!(guest->sched.state == KT_GSCHED_ENABLED && guest->sched.broken_ns))
-		step_scenario(guest, now_ns);
+	if (guest->sched.state == KT_GSCHED_ENABLED && guest->sched.broken_ns)
+		return;
+	if (guest->finish_at_ns && now_ns >= guest->finish_at_ns)
+		finish_run(guest);
+	step_scenario(guest, now_ns);
 }
 
 static int64_t earlier(int64_t a_ns, int64_t b_ns)
@@ -379,6 +425,8 @@ static int wait_ms(struct guest *guest, int64_t now_ns)
 				 earlier(kt_gstats_due_ns(&guest->stats, now_ns),
 					 kt_gscenario_due_ns(&guest->scenario)));
 
+	if (guest->finish_at_ns)
+		due_ns = earlier(due_ns, guest->finish_at_ns);
 	/* the host's coming and going is told by no event */
 	due_ns = earlier(due_ns, now_ns + (guest->channel.is_connected ? 10 * KT_GCHANNEL_LOOK_NS
 								       : KT_GCHANNEL_LOOK_NS));

@@ -1,0 +1,59 @@
+#include "worker/guest/kmsg.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+/* as Debian's 7.2 prints them */
+static const struct {
+	const char *line;
+	enum kt_kmsg_kind kind;
+	int cause; /* -1: none */
+} lines[] = {
+	{ "sched_ext: BPF scheduler \"scx_kt\" enabled", KT_KMSG_SCX_ENABLED, -1 },
+	{ "sched_ext: BPF scheduler \"scx_kt\" disabled (runnable task stall)",
+	  KT_KMSG_SCX_DISABLED, KT_CAUSE_ID_scheduler_stalled },
+	{ "sched_ext: BPF scheduler \"scx_kt\" disabled (scx_bpf_error)", KT_KMSG_SCX_DISABLED,
+	  KT_CAUSE_ID_scheduler_crashed },
+	{ "sched_ext: BPF scheduler \"x\" disabled (runtime error)", KT_KMSG_SCX_DISABLED,
+	  KT_CAUSE_ID_scheduler_crashed },
+	{ "sched_ext: BPF scheduler \"x\" disabled (unregistered from user space)",
+	  KT_KMSG_SCX_DISABLED, KT_CAUSE_ID_scheduler_exited },
+	{ "sched_ext: BPF scheduler \"x\" disabled (unregistered from BPF)", KT_KMSG_SCX_DISABLED,
+	  KT_CAUSE_ID_scheduler_exited },
+	{ "sched_ext: BPF scheduler \"x\" disabled (disabled by sysrq-S)", KT_KMSG_SCX_DISABLED,
+	  KT_CAUSE_ID_scheduler_exited },
+	{ "sched_ext: BPF scheduler \"x\" disabled (a reason of tomorrow)", KT_KMSG_SCX_DISABLED,
+	  KT_CAUSE_ID_scheduler_crashed },
+	{ "sched_ext: BPF scheduler \"x\" disabled (cut", KT_KMSG_SCX_DISABLED,
+	  KT_CAUSE_ID_scheduler_crashed },
+	{ "sched_ext: scx_kt: spin[119] failed to run for 4.060s", KT_KMSG_SCX_MESSAGE, -1 },
+	{ "Out of memory: Killed process 12 (spin)", KT_KMSG_OOM, -1 },
+	{ "Memory cgroup out of memory: Killed process 12 (spin)", KT_KMSG_OOM, -1 },
+	{ "a user wrote: sched_ext: BPF scheduler \"x\" disabled (runtime error)", KT_KMSG_OTHER,
+	  -1 },
+	{ "", KT_KMSG_OTHER, -1 },
+};
+
+Test(kmsg, every_way_a_scheduler_ends_has_its_cause)
+{
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		const struct kt_kmsg_row *row = NULL;
+
+		cr_assert_eq(kt_kmsg_classify(lines[i].line, &row), lines[i].kind, "%s",
+			     lines[i].line);
+		if (lines[i].cause < 0)
+			cr_assert_null(row, "%s", lines[i].line);
+		else
+			cr_assert_eq((int)row->cause, lines[i].cause, "%s", lines[i].line);
+		cr_assert_eq(kt_kmsg_classify(lines[i].line, NULL), lines[i].kind);
+	}
+}
+
+Test(kmsg, a_record_gives_its_text_alone)
+{
+	char record[] = "6,339,5140900,-;sched_ext: a; b\n SUBSYSTEM=x\n";
+	char no_record[] = "nothing of the kind";
+
+	cr_assert_str_eq(kt_kmsg_text(record), "sched_ext: a; b");
+	cr_assert_null(kt_kmsg_text(no_record));
+}
