@@ -3,20 +3,12 @@
 #include "proto/base/must.h"
 #include "proto/base/own.h"
 #include "worker/agent.h"
+#include "worker/attempt.h"
 #include "worker/cage.h"
 #include "worker/host.h"
+#include "worker/kvmproof.h"
 #include "worker/qemu.h"
 #include "worker/runner_scripted.h"
-
-/* Until the qemu runner is there this program has the scripted one. */
-#if __has_include("worker/runner_qemu.c") && __has_include("worker/kvmproof.h") && \
-							   __has_include("worker/attempt.c")
-#define HAVE_QEMU_RUNNER 1
-#include "worker/attempt.h"
-#include "worker/kvmproof.h"
-#else
-#define HAVE_QEMU_RUNNER 0
-#endif
 
 #include <errno.h>
 #include <fcntl.h>
@@ -74,7 +66,8 @@ struct texts {
 	char ktguest[KT_PATH_BYTES_MAX + 1];
 	char qemu_version[KT_NAME_BYTES_MAX + 1];
 	char cpu_model[KT_NAME_BYTES_MAX + 1];
-	char accel_reason[512];
+	char accel_reason[512]; /* why not KVM, or how it was proven */
+	bool kvm_works;
 	struct kt_msg_machine machine;
 };
 
@@ -113,17 +106,12 @@ static void default_state(char *path, size_t size)
 /* Fills accel and why it is not KVM. */
 static void prove_accel(struct texts *texts)
 {
-#if HAVE_QEMU_RUNNER
 	struct kt_kvmproof proof = { 0 };
 
 	kt_kvmproof_run(&proof);
 	texts->machine.accel = proof.works ? "kvm" : "tcg";
-	snprintf(texts->accel_reason, sizeof(texts->accel_reason), "%s",
-		 proof.works ? "" : proof.reason);
-#else
-	texts->machine.accel = "tcg";
-	snprintf(texts->accel_reason, sizeof(texts->accel_reason), "not proven by this build");
-#endif
+	texts->kvm_works = proof.works;
+	snprintf(texts->accel_reason, sizeof(texts->accel_reason), "%s", proof.reason);
 }
 
 static int look_at_host(struct texts *texts, const char *runner, const char *qemu,
@@ -173,8 +161,7 @@ static int check_host(const char *state)
 	printf("memory       %" PRIu64 " MiB for guests\n", kt_host_mem_bytes() >> 20);
 	printf("slots        %" PRIu64 " by default\n", cpus / 2 ? cpus / 2 : 1);
 	printf("accelerator  %s%s%s\n", texts.machine.accel,
-	       *texts.accel_reason ? ": KVM is not used: " : ": a guest instruction stream ran",
-	       texts.accel_reason);
+	       texts.kvm_works ? ": " : ": KVM is not used: ", texts.accel_reason);
 	printf("qemu         %s%s%s\n", good ? texts.qemu_version : err.text, good ? " at " : "",
 	       good ? texts.qemu : "");
 	printf("ktguest      %s%s\n", texts.ktguest,
@@ -191,10 +178,8 @@ static int check_host(const char *state)
 
 static const struct kt_runner_ops *runner_by_name(const char *name)
 {
-#if HAVE_QEMU_RUNNER
 	if (strcmp(name, "qemu") == 0)
 		return &kt_runner_qemu;
-#endif
 	return strcmp(name, "scripted") == 0 ? &kt_runner_scripted : NULL;
 }
 
@@ -245,7 +230,7 @@ static int run(struct options *options, struct texts *texts)
 	if (strcmp(texts->machine.accel, "tcg") == 0)
 		KT_LOG("no_kvm", "accel=tcg why=%s", kt_log_quote(texts->accel_reason));
 	options->agent.machine = &texts->machine;
-	options->agent.accel_reason = texts->accel_reason;
+	options->agent.accel_reason = texts->kvm_works ? "" : texts->accel_reason;
 	options->agent.qemu = texts->qemu;
 	options->agent.ktguest = texts->ktguest;
 	if (kt_agent_run(&options->agent, &status, &err) < 0) {
@@ -345,10 +330,8 @@ int main(int argc, char **argv)
 	};
 	int option, status;
 
-#if HAVE_QEMU_RUNNER
 	if (argc == 2 && strcmp(argv[1], "attempt") == 0)
 		return kt_attempt_main();
-#endif
 	default_state(texts.state, sizeof(texts.state));
 	kt_host_name(texts.id, sizeof(texts.id));
 	options.agent.slots = options.agent.cpus > 3 ? options.agent.cpus / 2 : 1;
