@@ -43,7 +43,7 @@ static uint32_t u32(const uint8_t *bytes)
 
 static int truncated(uint64_t bytes, uint64_t bytes_min, struct kt_err *err)
 {
-	return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+	return kt_err_set(err, KT_FAULT_INPUT, EBADMSG,
 			  "the kernel image is truncated: %" PRIu64
 			  " bytes are there, its header asks for %" PRIu64,
 			  bytes, bytes_min);
@@ -111,7 +111,7 @@ static int look_elf(const uint8_t *head, size_t len, uint64_t bytes, struct kt_k
 	if (!end_of(header.e_phoff, (uint64_t)header.e_phnum * header.e_phentsize, &end) ||
 	    !end_of(header.e_shoff, (uint64_t)header.e_shnum * header.e_shentsize, &end))
 		return kt_err_set(
-			err, KT_FAULT_INPUT, EINVAL,
+			err, KT_FAULT_INPUT, EBADMSG,
 			"the kernel image is corrupt: its ELF tables lie beyond any file");
 	for (unsigned int i = 0; i < header.e_phnum; i++) {
 		uint64_t at = header.e_phoff + i * sizeof(Elf64_Phdr);
@@ -122,7 +122,7 @@ static int look_elf(const uint8_t *head, size_t len, uint64_t bytes, struct kt_k
 		memcpy(&segment, head + at, sizeof segment);
 		if (!end_of(segment.p_offset, segment.p_filesz, &end))
 			return kt_err_set(
-				err, KT_FAULT_INPUT, EINVAL,
+				err, KT_FAULT_INPUT, EBADMSG,
 				"the kernel image is corrupt: segment %u lies beyond any file", i);
 	}
 	file->bytes_min = end;

@@ -126,7 +126,8 @@ static int prepare_kernel(const struct kt_prepare *prepare, const struct kt_matr
 
 		snprintf(why, sizeof(why), "%s", err->text);
 		kt_matrix_err_at(matrix, from->from_pos, err, "kernel '%s': %s", from->name, why);
-		err->fault = fault; /* the network's trouble is not the matrix's */
+		/* The network's trouble is not the matrix's, nor is a file that is damaged. */
+		err->fault = status == -EBADMSG ? KT_FAULT_HOST : fault;
 		return status;
 	}
 	if (image.has_sched_ext == KT_KERNELS_EXT_NO) {

@@ -547,22 +547,49 @@ static void show_attempts(const struct story *story, FILE *out)
 	}
 }
 
+struct log_view {
+	FILE *out;
+	char stream[33]; /* of the line that is open; empty when none is */
+	enum { TEXT, ESCAPE, SEQUENCE } state;
+};
+
+static void end_log_line(struct log_view *view)
+{
+	if (view->stream[0])
+		fputc('\n', view->out);
+	view->stream[0] = 0;
+}
+
+/* Pieces end anywhere; lines of one stream go on. Terminal control (ESC [ ... letter) is left out: it
+ * came from a guest.
+ */
 static int show_log_piece(void *arg, uint64_t seq, const char *stream, const void *bytes,
 			  size_t len, struct kt_err *err)
 {
-	FILE *out = arg;
+	struct log_view *view = arg;
 	const unsigned char *text = bytes;
-	bool fresh = true;
 
+	if (strcmp(view->stream, stream) != 0)
+		end_log_line(view);
 	for (size_t i = 0; i < len; i++) {
-		if (fresh)
-			fprintf(out, "  %s| ", stream);
-		fresh = text[i] == '\n';
-		if (text[i] == '\n' || text[i] == '\t' || (text[i] >= 0x20 && text[i] != 0x7f))
-			fputc(text[i], out);
+		unsigned char c = text[i];
+
+		if (view->state == SEQUENCE) {
+			view->state = c >= 0x40 && c <= 0x7e ? TEXT : SEQUENCE;
+		} else if (view->state == ESCAPE) {
+			view->state = c == '[' ? SEQUENCE : TEXT;
+		} else if (c == 0x1b) {
+			view->state = ESCAPE;
+		} else if (c == '\n') {
+			end_log_line(view);
+		} else if (c == '\t' || (c >= 0x20 && c != 0x7f)) {
+			if (!view->stream[0]) {
+				snprintf(view->stream, sizeof(view->stream), "%s", stream);
+				fprintf(view->out, "  %s| ", stream);
+			}
+			fputc(c, view->out);
+		}
 	}
-	if (!fresh)
-		fputc('\n', out);
 	return 0;
 }
 
@@ -594,9 +621,12 @@ static int show_text(struct kt_journal *journal, const struct kt_matrix *matrix,
 			fprintf(out, "evidence:\n%s\n", result->evidence);
 	}
 	for (size_t i = 0; logs && i < story->n_attempts && status == 0; i++) {
+		struct log_view view = { .out = out };
+
 		fprintf(out, "logs of attempt %" PRIu64 ":\n", story->attempts[i].number);
 		status = kt_journal_logs(journal, index, story->attempts[i].epoch, show_log_piece,
-					 out, err);
+					 &view, err);
+		end_log_line(&view);
 	}
 	if (!logs && story->n_attempts)
 		fprintf(out, "(logs: --logs)\n");

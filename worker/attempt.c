@@ -47,6 +47,8 @@ struct log_budget {
 	size_t dropped;
 };
 
+#define NOT_APPLICABLE "not_applicable" /* an axis' error: assertions/projection.h */
+
 struct attempt {
 	int64_t began_ns;
 	enum phase phase;
@@ -886,7 +888,7 @@ static void ask_for_stats(struct attempt *attempt, struct kt_arena *arena, struc
 	if (!axis) {
 		kt_vm_send(&attempt->vm, KT_TAG_guest_stats, &message);
 	} else if (!attempt->has_scheduler) {
-		kt_statsjson_error("no_scheduler", "the kernel's own scheduler serves no scx_stats",
+		kt_statsjson_error(NOT_APPLICABLE, "the kernel's own scheduler serves no scx_stats",
 				   arena, axis);
 		attempt->stats_answered = true;
 	} else {
@@ -932,6 +934,17 @@ static void wait_for_boundary(struct attempt *attempt, int64_t offset_ns, int64_
 		learn_lead(attempt, STATS_LEAD_NS_MAX);
 }
 
+/* A cell without a sched_ext scheduler has nothing to read there; one whose scheduler is gone has lost
+ * it. The former is skipped by assertions, the latter is not.
+ */
+static void tell_absent_from_gone(const struct attempt *attempt, struct kt_msg_sample *sample)
+{
+	for (size_t i = 0; i < sample->n_axes; i++)
+		if (!attempt->has_scheduler && strcmp(sample->axes[i].name, "bpf") == 0 &&
+		    strcmp(sample->axes[i].error, "no_scheduler") == 0)
+			sample->axes[i].error = NOT_APPLICABLE;
+}
+
 static void take_sample(struct attempt *attempt, size_t index, int64_t offset_ns)
 {
 	KT_AUTO_ARENA arena = { 0 };
@@ -961,6 +974,7 @@ static void take_sample(struct attempt *attempt, size_t index, int64_t offset_ns
 		sample.n_axes = 0;
 	} else {
 		answers = kt_capture_read(&attempt->capture, &arena, &sample);
+		tell_absent_from_gone(attempt, &sample);
 	}
 	if (sample.placeholder[0])
 		sample.n_axes = 0;
