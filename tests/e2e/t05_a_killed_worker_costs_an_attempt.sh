@@ -22,7 +22,6 @@ worker_pid() {
 }
 
 wait_for() {
-	local i
 	for _ in $(seq 100); do
 		"$@" >/dev/null 2>&1 && return
 		sleep 0.05
