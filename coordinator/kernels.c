@@ -415,7 +415,7 @@ int kt_kernels_command_list(const char *state_dir, bool json, FILE *out, struct 
 	if (json)
 		print_json(out, kt_take(&array));
 	else if (n == 0)
-		fprintf(out, "no kernels yet: ktcoord kernels get sid\n");
+		fprintf(out, "no kernels yet: ktcoord kernels get --suite sid\n");
 	json_object_put(array);
 	return flushed(out, err);
 }
