@@ -68,18 +68,12 @@ int kt_gcgroup_move(const char *name, pid_t pid, struct kt_err *err)
 	return 0;
 }
 
-void kt_gcgroup_kill(const char *name)
-{
-	char path[PATH_BYTES];
-
-	path_of(name, "/cgroup.kill", path);
-	kt_sysfile_write(path, "1");
-}
-
 int kt_gcgroup_remove(const char *name)
 {
 	char path[PATH_BYTES];
 
+	if (!kt_gcgroup_name_ok(name))
+		return -EINVAL;
 	path_of(name, "", path);
 	return rmdir(path) < 0 ? -errno : 0;
 }

@@ -16,7 +16,6 @@ bool kt_gcgroup_name_ok(const char *name);
 /* One that is there already (left by a scenario that broke) is taken over. */
 int kt_gcgroup_make(const char *name, struct kt_err *err);
 int kt_gcgroup_move(const char *name, pid_t pid, struct kt_err *err);
-void kt_gcgroup_kill(const char *name); /* SIGKILL for everything in it */
 int kt_gcgroup_remove(const char *name); /* -EBUSY while processes of it are not reaped */
 
 #endif

@@ -1,5 +1,6 @@
 #include "worker/guest/gchannel.h"
 #include "worker/guest/gframe.h"
+#include "worker/guest/gtime.h"
 #include "worker/guest/sysfile.h"
 
 #include "proto/base/must.h"
@@ -46,6 +47,7 @@ int kt_gchannel_open(struct kt_gchannel *channel, const char *port, struct kt_er
 
 	*channel = (struct kt_gchannel){
 		.fd = -1,
+		.log_budget = KT_GCHANNEL_LOG_BURST,
 		.in = KT_BUF_MAX(2 * (KT_GUEST_FRAME_BYTES_MAX + KT_GFRAME_HEAD_BYTES)),
 		.out = KT_BUF_MAX(KT_GCHANNEL_OUT_MAX),
 		.arena = { .max = 8 * KT_GUEST_FRAME_BYTES_MAX },
@@ -138,15 +140,32 @@ void kt_gchannel_send(struct kt_gchannel *channel, uint32_t tag, const void *mes
 	kt_buf_append(&channel->out, frame.data, frame.len);
 }
 
+static void refill(struct kt_gchannel *channel)
+{
+	int64_t now_ns = kt_gtime_now_ns();
+	int64_t span_ms = (now_ns - channel->log_budget_ns) / KT_NS_PER_MS;
+	int64_t full = KT_GCHANNEL_LOG_BURST;
+
+	if (span_ms < 1)
+		return;
+	channel->log_budget_ns = now_ns;
+	/* from empty to full in 4 s; a longer span may be hours */
+	channel->log_budget += span_ms > 10000 ? full : span_ms * KT_GCHANNEL_LOG_RATE / 1000;
+	if (channel->log_budget > full)
+		channel->log_budget = full;
+}
+
 void kt_gchannel_log(struct kt_gchannel *channel, const char *stream, const void *bytes, size_t len)
 {
 	const uint8_t *at = bytes;
 	char note[64];
 
-	if (channel->out.len + len > KT_GCHANNEL_LOG_MAX) {
+	refill(channel);
+	if (channel->log_budget < (int64_t)len) {
 		channel->log_bytes_dropped += len;
 		return;
 	}
+	channel->log_budget -= (int64_t)len;
 	if (channel->log_bytes_dropped) {
 		int n = snprintf(note, sizeof(note), "[ktguest: %" PRIu64 " bytes dropped here]\n",
 				 channel->log_bytes_dropped);

@@ -4,7 +4,8 @@
  *  - poll() says POLLHUP, at once and for ever, while no host is connected: the port is then left out of
  *    the poll and looked at with a timer instead;
  *  - read() returns 0 then, which is no end of file;
- *  - one write takes at most 32 KiB.
+ *  - one write takes at most 32 KiB, and 128 of them wait in the ring: 4 MiB that nothing can overtake.
+ *    A scheduler that floods its output delayed the next message by 5 s before logs had a rate.
  */
 #ifndef KT_GCHANNEL_H
 #define KT_GCHANNEL_H
@@ -15,8 +16,10 @@
 
 #define KT_GCHANNEL_PORT    "kt.0"
 #define KT_GCHANNEL_OUT_MAX (8u << 20) /* bytes waiting for the host; beyond: it is gone */
-#define KT_GCHANNEL_LOG_MAX (1u << 20) /* bytes waiting beyond which logs are dropped */
-#define KT_GCHANNEL_LOOK_NS (20 * KT_NS_PER_MS) /* between two looks for a host */
+#define KT_GCHANNEL_LOG_BURST \
+	(512u << 10) /* bytes of log that may come at once; the host keeps less */
+#define KT_GCHANNEL_LOG_RATE (128u << 10) /* bytes per second after that */
+#define KT_GCHANNEL_LOOK_NS  (20 * KT_NS_PER_MS) /* between two looks for a host */
 
 struct kt_gchannel {
 	int fd;
@@ -26,6 +29,8 @@ struct kt_gchannel {
 	struct kt_buf out;
 	struct kt_arena arena; /* of the message that kt_gchannel_next gave last */
 	size_t in_drop; /* that message's bytes at the front of in */
+	int64_t log_budget; /* bytes of log that may be sent now */
+	int64_t log_budget_ns; /* when it was filled up last */
 	uint64_t log_bytes_dropped;
 };
 
@@ -40,7 +45,7 @@ int kt_gchannel_pump(struct kt_gchannel *channel, struct kt_err *err);
 int kt_gchannel_next(struct kt_gchannel *channel, const struct kt_message **message, void **into,
 		     struct kt_err *err);
 void kt_gchannel_send(struct kt_gchannel *channel, uint32_t tag, const void *message);
-/* As guest_log, in pieces. */
+/* As guest_log, in pieces, within the rate; what is beyond is dropped and its size told. */
 void kt_gchannel_log(struct kt_gchannel *channel, const char *stream, const void *bytes,
 		     size_t len);
 
