@@ -425,7 +425,8 @@ static struct kt_value read_entries(struct reader *reader, const struct map *map
 
 static const char *type_name(struct reader *reader, uint32_t type)
 {
-	const char *name = kt_kbtf_enum_name(reader->maps->klayout->btf, "bpf_map_type", type);
+	const struct kt_klayout *layout = reader->maps->klayout;
+	const char *name = kt_kbtf_enum_name(layout->btf, layout->map_type_enum, type);
 	char *lower;
 
 	if (!name)

@@ -119,36 +119,22 @@ int kt_kbtf_sizeof(const struct btf *btf, const char *name, uint32_t *bytes)
 	return 0;
 }
 
-static const struct btf_type *find_enum(const struct btf *btf, const char *name)
+uint32_t kt_kbtf_enum(const struct btf *btf, const char *name)
 {
 	int32_t id = btf__find_by_name_kind(btf, name, BTF_KIND_ENUM);
 
-	return id < 0 ? NULL : btf__type_by_id(btf, (uint32_t)id);
+	return id < 0 ? 0 : (uint32_t)id;
 }
 
-const char *kt_kbtf_enum_name(const struct btf *btf, const char *name, int64_t value)
+const char *kt_kbtf_enum_name(const struct btf *btf, uint32_t id, int64_t value)
 {
-	const struct btf_type *type = find_enum(btf, name);
+	const struct btf_type *type = id ? btf__type_by_id(btf, id) : NULL;
 
-	for (uint32_t i = 0; type && i < btf_vlen(type); i++) {
+	if (!type || !btf_is_enum(type))
+		return NULL;
+	for (uint32_t i = 0; i < btf_vlen(type); i++) {
 		if (btf_enum(type)[i].val == value)
 			return btf__name_by_offset(btf, btf_enum(type)[i].name_off);
 	}
 	return NULL;
-}
-
-bool kt_kbtf_enum_value(const struct btf *btf, const char *name, const char *enumerator,
-			int64_t *value)
-{
-	const struct btf_type *type = find_enum(btf, name);
-
-	for (uint32_t i = 0; type && i < btf_vlen(type); i++) {
-		const char *is = btf__name_by_offset(btf, btf_enum(type)[i].name_off);
-
-		if (is && !strcmp(is, enumerator)) {
-			*value = btf_enum(type)[i].val;
-			return true;
-		}
-	}
-	return false;
 }

@@ -27,11 +27,10 @@ int kt_kbtf_member(const struct btf *btf, const char *path, struct kt_kbtf_membe
 /* sizeof a struct; -ENOENT. */
 int kt_kbtf_sizeof(const struct btf *btf, const char *name, uint32_t *bytes);
 
+/* The id of an enum by name, 0 when there is none: looking it up takes a while (100 us), asking it does not. */
+uint32_t kt_kbtf_enum(const struct btf *btf, const char *name);
 /* The name of the first enumerator with that value; NULL when there is none. */
-const char *kt_kbtf_enum_name(const struct btf *btf, const char *name, int64_t value);
-/* The enumerator's value; false when there is none. */
-bool kt_kbtf_enum_value(const struct btf *btf, const char *name, const char *enumerator,
-			int64_t *value);
+const char *kt_kbtf_enum_name(const struct btf *btf, uint32_t id, int64_t value);
 
 /* Skips typedef, const, volatile, restrict and type tags; NULL for void, a bad id or a loop. */
 const struct btf_type *kt_kbtf_strip(const struct btf *btf, uint32_t *id);

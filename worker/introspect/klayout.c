@@ -128,6 +128,10 @@ int kt_klayout_open(const struct kt_vmlinux *vmlinux, struct kt_klayout *klayout
 		kt_klayout_destroy(klayout);
 		return rc;
 	}
+	klayout->map_type_enum = kt_kbtf_enum(klayout->btf, "bpf_map_type");
+	klayout->scx_state_enum = kt_kbtf_enum(klayout->btf, "scx_enable_state");
+	if (!klayout->scx_state_enum) /* 6.12 .. 6.15 */
+		klayout->scx_state_enum = kt_kbtf_enum(klayout->btf, "scx_ops_enable_state");
 	klayout->hz = find_hz(vmlinux, klayout);
 	return 0;
 }

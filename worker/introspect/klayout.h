@@ -78,6 +78,8 @@ struct kt_klayout {
 #undef X
 	uint32_t map_bytes; /* sizeof(struct bpf_map) */
 	uint32_t node_bytes; /* sizeof(struct xa_node) */
+	uint32_t map_type_enum; /* BTF ids of bpf_map_type and scx_enable_state; 0: none */
+	uint32_t scx_state_enum;
 	uint32_t hz; /* ticks per second; 0 when it cannot be told */
 };
 

@@ -12,11 +12,9 @@
 /* "SCX_ENABLED", or "SCX_OPS_ENABLED" before 6.16, as /sys/kernel/sched_ext/state prints it. */
 static void state_name(const struct kt_klayout *klayout, int64_t value, char *into, size_t size)
 {
-	const char *name = kt_kbtf_enum_name(klayout->btf, "scx_enable_state", value);
+	const char *name = kt_kbtf_enum_name(klayout->btf, klayout->scx_state_enum, value);
 	size_t i = 0;
 
-	if (!name)
-		name = kt_kbtf_enum_name(klayout->btf, "scx_ops_enable_state", value);
 	if (!name) {
 		snprintf(into, size, "unknown(%lld)", (long long)value);
 		return;
