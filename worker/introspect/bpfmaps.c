@@ -146,7 +146,7 @@ static struct btf *find_btf(struct kt_bpfmaps *maps, uint64_t va)
 		return NULL; /* not kept: it may be there next time */
 	parsed = &maps->parsed[maps->n_parsed++];
 	*parsed = (struct parsed){ .va = va, .id = id, .bytes = bytes };
-	parsed->btf = btf__new(raw, bytes);
+	kt_kbtf_open(raw, bytes, &parsed->btf, NULL);
 	maps->parsed_bytes += bytes;
 	return parsed->btf;
 }
@@ -218,9 +218,12 @@ static void mark_sections(struct kt_bpfmaps *maps, struct map *all, size_t n)
 	}
 }
 
+/* What is wanted least comes last: constants after variables, arrays after both. */
 static int rank(const struct map *map)
 {
-	return (map->running ? 0 : 4) + (map->section ? 0 : 1) + (map->readable ? 0 : 2);
+	bool constants = map->section && strstr(map->name, ".rodata");
+
+	return (map->running ? 0 : 8) + (map->readable ? 0 : 4) + (map->section ? constants : 2);
 }
 
 static int by_rank(const void *a_, const void *b_)

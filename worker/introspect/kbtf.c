@@ -6,9 +6,24 @@
 #define STRIP_MAX 32 /* modifiers around one type */
 #define DEPTH_MAX 16 /* anonymous members within one another */
 
+/* libbpf 1.1 believes the header's offsets; a kernel would not have let odd ones in
+ * (kernel/bpf/btf.c, btf_parse_hdr and btf_parse_type_sec).
+ */
+static bool is_plausible(const void *bytes, size_t len)
+{
+	struct btf_header header;
+
+	if (len < sizeof(header) || len > UINT32_MAX)
+		return false;
+	memcpy(&header, bytes, sizeof(header));
+	return header.magic == BTF_MAGIC && header.version == BTF_VERSION &&
+	       header.hdr_len >= sizeof(header) && header.hdr_len % 4 == 0 &&
+	       header.type_off % 4 == 0;
+}
+
 int kt_kbtf_open(const void *bytes, size_t len, struct btf **btf, struct kt_err *err)
 {
-	*btf = len <= UINT32_MAX ? btf__new(bytes, (uint32_t)len) : NULL;
+	*btf = is_plausible(bytes, len) ? btf__new(bytes, (uint32_t)len) : NULL;
 	if (!*btf)
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "its type information is damaged");
 	return 0;
