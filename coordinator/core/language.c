@@ -703,8 +703,8 @@ static void read_assertion(struct kt_grammar_reader *reader, const struct kt_doc
 		struct kt_value value = value_of(reader->arena, child, VALUE_DEPTH_MAX);
 
 		if (kt_assertion_set(assertion, child->key, &value, &err) < 0)
-			kt_problem_add(reader->problems, refused_at(assertion, child), "%s",
-				       err.text);
+			kt_problem_add(reader->problems, refused_at(assertion, child),
+				       "[[scenario.assert]]: %s", err.text);
 	}
 	/* What was refused above would only be said to be missing here. */
 	if (before == reader->problems->n + reader->problems->n_more &&
