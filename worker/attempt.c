@@ -263,8 +263,8 @@ static void end_by_panic(struct attempt *attempt, const char *what)
 {
 	bool ours = !attempt->load_sent && !attempt->run_sent;
 
-	end_with_advice(attempt, ours ? KT_CAUSE_ID_boot_panic : KT_CAUSE_ID_kernel_panic,
-			"the guest's kernel died %s: %s", while_doing(attempt), what);
+	end(attempt, ours ? KT_CAUSE_ID_boot_panic : KT_CAUSE_ID_kernel_panic,
+	    "the guest's kernel died %s: %s; read the console log", while_doing(attempt), what);
 }
 
 /* QEMU is gone and we did not kill it: who did? */
@@ -289,8 +289,9 @@ static void judge_end(struct attempt *attempt)
 		cause = attempt->phase == BOOT
 				? kt_qemu_last_words(kt_buf_text(&vm->words), vm->kvm)
 				: KT_CAUSE_ID_qemu_died;
-		end_with_advice(attempt, cause, "QEMU ended %s: %s", while_doing(attempt),
-				kt_buf_text(&how));
+		end(attempt, cause,
+		    "QEMU ended %s: %s; look at its last words and at who may have killed it",
+		    while_doing(attempt), kt_buf_text(&how));
 	}
 }
 

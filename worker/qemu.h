@@ -23,7 +23,7 @@ struct kt_qemu_spec {
 	int initramfs_fd;
 	int monitor_fd; /* QMP */
 	int channel_fd; /* the guest's virtio-serial port */
-	int console_fd; /* the guest's first serial port */
+	int console_fd; /* the guest's first serial port: the writing end of a pipe */
 };
 
 /* Fault INPUT when QEMU cannot make this topology. */

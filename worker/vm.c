@@ -20,6 +20,7 @@
 #define FRAMES_PER_DIGEST     64 /* then the caller's deadlines get a look */
 #define GREETING_S_TCG        60
 #define GREETING_S_KVM        10
+#define CONSOLE_PIPE_BYTES    (1 << 20)
 #define PIDS_MAX              512 /* threads: one per vCPU, the main loop, a pool */
 
 /* What the child inherits; closed in the parent after the start. */
@@ -48,6 +49,19 @@ static int wire(int *ours, int *theirs, struct kt_err *err)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return kt_err_sys(err, KT_FAULT_HOST, errno, "making a socketpair");
+	*ours = ends[0];
+	*theirs = ends[1];
+	return 0;
+}
+
+/* The serial port writes byte by byte and drops what does not fit: a pipe packs bytes, a socket does not. */
+static int pipe_from(int *ours, int *theirs, struct kt_err *err)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return kt_err_sys(err, KT_FAULT_HOST, errno, "making a pipe");
+	fcntl(ends[1], F_SETPIPE_SZ, CONSOLE_PIPE_BYTES); /* as much as the host allows */
 	*ours = ends[0];
 	*theirs = ends[1];
 	return 0;
@@ -148,7 +162,7 @@ static int make_wires(struct kt_vm *vm, struct inherited *inherited, struct kt_e
 	if (rc < 0)
 		return rc;
 	kt_framelink_init(&vm->channel, &kt_schema_guest, channel, CHANNEL_OUT_BYTES_MAX);
-	rc = wire(&vm->console_fd, &inherited->console, err);
+	rc = pipe_from(&vm->console_fd, &inherited->console, err);
 	if (rc == 0)
 		rc = wire(&vm->words_fd, &inherited->words, err);
 	if (rc == 0) {

@@ -1,9 +1,9 @@
 /* vm.h - one guest: its memory, its QEMU, the four wires to it, and how it ended.
  *
- *	kt_vm_init -> kt_vm_start -> kt_vm_poll / kt_vm_digest (as often as needed) -> kt_vm_kill -> kt_vm_destroy
+ *	kt_vm_init -> kt_vm_start -> (kt_vm_poll -> kt_vm_digest)... -> kt_vm_kill -> kt_vm_destroy
  *
  * Synchronous and single-threaded; the attempt process is its only user. Nothing of a guest is a file
- * or outlives this process: RAM is a memfd, the wires are socketpairs, QEMU dies with us.
+ * or outlives this process: RAM is a memfd, the wires are socketpairs and a pipe, QEMU dies with us.
  */
 #ifndef KT_VM_H
 #define KT_VM_H

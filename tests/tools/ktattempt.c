@@ -222,18 +222,20 @@ static void on_interrupt(uv_signal_t *handle, int sig)
 
 /* ---- the job ---- */
 
+#define FILES_MAX 8
+
 struct job {
 	struct kt_msg_job job;
 	struct kt_msg_kernel kernel;
 	struct kt_msg_scheduler scheduler;
-	struct kt_msg_file file;
+	struct kt_msg_file shipped[FILES_MAX];
 	struct kt_msg_arg args[KT_ARGS_MAX];
 	struct kt_msg_topology topology;
 	struct kt_msg_scenario scenario;
 	struct kt_msg_step step;
 	struct kt_msg_cgroup cgroup;
-	struct kt_digest digests[2];
-	struct kt_msg_local_file files[2];
+	struct kt_digest digests[FILES_MAX + 1];
+	struct kt_msg_local_file files[FILES_MAX + 1]; /* the kernel first */
 	size_t n_files;
 };
 
@@ -278,15 +280,26 @@ static void init_job(struct job *job)
 					.attempt = 1 };
 }
 
+/* Below /kt/bin in the guest, by its own name. */
+static const char *ship(struct job *job, const char *path)
+{
+	struct kt_msg_file *file = &job->shipped[job->scheduler.n_files];
+	const char *slash = strrchr(path, '/');
+
+	kt_must(job->scheduler.n_files < FILES_MAX);
+	file->path = kt_must_asprintf("/kt/bin/%s", slash ? slash + 1 : path);
+	file->mode = 0755;
+	file->digest = add_file(job, path, &file->bytes);
+	job->scheduler.files = job->shipped;
+	job->scheduler.n_files++;
+	return file->path;
+}
+
 static void set_scheduler(struct job *job, const char *path, char **args)
 {
-	job->file = (struct kt_msg_file){ .path = "/kt/bin/scheduler", .mode = 0755 };
-	job->file.digest = add_file(job, path, &job->file.bytes);
 	job->scheduler.name = "scheduler";
-	job->scheduler.files = &job->file;
-	job->scheduler.n_files = 1;
 	job->scheduler.args = job->args;
-	job->args[job->scheduler.n_args++].text = job->file.path;
+	job->args[job->scheduler.n_args++].text = ship(job, path);
 	for (; *args && job->scheduler.n_args < KT_ARGS_MAX; args++)
 		job->args[job->scheduler.n_args++].text = *args;
 }
@@ -294,7 +307,8 @@ static void set_scheduler(struct job *job, const char *path, char **args)
 static void usage(void)
 {
 	fprintf(stderr,
-		"usage: ktattempt --kernel FILE --ktguest FILE [--scheduler FILE]\n"
+		"usage: ktattempt --kernel FILE --ktguest FILE [--scheduler FILE] [--file "
+		"FILE]...\n"
 		"	[--qemu PROGRAM] [--accel tcg|kvm] [--cpus NnNlNcNt] [--mem MIB]\n"
 		"	[--duration SPAN] [--hold SPAN] [--watchdog SPAN] [--samples N] [--workers "
 		"N]\n"
@@ -315,6 +329,7 @@ enum {
 	KERNEL = 256,
 	KTGUEST,
 	SCHEDULER,
+	SHIP,
 	QEMU,
 	ACCEL,
 	CPUS,
@@ -334,6 +349,7 @@ static const struct option options[] = {
 	{ "kernel", required_argument, NULL, KERNEL },
 	{ "ktguest", required_argument, NULL, KTGUEST },
 	{ "scheduler", required_argument, NULL, SCHEDULER },
+	{ "file", required_argument, NULL, SHIP },
 	{ "qemu", required_argument, NULL, QEMU },
 	{ "accel", required_argument, NULL, ACCEL },
 	{ "cpus", required_argument, NULL, CPUS },
@@ -375,6 +391,8 @@ int main(int argc, char **argv)
 					   .slots = 1 };
 	const char *kernel = NULL;
 	const char *scheduler = NULL;
+	const char *files[FILES_MAX];
+	size_t n_files = 0;
 	int64_t cancel_ns = 0;
 	struct kt_err err = { 0 };
 	int option;
@@ -393,6 +411,9 @@ int main(int argc, char **argv)
 			break;
 		case SCHEDULER:
 			scheduler = optarg;
+			break;
+		case SHIP:
+			files[n_files++ % FILES_MAX] = optarg;
 			break;
 		case QEMU:
 			config.qemu = optarg;
@@ -445,6 +466,8 @@ int main(int argc, char **argv)
 	job.kernel.digest = add_file(&job, kernel, &job.kernel.bytes);
 	if (scheduler)
 		set_scheduler(&job, scheduler, argv + optind);
+	for (size_t i = 0; i < n_files && i < FILES_MAX; i++)
+		ship(&job, files[i]);
 
 	tool.began_ns = kt_clock_now_ns();
 	tool.status = 1;
