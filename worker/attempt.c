@@ -631,26 +631,33 @@ static bool open_qemu(struct attempt *attempt, struct kt_vm_config *config)
 	return rc == 0;
 }
 
+static int map_nodes(struct attempt *attempt, struct kt_err *err)
+{
+	uint64_t bytes = kt_qemu_node_bytes(attempt->job->topology);
+	uint64_t all_bytes = bytes * attempt->vm.n_ram_fds;
+	uint64_t lowmem_bytes = kt_gmem_lowmem_bytes("q35", all_bytes);
+	char path[64];
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < attempt->vm.n_ram_fds; i++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", attempt->vm.ram_fds[i]);
+		rc = i == 0 ? kt_gmem_open(path, bytes, lowmem_bytes, &attempt->gmem, err)
+			    : kt_gmem_add(attempt->gmem, path, bytes, err);
+	}
+	return rc;
+}
+
 /* Maps the guest's RAM for reading from outside. That it cannot be is no failure of the attempt: the axes
  * say so.
  */
 static void open_memory(struct attempt *attempt)
 {
-	const struct kt_msg_topology *topology = attempt->job->topology;
-	uint64_t bytes = kt_qemu_node_bytes(topology) * topology->numa_nodes;
 	struct kt_err *err = &attempt->capture.unreadable;
-	char path[64];
 
-	if (attempt->vm.n_ram_fds != 1) {
-		kt_err_set(err, KT_FAULT_HOST, ENOTSUP,
-			   "memory of %zu NUMA nodes cannot be read from outside yet",
-			   attempt->vm.n_ram_fds);
+	if (map_nodes(attempt, err) < 0) {
 		add_note(attempt, "%s", err->text);
-		return;
+		kt_gmem_destroy(&attempt->gmem);
 	}
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", attempt->vm.ram_fds[0]);
-	if (kt_gmem_open(path, bytes, kt_qemu_lowmem_bytes(bytes), &attempt->gmem, err) < 0)
-		add_note(attempt, "%s", err->text);
 }
 
 /* The guest says that it is up, so its kernel is in memory. */

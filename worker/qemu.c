@@ -147,11 +147,6 @@ uint64_t kt_qemu_node_bytes(const struct kt_msg_topology *topology)
 	return (share + NODE_ALIGN_BYTES - 1) / NODE_ALIGN_BYTES * NODE_ALIGN_BYTES;
 }
 
-uint64_t kt_qemu_lowmem_bytes(uint64_t ram_bytes)
-{
-	return ram_bytes >= 0xb0000000 ? 0x80000000 : ram_bytes;
-}
-
 uint64_t kt_qemu_host_bytes(const struct kt_msg_topology *topology)
 {
 	return kt_qemu_node_bytes(topology) * topology->numa_nodes + TB_CACHE_MIB * MIB +

@@ -31,8 +31,6 @@ int kt_qemu_check_topology(const struct kt_msg_topology *topology, struct kt_err
 uint64_t kt_qemu_cpus(const struct kt_msg_topology *topology);
 /* RAM of one node: its share of mem_bytes, rounded up to 2 MiB. */
 uint64_t kt_qemu_node_bytes(const struct kt_msg_topology *topology);
-/* RAM below the PCI hole of machine type q35, given all of it (hw/i386/pc_q35.c, pc_q35_init). */
-uint64_t kt_qemu_lowmem_bytes(uint64_t ram_bytes);
 /* Host memory that a guest of this topology can use at most: its RAM and QEMU's own. */
 uint64_t kt_qemu_host_bytes(const struct kt_msg_topology *topology);
 
