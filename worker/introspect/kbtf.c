@@ -84,7 +84,7 @@ static int32_t find_struct(const struct btf *btf, const char *name, size_t len)
 {
 	char text[128];
 
-	if (len >= sizeof(text))
+	if (!len || len >= sizeof(text))
 		return -ENOENT;
 	memcpy(text, name, len);
 	text[len] = 0;
