@@ -264,7 +264,10 @@ static int find_mirror(struct kt_aptroot *root, struct kt_aptparse_target *targe
 	KT_AUTO_SUBPROCESS updated = { 0 };
 	KT_AUTO_SUBPROCESS again = { 0 };
 	char reason[KT_ERR_TEXT_MAX];
-	int r = kt_subprocess_run(&spec, &asked, err);
+	int r;
+
+	begin(root, "asking this machine's apt where Debian's archive is");
+	r = kt_subprocess_run(&spec, &asked, err);
 
 	if (r)
 		return err && err->code == ENOENT ? kt_err_set(err, KT_FAULT_HOST, ENOENT,
@@ -273,7 +276,7 @@ static int find_mirror(struct kt_aptroot *root, struct kt_aptparse_target *targe
 						  : r;
 	if (asked.exit_status == 0 && kt_aptparse_target(kt_buf_text(&asked.out), target))
 		return 0;
-	begin(root, "asking this machine's apt sources which of them is Debian");
+	begin(root, "fetching the indexes of this machine's apt sources: it has none yet");
 	r = write_conf(root, false, err);
 	if (!r)
 		r = apt(root, KT_APTROOT_UPDATE_NS,

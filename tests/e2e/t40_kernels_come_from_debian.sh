@@ -26,7 +26,7 @@ case $status in
 	;;
 esac
 cmp "$WORK/first.json" "$WORK/second.json" || fail "two at once got two kernels"
-[ "$(cat "$WORK/first" "$WORK/second" | grep -c 'downloading linux-binary')" -eq 1 ] || fail "it was not fetched once"
+[ "$(cat "$WORK/first" "$WORK/second" | grep -c 'extracting the image')" -eq 1 ] || fail "it was not fetched once"
 grep -q '"sched_ext": *"yes"' "$WORK/first.json" || fail "sid's kernel has sched_ext"
 
 path=$(sed -n 's/.*"path": *"\(.*\)".*/\1/p' "$WORK/first.json")

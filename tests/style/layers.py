@@ -50,7 +50,7 @@ LIBRARIES = [  # what stands between < and >: whose it is
 ]
 PURE_LIBC = set("""assert ctype errno float inttypes limits math stdalign stdarg stdbool stddef stdint
     stdio stdlib string strings iso646 endian byteswap""".split())
-LIBC = PURE_LIBC | set("""dirent elf fcntl fnmatch fts ftw getopt glob grp libgen locale poll pthread pwd
+LIBC = PURE_LIBC | set("""cpuid dirent elf fcntl fnmatch fts ftw getopt glob grp libgen locale poll pthread pwd
     sched setjmp signal spawn stdatomic syslog termios threads time ucontext unistd wchar""".split())
 LIBC_FOLDERS = ("sys/", "linux/", "asm/", "arpa/", "net/", "netinet/")
 CXX = set("algorithm cerrno cinttypes climits cmath cstdarg cstddef cstdint cstdio cstdlib cstring exception "

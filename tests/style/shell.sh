@@ -22,5 +22,5 @@ if [ "${#scripts[@]}" -eq 0 ]; then
 	echo "no scripts found: not run inside the project?"
 	exit 1
 fi
-shellcheck -x -P SCRIPTDIR "${scripts[@]}" || status=1
+shellcheck -S warning -x -P SCRIPTDIR "${scripts[@]}" || status=1
 exit "$status"
