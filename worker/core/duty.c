@@ -233,6 +233,14 @@ static void on_up(struct kt_duty *duty, const struct kt_duty_input *input,
 		say_hello(duty, input->now_ns, effects);
 }
 
+/* Everything that is not acknowledged wants to be sent again. */
+static void rewind_sent(struct kt_duty_lease *lease)
+{
+	lease->samples_sent = lease->samples_acked;
+	lease->logs_sent = 0;
+	lease->result_sent = false;
+}
+
 static void lose_session(struct kt_duty *duty, int64_t now_ns)
 {
 	if (duty->session)
@@ -258,11 +266,8 @@ static void on_welcome(struct kt_duty *duty, const struct kt_duty_input *input,
 		revoke_active(duty, true, "the coordinator serves another sweep now", input,
 			      effects);
 	}
-	for (size_t i = 0; i < duty->n_leases; i++) {
-		duty->leases[i].samples_sent = duty->leases[i].samples_acked;
-		duty->leases[i].logs_sent = 0;
-		duty->leases[i].result_sent = false;
-	}
+	for (size_t i = 0; i < duty->n_leases; i++)
+		rewind_sent(&duty->leases[i]);
 	emit_text(effects, KT_DUTY_DO_BULK, 0, "");
 }
 
@@ -422,7 +427,7 @@ static void on_lost(struct kt_duty *duty, struct kt_duty_lease *lease,
 	move(duty, lease, KT_HELD_ON_LOST, input, lease->trouble_line, effects);
 }
 
-static void on_sent(struct kt_duty_lease *lease, const struct kt_duty_piece *piece)
+static void on_sent(struct kt_duty_lease *lease, const struct kt_duty_piece *piece, int64_t now_ns)
 {
 	switch (piece->type) {
 	case KT_DUTY_SAMPLE:
@@ -435,6 +440,7 @@ static void on_sent(struct kt_duty_lease *lease, const struct kt_duty_piece *pie
 		break;
 	case KT_DUTY_RESULT:
 		lease->result_sent = lease->state == KT_HELD_DONE;
+		lease->result_sent_ns = now_ns;
 		break;
 	}
 }
@@ -479,7 +485,7 @@ static void on_lease(struct kt_duty *duty, const struct kt_duty_input *input,
 		on_lost(duty, lease, input, effects);
 		break;
 	case KT_DUTY_IN_SENT:
-		on_sent(lease, &input->piece);
+		on_sent(lease, &input->piece, input->now_ns);
 		break;
 	default:
 		kt_must(input->type < KT_DUTY_IN_N);
@@ -510,6 +516,10 @@ static void on_tick(struct kt_duty *duty, const struct kt_duty_input *input,
 		emit(effects, KT_DUTY_DO_RESET, 0);
 	} else if (duty->session && now_ns >= duty->next_sync_ns) {
 		duty->want_sync = true;
+		for (size_t i = 0; i < duty->n_leases; i++)
+			if (duty->leases[i].result_sent &&
+			    now_ns - duty->leases[i].result_sent_ns >= KT_DUTY_RESEND_NS)
+				rewind_sent(&duty->leases[i]);
 	} else if (!duty->session && duty->is_up && duty->hello_at_ns &&
 		   now_ns >= duty->hello_at_ns && !duty->stopping) {
 		/* HELLO went unanswered: perhaps the socket is a black hole. UP says HELLO again. */

@@ -24,6 +24,8 @@
  *   - A grant that finds no free slot, or a draining worker, gets a result "host_trouble" at once.
  *   - WELCOME into another sweep: attempts under way for the former one are killed; finished results
  *     stay in the spool, unlisted, until their sweep is back.
+ *   - A result that was sent and not acknowledged within KT_DUTY_RESEND_NS is sent again, with all of
+ *     its attempt that is not acknowledged: whatever was lost on the way heals without a reconnect.
  *   - An ACK of a result that does not exist (yet) counts only for its samples.
  *   - On stop (SIGINT, embedded SIGTERM) guests are killed and their leases given up without a result:
  *     BYE says so, the coordinator grants them elsewhere. On drain everything held is finished first.
@@ -41,6 +43,7 @@
 #define KT_DUTY_STOP_NS      (4 * KT_NS_PER_S) /* for guests to die before we leave all the same */
 #define KT_DUTY_DRAIN_SILENT_NS \
 	(10 * KT_NS_PER_S) /* draining, nothing runs, nobody listens: leave */
+#define KT_DUTY_RESEND_NS    (10 * KT_NS_PER_S) /* a result without its ACK is sent again */
 #define KT_DUTY_SILENT_SYNCS 3
 
 struct kt_duty_config {
@@ -61,6 +64,7 @@ struct kt_duty_lease {
 	uint64_t samples_seen, samples_kept, samples_sent, samples_acked;
 	uint64_t logs_kept, logs_sent;
 	bool result_sent;
+	int64_t result_sent_ns;
 	enum kt_cause_id trouble; /* of the result of our own */
 	char trouble_line[256];
 };
