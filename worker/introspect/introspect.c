@@ -15,6 +15,7 @@
 #define BANNER_BYTES_MAX 512
 #define RELEASE_BYTES    128
 #define AXIS_BYTES_MAX   (KT_SAMPLE_BYTES_MAX / 2)
+#define AXIS_HEAD_BYTES  1024 /* the axis' own fields, the scheduler's name */
 #define AXIS_VALUES_MAX  (KT_WIRE_NODES_MAX / 4)
 #define AXIS_WORK_MAX    (4 * KT_WIRE_NODES_MAX) /* some 50 ms at worst */
 
@@ -186,7 +187,7 @@ void kt_introspect_bpf(struct kt_introspect *introspect, struct kt_arena *arena,
 		       struct kt_msg_axis *axis)
 {
 	static const struct kt_bpfval_budget budget = {
-		.bytes = AXIS_BYTES_MAX - 256, /* the axis' own fields */
+		.bytes = AXIS_BYTES_MAX - AXIS_HEAD_BYTES,
 		.values = AXIS_VALUES_MAX,
 		.work = AXIS_WORK_MAX,
 	};
@@ -215,7 +216,7 @@ void kt_introspect_all_maps(struct kt_introspect *introspect, struct kt_arena *a
 			    struct kt_msg_axis *axis)
 {
 	static const struct kt_bpfval_budget budget = {
-		.bytes = AXIS_BYTES_MAX - 256,
+		.bytes = AXIS_BYTES_MAX - AXIS_HEAD_BYTES,
 		.values = AXIS_VALUES_MAX,
 		.work = AXIS_WORK_MAX,
 	};

@@ -14,7 +14,6 @@ static int make(uint64_t bytes, char path[64])
 {
 	int fd = memfd_create("ram", MFD_CLOEXEC);
 
-	cr_assert_geq(fd, 0);
 	cr_assert_eq(ftruncate(fd, (off_t)bytes), 0);
 	snprintf(path, 64, "/proc/self/fd/%d", fd);
 	return fd;
@@ -45,6 +44,7 @@ Test(gmem, ram_above_the_hole_sits_behind_lowmem_in_the_file)
 	};
 	uint8_t *base;
 
+	cr_assert_geq(fd, 0);
 	cr_assert_eq(kt_gmem_open(path, 8 * MIB, 3 * MIB, &gmem, NULL), 0);
 	cr_assert_eq(kt_gmem_end(gmem), 4 * GIB + 5 * MIB);
 	base = kt_gmem_at(gmem, 0, 1);
@@ -64,6 +64,7 @@ Test(gmem, nodes_follow_one_another)
 	KT_AUTO_FD int first = make(2 * MIB, path[0]);
 	KT_AUTO_FD int second = make(4 * MIB, path[1]);
 
+	cr_assert_geq(first, 0);
 	cr_assert_eq(kt_gmem_open(path[0], 2 * MIB, 5 * MIB, &gmem, NULL), 0);
 	cr_assert_eq(kt_gmem_add(gmem, path[1], 4 * MIB, NULL), 0);
 	cr_assert_eq(pwrite(second, "node1", 5, 0), 5);
@@ -80,6 +81,7 @@ Test(gmem, a_file_that_is_too_short_is_refused)
 	KT_AUTO_FD int fd = make(MIB, path);
 	struct kt_err err = { 0 };
 
+	cr_assert_geq(fd, 0);
 	cr_assert_eq(kt_gmem_open(path, 2 * MIB, 2 * MIB, &gmem, &err), -EINVAL);
 	cr_assert_eq(err.fault, KT_FAULT_HOST);
 	cr_assert_eq(kt_gmem_open("/nonexistent", MIB, MIB, &gmem, &err), -ENOENT);
