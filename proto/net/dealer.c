@@ -216,9 +216,10 @@ static int open_sockets(struct kt_dealer *dealer, struct kt_err *err)
 	snprintf(name, sizeof(name), "inproc://kt-dealer-%llu", (unsigned long long)++n_monitors);
 	dealer->monitor = zsock_new(ZMQ_PAIR);
 	if (!dealer->monitor ||
-	    zmq_socket_monitor(zsock_resolve(dealer->socket), name, MONITORED) < 0 ||
-	    zmq_connect(zsock_resolve(dealer->monitor), name) < 0 ||
-	    zmq_connect(zsock_resolve(dealer->socket), dealer->endpoint) < 0)
+	    kt_endpoint_retry(zmq_socket_monitor(zsock_resolve(dealer->socket), name, MONITORED)) <
+		    0 ||
+	    kt_endpoint_retry(zmq_connect(zsock_resolve(dealer->monitor), name)) < 0 ||
+	    kt_endpoint_retry(zmq_connect(zsock_resolve(dealer->socket), dealer->endpoint)) < 0)
 		return kt_err_set(err, KT_FAULT_HOST, errno, "connecting to %s: %s",
 				  dealer->endpoint, zmq_strerror(errno));
 	return 0;

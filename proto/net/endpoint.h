@@ -15,10 +15,23 @@
 #include "proto/base/err.h"
 
 #include <czmq.h>
+#include <errno.h>
 #include <stdbool.h>
 
 #define KT_ENDPOINT_PATH_BYTES_MAX 107 /* sun_path, unix(7), without its 0 byte */
 #define KT_ENDPOINT_LINGER_MS      500 /* ZeroMQ goes on sending for so long after a close */
+
+/* zmq_bind(), zmq_connect() and their like fail with EINTR when a signal comes in between, having done
+ * nothing yet: again.
+ */
+#define kt_endpoint_retry(call_)                   \
+	({                                         \
+		int rc_;                           \
+		do                                 \
+			rc_ = (call_);             \
+		while (rc_ < 0 && errno == EINTR); \
+		rc_;                               \
+	})
 
 /* The path of an ipc endpoint, NULL for others. Borrowed. */
 const char *kt_endpoint_path(const char *endpoint);

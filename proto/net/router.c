@@ -291,7 +291,7 @@ int kt_router_open(uv_loop_t *loop, const char *endpoint, const struct kt_family
 	if (path && lstat(path, &file) == 0 && !S_ISSOCK(file.st_mode))
 		return kt_err_set(err, KT_FAULT_INPUT, EEXIST,
 				  "listening at %s: there is a file that is no socket", path);
-	if (zmq_bind(zsock_resolve(socket), endpoint) < 0)
+	if (kt_endpoint_retry(zmq_bind(zsock_resolve(socket), endpoint)) < 0)
 		return kt_err_set(err, KT_FAULT_HOST, errno, "listening at %.200s: %s", endpoint,
 				  zmq_strerror(errno));
 	if (path && (chmod(path, 0600) < 0 || stat(path, &file) < 0))
@@ -349,22 +349,24 @@ static void stop_listening(struct kt_router *router)
 	char name[64];
 	const char *path = kt_endpoint_path(router->endpoint);
 	struct stat file;
-	zmsg_t *event;
+	zmq_msg_t event;
 
 	if (path && stat(path, &file) == 0 && file.st_dev == router->file.st_dev &&
 	    file.st_ino == router->file.st_ino)
 		unlink(path);
 	snprintf(name, sizeof(name), "inproc://kt-router-%p", (void *)router);
-	if (zmq_socket_monitor(zsock_resolve(router->socket), name, ZMQ_EVENT_CLOSED) < 0)
+	if (kt_endpoint_retry(
+		    zmq_socket_monitor(zsock_resolve(router->socket), name, ZMQ_EVENT_CLOSED)) < 0)
 		return;
 	monitor = zsock_new(ZMQ_PAIR);
-	if (!monitor || zmq_connect(zsock_resolve(monitor), name) < 0)
+	if (!monitor || kt_endpoint_retry(zmq_connect(zsock_resolve(monitor), name)) < 0)
 		goto out;
 	zsock_set_rcvtimeo(monitor, CLOSE_MS_MAX);
-	if (zmq_unbind(zsock_resolve(router->socket), router->endpoint) < 0)
+	if (kt_endpoint_retry(zmq_unbind(zsock_resolve(router->socket), router->endpoint)) < 0)
 		goto out;
-	event = zmsg_recv(monitor);
-	zmsg_destroy(&event);
+	zmq_msg_init(&event);
+	kt_endpoint_retry(zmq_msg_recv(&event, zsock_resolve(monitor), 0));
+	zmq_msg_close(&event);
 out:
 	zmq_socket_monitor(zsock_resolve(router->socket), NULL, 0);
 }
