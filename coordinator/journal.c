@@ -34,8 +34,8 @@ static const char *const statement_sql[] = {
 	[GET_META] = "SELECT value FROM meta WHERE key = ?",
 	[ADD_FACT] = "INSERT INTO fact(wall_ns, tag, cell, body) VALUES(?, ?, ?, ?)",
 	[ADD_SAMPLE] = "INSERT INTO sample(cell, epoch, seq, raw, body) VALUES(?, ?, ?, ?, ?)",
-	[ADD_LOG] = "INSERT OR IGNORE INTO log(cell, epoch, seq, stream, raw, body) "
-		    "VALUES(?, ?, ?, ?, ?, ?)",
+	[ADD_LOG] = ("INSERT OR IGNORE INTO log(cell, epoch, seq, stream, raw, body) "
+		     "VALUES(?, ?, ?, ?, ?, ?)"),
 	[ALL_FACTS] = "SELECT seq, wall_ns, tag, body FROM fact ORDER BY seq",
 	[CELL_FACTS] = "SELECT seq, wall_ns, tag, body FROM fact WHERE cell = ? ORDER BY seq",
 	[SAMPLES] = "SELECT seq, raw, body FROM sample WHERE cell = ? AND epoch = ? ORDER BY seq",

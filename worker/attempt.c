@@ -404,7 +404,6 @@ static void on_stats_answer(struct attempt *attempt, void *frame)
 static void on_finished(struct attempt *attempt, void *frame)
 {
 	struct kt_msg_guest_finished *finished = frame;
-	KT_AUTO_BUF bytes = { 0 };
 	KT_AUTO_BUF whole = { 0 };
 	struct kt_err err = { 0 };
 
