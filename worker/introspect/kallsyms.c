@@ -272,7 +272,7 @@ int kt_kallsyms_open(const struct kt_vmlinux *vmlinux, struct kt_kallsyms *kalls
 	}
 	return kt_err_set(err, KT_FAULT_INPUT, ENOENT,
 			  "it has no kernel symbol table that can be read (CONFIG_KALLSYMS is off, "
-			  "or the image is damaged)");
+			  "a kernel of 6.1 to 6.4, or the image is damaged)");
 }
 
 /* Is the symbol at `at` (len bytes of tokens) called name? Its first character is its type. */

@@ -6,8 +6,11 @@
  * order and meaning are known:
  *
  *	7.x           num_syms names markers token_table token_index offsets        PC-relative
- *	6.2 .. 7.0    num_syms names markers token_table token_index offsets base   relative to base
- *	before 6.2    offsets base num_syms names markers token_table token_index   relative to base
+ *	6.5 .. 7.0    num_syms names markers token_table token_index offsets base   relative to base
+ *	up to 6.0     offsets base num_syms names markers token_table token_index   relative to base
+ *
+ * Those between (6.2 .. 6.4, late 6.1.y) have another table, seqs_of_names, amid it and are refused: none of
+ * them has sched_ext (6.12).
  *
  * Labels are aligned to 4 or 8 bytes. Which one it is, is found by trying: accepted is only what puts _stext
  * into the segment that it must lie in and linux_banner where "Linux version " stands.
