@@ -46,8 +46,8 @@ struct coord {
 	size_t artifact_len;
 	bool spoil_artifact; /* the first time */
 
+	struct kt_arena arena; /* of the jobs */
 	uint64_t session, peer;
-	struct kt_msg_hello hello;
 	char worker_id[64];
 	unsigned int hellos, syncs, byes, fetches;
 	uint64_t boot_id, slots_free;
@@ -68,7 +68,7 @@ static struct kt_msg_scheduler scheduler = { .name = "scx_kt" };
 
 static void offer(struct coord *c, uint64_t epoch, uint64_t attempt, const char *script)
 {
-	struct kt_msg_job *job = kt_must_calloc(1, sizeof(*job));
+	struct kt_msg_job *job = kt_arena_alloc(&c->arena, 1, sizeof(*job));
 
 	*job = (struct kt_msg_job){ .cell_name = "s/none/scx_kt/small#0",
 				    .kernel = &kernel,
@@ -294,6 +294,8 @@ static void end(struct coord *c)
 	/* Our own temporary folder, of a test. */
 	snprintf(command, sizeof(command), "rm -rf %s", c->dir);
 	cr_expect_eq(system(command), 0);
+	kt_arena_destroy(&c->arena);
+	free(c);
 }
 
 static pid_t start(struct coord *c, const char *slots, const char *mode)
