@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define KT_AUTO(destroy) __attribute__((cleanup(destroy)))
+/* A local may be there only to be let go at the end of its scope: clang would call it unused. */
+#define KT_AUTO(destroy) __attribute__((cleanup(destroy), unused))
 
 /* Moves the pointer out of *p_, leaving NULL: the caller owns what it gets. */
 #define kt_take(p_)                                             \
