@@ -2,6 +2,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/limits.h"
 #include "proto/base/must.h"
+#include "proto/wire.h"
 
 int64_t kt_capture_elapsed_ns(const struct kt_capture *capture, int64_t now_ns)
 {
@@ -72,7 +73,9 @@ static void drop_largest_axis(struct kt_msg_sample *sample, struct kt_arena *are
 	size_t largest_bytes = 0;
 
 	for (size_t i = 0; i < sample->n_axes; i++) {
-		size_t bytes = value_bytes(&sample->axes[i].value);
+		size_t bytes = sample->axes[i].value.type == KT_VALUE_NIL
+				       ? 0
+				       : value_bytes(&sample->axes[i].value);
 
 		if (bytes > largest_bytes) {
 			largest = &sample->axes[i];
@@ -82,14 +85,16 @@ static void drop_largest_axis(struct kt_msg_sample *sample, struct kt_arena *are
 	kt_must(largest != NULL);
 	largest->value = kt_value_nil();
 	largest->error = "too_large";
-	largest->text = kt_arena_printf(arena, "%zu bytes; a sample may have %u", largest_bytes,
-					KT_SAMPLE_BYTES_MAX);
+	largest->text = kt_arena_printf(arena, "%zu bytes; a sample may have %u, and %u values",
+					largest_bytes, KT_SAMPLE_BYTES_MAX, KT_WIRE_NODES_MAX);
 }
 
 void kt_capture_encode(struct kt_msg_sample *sample, struct kt_arena *arena, struct kt_buf *body)
 {
 	kt_codec_encode(&kt_schema_sample, sample, body);
-	while (body->len > KT_SAMPLE_BYTES_MAX) {
+	/* What a reader would refuse (too deep, too many values) is not sent either. */
+	while (body->len > KT_SAMPLE_BYTES_MAX ||
+	       kt_wire_check(body->data, body->len, &kt_wire_limits_default, NULL) < 0) {
 		drop_largest_axis(sample, arena);
 		kt_buf_reset(body);
 		kt_codec_encode(&kt_schema_sample, sample, body);

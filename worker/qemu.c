@@ -332,7 +332,7 @@ static void read_until(int fd, int64_t deadline_ns, char *text, size_t size)
 int kt_qemu_version(const char *binary, unsigned int *major, char *version, size_t size,
 		    struct kt_err *err)
 {
-	static const char word[] = "version ";
+	static const char word[] = "QEMU emulator version ";
 	int64_t deadline_ns = kt_clock_now_ns() + VERSION_DEADLINE_S * KT_NS_PER_S;
 	char text[512];
 	int ends[2];

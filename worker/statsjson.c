@@ -2,6 +2,7 @@
 #include "proto/base/limits.h"
 #include "proto/base/must.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <json-c/json.h>
 #include <math.h>
@@ -36,9 +37,7 @@ static struct kt_value convert_text(struct kt_arena *arena, struct json_object *
 	return value;
 }
 
-/* json-c keeps 0 .. UINT64_MAX and INT64_MIN .. -1, and saturates beyond: the tokener was told to refuse
- * that (errno ERANGE is not kept, so the text is compared in check_range()).
- */
+/* What does not fit into 64 bits was refused by fits_64_bits(). */
 static struct kt_value convert_int(struct json_object *from)
 {
 	int64_t i64 = json_object_get_int64(from);
@@ -161,6 +160,43 @@ static void axis_of_answer(struct json_object *answer, struct kt_arena *arena,
 	*axis = (struct kt_msg_axis){ .name = "stats", .value = value, .error = "", .text = "" };
 }
 
+/* json-c turns an integer beyond 64 bits into the nearest one that fits, without a word. So the text itself
+ * is looked through, outside of strings; it need not be JSON.
+ */
+static bool fits_64_bits(const char *text, size_t len)
+{
+	bool in_string = false;
+
+	for (size_t i = 0; i < len; i++) {
+		char digits[KT_STATSJSON_DIGITS_MAX + 1];
+		unsigned long long magnitude;
+		size_t start = i;
+		size_t n;
+
+		if (in_string && text[i] == '\\')
+			i++;
+		else if (text[i] == '"')
+			in_string = !in_string;
+		if (in_string || !isdigit((unsigned char)text[i]))
+			continue;
+		while (i < len && (isdigit((unsigned char)text[i]) || strchr(".eE+-", text[i])))
+			i++;
+		n = i-- - start;
+		if (n > KT_STATSJSON_DIGITS_MAX)
+			return false;
+		memcpy(digits, text + start, n);
+		digits[n] = 0;
+		errno = 0;
+		if (strcspn(digits, ".eE") < n)
+			continue;
+		magnitude = strtoull(digits, NULL, 10);
+		if (errno == ERANGE ||
+		    (start > 0 && text[start - 1] == '-' && magnitude > 1ull << 63))
+			return false;
+	}
+	return true;
+}
+
 void kt_statsjson_axis(const void *body, size_t len, struct kt_arena *arena,
 		       struct kt_msg_axis *axis)
 {
@@ -174,6 +210,11 @@ void kt_statsjson_axis(const void *body, size_t len, struct kt_arena *arena,
 		kt_statsjson_error(len ? "too_large" : "not_json",
 				   kt_arena_printf(arena, "an answer of %zu bytes", len), arena,
 				   axis);
+		return;
+	}
+	if (!fits_64_bits(body, len)) {
+		kt_statsjson_error("not_json", "a number of the answer does not fit into 64 bits",
+				   arena, axis);
 		return;
 	}
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);

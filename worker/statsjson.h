@@ -9,8 +9,9 @@
 
 #include "proto/schema.h"
 
-#define KT_STATSJSON_DEPTH_MAX 16
-#define KT_STATSJSON_NODES_MAX 65536
+#define KT_STATSJSON_DEPTH_MAX  16
+#define KT_STATSJSON_NODES_MAX  65536
+#define KT_STATSJSON_DIGITS_MAX 64 /* characters of one number */
 
 /* The request for target "top", without the newline. */
 extern const char kt_statsjson_request[];
