@@ -30,7 +30,7 @@
 #define LOG_QUEUE_BYTES    (4u << 20) /* beyond it pieces of logs are dropped, never samples */
 #define STATS_LEAD_NS_MIN  (20 * KT_NS_PER_MS)
 #define STATS_LEAD_NS      (150 * KT_NS_PER_MS) /* of the first; it connects as well */
-#define STATS_LEAD_NS_MAX  (300 * KT_NS_PER_MS)
+#define STATS_LEAD_NS_MAX  (600 * KT_NS_PER_MS) /* more than an answer may take */
 #define STATS_GRACE_NS     (150 * KT_NS_PER_MS) /* for the guest's own "deadline" to arrive */
 #define MIB                (1u << 20)
 #define CAPTURE_AXES       3

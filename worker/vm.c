@@ -21,6 +21,7 @@
 #define GREETING_S_TCG        60
 #define GREETING_S_KVM        10
 #define CONSOLE_PIPE_BYTES    (1 << 20)
+#define ADDRESS_BYTES_EXTRA   (4ull << 30) /* libraries, stacks, what is mapped and never touched */
 #define PIDS_MAX              512 /* threads: one per vCPU, the main loop, a pool */
 
 /* What the child inherits; closed in the parent after the start. */
@@ -196,6 +197,7 @@ static int spawn(struct kt_vm *vm, const struct kt_vm_config *config,
 		.stderr_fd = inherited->words,
 		.alive_fd = inherited->monitor,
 		.kvm = vm->kvm,
+		.address_bytes_max = kt_qemu_host_bytes(config->topology) + ADDRESS_BYTES_EXTRA,
 		.cage = vm->cage,
 	};
 

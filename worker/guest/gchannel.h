@@ -14,7 +14,7 @@
 
 #include <poll.h>
 
-#define KT_GCHANNEL_PORT    "kt.0"
+#define KT_GCHANNEL_PORT    KT_GUEST_PORT
 #define KT_GCHANNEL_OUT_MAX (8u << 20) /* bytes waiting for the host; beyond: it is gone */
 #define KT_GCHANNEL_LOG_BURST \
 	(512u << 10) /* bytes of log that may come at once; the host keeps less */
