@@ -18,4 +18,17 @@ struct kt_job_artifact {
 int kt_job_artifacts(const struct kt_msg_job *job, struct kt_job_artifact list[KT_FILES_MAX],
 		     struct kt_err *err);
 
+/* How long a task may be left runnable, at most, before sched_ext's watchdog has spoken. It checks every
+ * half of the timeout; the first check was queued for half of the timeout that the scheduler came with,
+ * at most SCX_WATCHDOG_MAX_TIMEOUT = 30 s, and writing a shorter timeout from outside cannot call it
+ * earlier (kernel/sched/ext.c, scx_watchdog_workfn). Whoever waits for less calls a stall by another name.
+ */
+static inline int64_t kt_job_stall_ns(const struct kt_msg_scenario *scenario)
+{
+	int64_t timeout_ns = scenario->watchdog_ns ? scenario->watchdog_ns : 30 * KT_NS_PER_S;
+	int64_t found_ns = timeout_ns + timeout_ns / 2;
+
+	return found_ns > 15 * KT_NS_PER_S ? found_ns : 15 * KT_NS_PER_S;
+}
+
 #endif

@@ -3,6 +3,7 @@
 #include "proto/base/limits.h"
 #include "proto/base/must.h"
 #include "proto/cause.h"
+#include "proto/job.h"
 #include "worker/capture.h"
 #include "worker/core/boundary.h"
 #include "worker/core/patience.h"
@@ -1032,6 +1033,9 @@ static void serve_boundaries(struct attempt *attempt, int64_t total_ns)
 	int64_t allowed_ns = kt_clock_add_ns(total_ns, patience(attempt, KT_PATIENCE_RUN, 0));
 	size_t next = 0;
 
+	/* Workers that do not stop may be stalled: the guest lets the kernel name that first. */
+	if (attempt->has_scheduler)
+		allowed_ns = kt_clock_add_ns(allowed_ns, kt_job_stall_ns(scenario));
 	/* When the guest finished, what is left of the boundaries gets its placeholders. */
 	while (!attempt->ending && (!attempt->finished || next < n)) {
 		int64_t now_ns = kt_clock_now_ns();

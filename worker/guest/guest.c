@@ -10,6 +10,7 @@
 #include "worker/guest/sysfile.h"
 
 #include "proto/base/must.h"
+#include "proto/job.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,7 +29,6 @@
  * run them, its stall watchdog is the better witness, so it is waited for, with this on top.
  */
 #define STOP_NS       (5 * KT_NS_PER_S)
-#define WATCHDOG_NS   (30 * KT_NS_PER_S) /* SCX_WATCHDOG_MAX_TIMEOUT, when nobody set another */
 /* When workers were slow to stop, the scheduler may just have been thrown out: that frees them before
  * the kernel says a word about it. So the good news waits for the bad to show itself.
  */
@@ -218,7 +218,7 @@ static int64_t stop_ns(const struct guest *guest, const struct kt_msg_scenario *
 {
 	if (guest->sched.state == KT_GSCHED_IDLE)
 		return STOP_NS;
-	return STOP_NS + (scenario->watchdog_ns ? scenario->watchdog_ns : WATCHDOG_NS);
+	return STOP_NS + kt_job_stall_ns(scenario);
 }
 
 static void on_run(struct guest *guest, const void *message)
