@@ -1116,15 +1116,20 @@ static void unload(struct attempt *attempt)
 			 (long long)seconds(allowed_ns));
 }
 
+/* Whether asking is worth the time: not after these. */
+static bool may_answer(enum kt_cause_id cause)
+{
+	return cause != KT_CAUSE_ID_guest_hung && cause != KT_CAUSE_ID_guest_lost &&
+	       cause != KT_CAUSE_ID_boot_timeout && cause != KT_CAUSE_ID_qemu_died &&
+	       cause != KT_CAUSE_ID_cancelled;
+}
+
 /* The scheduler prints its last counters when it is stopped in order; a guest that hangs gets no time. */
 static void drain(struct attempt *attempt)
 {
 	struct kt_msg_guest_power_off message = { .panic = false };
 	int64_t allowed_ns = patience(attempt, KT_PATIENCE_POWER_OFF, 0);
-	bool answers = attempt->cause != KT_CAUSE_ID_guest_hung &&
-		       attempt->cause != KT_CAUSE_ID_cancelled &&
-		       attempt->cause != KT_CAUSE_ID_boot_timeout &&
-		       attempt->cause != KT_CAUSE_ID_guest_lost;
+	bool answers = may_answer(attempt->cause);
 
 	enter(attempt, DRAIN, 0, "");
 	if (!is_off(attempt) && answers && attempt->load_sent)
