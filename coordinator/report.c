@@ -3,13 +3,12 @@
 #include "assertions/projection.h"
 #include "assertions/series.h"
 #include "coordinator/view.h"
-#include "proto/base/digest.h"
 #include "proto/base/duration.h"
 #include "proto/base/must.h"
+#include "proto/json/tojson.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <string.h>
 
 #define VALUE_BYTES_SHOWN 60
@@ -226,130 +225,14 @@ int kt_report_text(struct kt_journal *journal, const struct kt_matrix *matrix,
 
 /* ---- JSON ---- */
 
-/* json-c takes any bytes; JSON is UTF-8: what is not becomes U+FFFD, byte by byte. */
-static struct json_object *json_text(const char *text, size_t len)
-{
-	KT_AUTO_BUF clean = { 0 };
-
-	for (size_t i = 0; i < len;) {
-		unsigned char c = (unsigned char)text[i];
-		size_t n = c < 0x80                ? 1
-			   : c >= 0xc2 && c < 0xe0 ? 2
-			   : c >= 0xe0 && c < 0xf0 ? 3
-			   : c >= 0xf0 && c < 0xf5 ? 4
-						   : 0;
-		bool good = n && n <= len - i;
-
-		for (size_t k = 1; good && k < n; k++)
-			good = ((unsigned char)text[i + k] & 0xc0) == 0x80;
-		kt_buf_append(&clean, good ? text + i : "\xef\xbf\xbd", good ? n : 3);
-		i += good ? n : 1;
-	}
-	return json_object_new_string_len(kt_buf_text(&clean), (int)clean.len);
-}
-
 static void add_text(struct json_object *to, const char *key, const char *text)
 {
-	json_object_object_add(to, key, json_text(text, strlen(text)));
+	json_object_object_add(to, key, kt_tojson_text(text, strlen(text)));
 }
 
 static void add_u64(struct json_object *to, const char *key, uint64_t number)
 {
 	json_object_object_add(to, key, json_object_new_uint64(number));
-}
-
-static void add_ns(struct json_object *to, const char *key, int64_t ns)
-{
-	json_object_object_add(to, key, json_object_new_int64(ns));
-}
-
-static struct json_object *json_value(const struct kt_value *value)
-{
-	struct json_object *json;
-
-	switch (value->type) {
-	case KT_VALUE_NIL:
-		return NULL;
-	case KT_VALUE_BOOL:
-		return json_object_new_boolean(value->boolean);
-	case KT_VALUE_U64:
-		return json_object_new_uint64(value->u64);
-	case KT_VALUE_I64:
-		return json_object_new_int64(value->i64);
-	case KT_VALUE_F64:
-		/* JSON has no NaN and no infinities. */
-		return value->f64 - value->f64 == 0 ? json_object_new_double(value->f64) : NULL;
-	case KT_VALUE_STR:
-		return json_text(value->str, value->n);
-	case KT_VALUE_LIST:
-		json = json_object_new_array();
-		for (uint32_t i = 0; i < value->n; i++)
-			json_object_array_add(json, json_value(&value->items[i]));
-		return json;
-	case KT_VALUE_MAP:
-		json = json_object_new_object();
-		for (uint32_t i = 0; i < value->n; i++)
-			json_object_object_add(json, value->pairs[i].key,
-					       json_value(&value->pairs[i].value));
-		return json;
-	}
-	return NULL;
-}
-
-static struct json_object *json_result(const struct kt_msg_result *result)
-{
-	struct json_object *json = json_object_new_object();
-	struct json_object *list = json_object_new_array();
-	char hex[2 * KT_DIGEST_BYTES + 1] = "";
-
-	add_text(json, "cause", result->cause);
-	add_text(json, "line", result->line);
-	add_text(json, "evidence", result->evidence);
-	add_text(json, "note", result->note);
-	add_u64(json, "samples_fired", result->samples_fired);
-	add_u64(json, "samples_total", result->samples_total);
-	if (result->series_digest.len == KT_DIGEST_BYTES)
-		kt_digest_hex((const void *)result->series_digest.data, hex);
-	add_text(json, "series_digest", hex);
-	add_ns(json, "wall_ns", result->wall_ns);
-	if (result->machine) {
-		struct json_object *machine = json_object_new_object();
-
-		add_text(machine, "runner", result->machine->runner);
-		add_text(machine, "accel", result->machine->accel);
-		add_text(machine, "guest", result->machine->guest);
-		add_text(machine, "qemu", result->machine->qemu);
-		add_text(machine, "cpu_model", result->machine->cpu_model);
-		add_text(machine, "kernel_release", result->machine->kernel_release);
-		json_object_object_add(json, "machine", machine);
-	}
-	for (size_t i = 0; i < result->n_timeline; i++) {
-		struct json_object *moment = json_object_new_object();
-
-		add_text(moment, "name", result->timeline[i].name);
-		add_ns(moment, "at_ns", result->timeline[i].at_ns);
-		add_text(moment, "detail", result->timeline[i].detail);
-		json_object_array_add(list, moment);
-	}
-	json_object_object_add(json, "timeline", list);
-	list = json_object_new_array();
-	for (size_t i = 0; i < result->n_reports; i++) {
-		const struct kt_msg_worker_report *report = &result->reports[i];
-		struct json_object *row = json_object_new_object();
-
-		add_text(row, "cgroup", report->cgroup);
-		add_u64(row, "index", report->index);
-		add_text(row, "missing", report->missing);
-		add_u64(row, "work_units", report->work_units);
-		add_ns(row, "wall_ns", report->wall_ns);
-		add_ns(row, "cpu_ns", report->cpu_ns);
-		add_ns(row, "gap_ns_max", report->gap_ns_max);
-		add_u64(row, "migrations", report->migrations);
-		add_ns(row, "run_delay_ns", report->run_delay_ns);
-		json_object_array_add(list, row);
-	}
-	json_object_object_add(json, "workers", list);
-	return json;
 }
 
 static struct json_object *json_cell(const struct kt_matrix *matrix, const struct kt_sweep *sweep,
@@ -371,14 +254,8 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, const struc
 	add_text(json, "outcome", outcome_of(story));
 	add_u64(json, "samples_target", spec.scenario->msg.samples);
 	for (size_t i = 0; story->verdict && i < story->verdict->n_details; i++) {
-		const struct kt_msg_detail *detail = &story->verdict->details[i];
-		struct json_object *row = json_object_new_object();
-
-		add_text(row, "outcome", detail->outcome);
-		add_text(row, "kind", detail->kind);
-		add_text(row, "assertion", detail->assertion);
-		add_text(row, "text", detail->text);
-		json_object_array_add(list, row);
+		json_object_array_add(list, kt_tojson_struct(&kt_schema_detail,
+							     &story->verdict->details[i]));
 	}
 	json_object_object_add(json, "details", list);
 	list = json_object_new_array();
@@ -395,7 +272,9 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, const struc
 		json_object_object_add(row, "judged",
 				       json_object_new_boolean(attempt == story->judged));
 		if (attempt->result)
-			json_object_object_add(row, "result", json_result(attempt->result));
+			json_object_object_add(row, "result",
+					       kt_tojson_struct(&kt_schema_result,
+								attempt->result));
 		json_object_array_add(list, row);
 	}
 	json_object_object_add(json, "attempts", list);
@@ -633,34 +512,19 @@ static int show_text(struct kt_journal *journal, const struct kt_matrix *matrix,
 	return status;
 }
 
+/* A sample as its schema says it, but its axes by name: samples[0].axes.bpf.value. */
 static struct json_object *json_series(const struct kt_series *series)
 {
 	struct json_object *list = json_object_new_array();
 
 	for (size_t i = 0; i < series->n; i++) {
 		const struct kt_msg_sample *sample = kt_series_at(series, i);
-		struct json_object *row = json_object_new_object();
+		struct json_object *row = kt_tojson_struct(&kt_schema_sample, sample);
 		struct json_object *axes = json_object_new_object();
 
-		add_text(row, "tag", sample->tag);
-		add_u64(row, "seq", sample->seq);
-		add_ns(row, "elapsed_ns", sample->elapsed_ns);
-		add_ns(row, "offset_ns", sample->offset_ns);
-		add_ns(row, "frozen_ns", sample->frozen_ns);
-		add_u64(row, "step", sample->step);
-		add_text(row, "placeholder", sample->placeholder);
-		for (size_t k = 0; k < sample->n_axes; k++) {
-			const struct kt_msg_axis *axis = &sample->axes[k];
-			struct json_object *one = json_object_new_object();
-
-			if (axis->error[0]) {
-				add_text(one, "error", axis->error);
-				add_text(one, "text", axis->text);
-			} else {
-				json_object_object_add(one, "value", json_value(&axis->value));
-			}
-			json_object_object_add(axes, axis->name, one);
-		}
+		for (size_t k = 0; k < sample->n_axes; k++)
+			json_object_object_add(axes, sample->axes[k].name,
+					       kt_tojson_struct(&kt_schema_axis, &sample->axes[k]));
 		json_object_object_add(row, "axes", axes);
 		json_object_array_add(list, row);
 	}

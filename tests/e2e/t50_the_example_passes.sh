@@ -41,6 +41,6 @@ for i in range(3):
     # The scheduler was asked right before the freeze: nothing can have been uncounted in between.
     assert stats[i] <= bpf[i], (stats, bpf)
     assert i == 0 or stats[i] > bpf[i - 1], (stats, bpf)
-workers = cell["attempts"][0]["result"]["workers"]
+workers = cell["attempts"][0]["result"]["reports"]
 assert len(workers) == 2 and all(w["work_units"] > 0 and not w["missing"] for w in workers), workers
 EOF

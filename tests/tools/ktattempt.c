@@ -12,11 +12,11 @@
 #include "proto/base/duration.h"
 #include "proto/base/limits.h"
 #include "proto/base/must.h"
+#include "proto/json/tojson.h"
 #include "worker/attempt.h"
 #include "worker/runner.h"
 
 #include <getopt.h>
-#include <json-c/json.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,84 +52,19 @@ static void add_text(struct json_object *object, const char *key, const char *te
 	json_object_object_add(object, key, json_object_new_string(text ? text : ""));
 }
 
-static void add_int(struct json_object *object, const char *key, int64_t value)
-{
-	json_object_object_add(object, key, json_object_new_int64(value));
-}
-
-static struct json_object *json_of(const struct kt_value *value)
-{
-	struct json_object *object;
-
-	switch (value->type) {
-	case KT_VALUE_NIL:
-		return NULL;
-	case KT_VALUE_BOOL:
-		return json_object_new_boolean(value->boolean);
-	case KT_VALUE_U64:
-		return json_object_new_uint64(value->u64);
-	case KT_VALUE_I64:
-		return json_object_new_int64(value->i64);
-	case KT_VALUE_F64:
-		return json_object_new_double(value->f64);
-	case KT_VALUE_STR:
-		return json_object_new_string_len(value->str, (int)value->n);
-	case KT_VALUE_LIST:
-		object = json_object_new_array();
-		for (uint32_t i = 0; i < value->n; i++)
-			json_object_array_add(object, json_of(&value->items[i]));
-		return object;
-	case KT_VALUE_MAP:
-		object = json_object_new_object();
-		for (uint32_t i = 0; i < value->n; i++)
-			json_object_object_add(object, value->pairs[i].key,
-					       json_of(&value->pairs[i].value));
-		return object;
-	}
-	return NULL;
-}
-
 static void on_phase(void *arg, const struct kt_msg_run_phase *phase)
 {
-	struct json_object *object = json_object_new_object();
-
-	add_text(object, "phase", phase->phase);
-	add_int(object, "left_ns", phase->left_ns);
-	add_text(object, "detail", phase->detail);
-	print(arg, "phase", object);
+	print(arg, "phase", kt_tojson_struct(&kt_schema_run_phase, phase));
 }
 
 static void on_sample(void *arg, const void *body, size_t len)
 {
 	KT_AUTO_ARENA arena = { 0 };
-	struct json_object *object = json_object_new_object();
-	struct json_object *axes = json_object_new_object();
 	struct kt_msg_sample sample;
 	struct kt_err err = { 0 };
 
 	kt_must(kt_codec_decode(&kt_schema_sample, body, len, &arena, &sample, &err) == 0);
-	add_text(object, "tag", sample.tag);
-	add_int(object, "seq", (int64_t)sample.seq);
-	add_int(object, "elapsed_ns", sample.elapsed_ns);
-	add_int(object, "offset_ns", sample.offset_ns);
-	add_int(object, "frozen_ns", sample.frozen_ns);
-	add_int(object, "bytes", (int64_t)len);
-	add_text(object, "placeholder", sample.placeholder);
-	for (size_t i = 0; i < sample.n_axes; i++) {
-		struct kt_msg_axis *axis = &sample.axes[i];
-		struct json_object *one;
-
-		if (axis->error[0]) {
-			one = json_object_new_object();
-			add_text(one, "error", axis->error);
-			add_text(one, "text", axis->text);
-		} else {
-			one = json_of(&axis->value);
-		}
-		json_object_object_add(axes, axis->name, one);
-	}
-	json_object_object_add(object, "axes", axes);
-	print(arg, "sample", object);
+	print(arg, "sample", kt_tojson_struct(&kt_schema_sample, &sample));
 }
 
 static void on_log(void *arg, const char *stream, const void *bytes, size_t len)
@@ -141,62 +76,15 @@ static void on_log(void *arg, const char *stream, const void *bytes, size_t len)
 		return;
 	object = json_object_new_object();
 	add_text(object, "stream", stream);
-	json_object_object_add(object, "text", json_object_new_string_len(bytes, (int)len));
+	json_object_object_add(object, "text", kt_tojson_text(bytes, len));
 	print(tool, "log", object);
-}
-
-static struct json_object *json_of_timeline(const struct kt_msg_result *result)
-{
-	struct json_object *timeline = json_object_new_array();
-
-	for (size_t i = 0; i < result->n_timeline; i++) {
-		struct json_object *moment = json_object_new_object();
-
-		add_text(moment, "name", result->timeline[i].name);
-		add_int(moment, "at_ns", result->timeline[i].at_ns);
-		add_text(moment, "detail", result->timeline[i].detail);
-		json_object_array_add(timeline, moment);
-	}
-	return timeline;
-}
-
-static struct json_object *json_of_reports(const struct kt_msg_result *result)
-{
-	struct json_object *reports = json_object_new_array();
-
-	for (size_t i = 0; i < result->n_reports; i++) {
-		struct json_object *report = json_object_new_object();
-
-		add_text(report, "cgroup", result->reports[i].cgroup);
-		add_int(report, "index", (int64_t)result->reports[i].index);
-		add_text(report, "missing", result->reports[i].missing);
-		add_int(report, "work_units", (int64_t)result->reports[i].work_units);
-		add_int(report, "cpu_ns", result->reports[i].cpu_ns);
-		json_object_array_add(reports, report);
-	}
-	return reports;
 }
 
 static void on_ended(void *arg, const struct kt_msg_result *result)
 {
 	struct tool *tool = arg;
-	struct json_object *object = json_object_new_object();
 
-	add_text(object, "cause", result->cause);
-	add_text(object, "line", result->line);
-	add_text(object, "evidence", result->evidence);
-	add_text(object, "note", result->note);
-	add_int(object, "samples_fired", (int64_t)result->samples_fired);
-	add_int(object, "samples_total", (int64_t)result->samples_total);
-	add_int(object, "wall_ns", result->wall_ns);
-	if (result->machine) {
-		add_text(object, "accel", result->machine->accel);
-		add_text(object, "qemu", result->machine->qemu);
-		add_text(object, "kernel_release", result->machine->kernel_release);
-	}
-	json_object_object_add(object, "timeline", json_of_timeline(result));
-	json_object_object_add(object, "reports", json_of_reports(result));
-	print(tool, "result", object);
+	print(tool, "result", kt_tojson_struct(&kt_schema_result, result));
 	tool->status = strcmp(result->cause, tool->expect) != 0;
 	tool->run = NULL;
 	if (tool->cancel_set)
