@@ -822,7 +822,7 @@ static void load(struct attempt *attempt)
 	struct kt_msg_guest_load message = { .args = scheduler->args, .n_args = scheduler->n_args };
 	int64_t allowed_ns = patience(attempt, KT_PATIENCE_FILES, 1);
 
-	enter(attempt, LOAD, 0, scheduler->name);
+	enter(attempt, LOAD, 0, "");
 	if (!request(attempt, KT_TAG_guest_prepare, &prepare, kt_clock_now_ns() + allowed_ns)) {
 		end_by_silence(attempt, "set its clock", allowed_ns);
 		return;
@@ -1072,7 +1072,7 @@ static void run(struct attempt *attempt)
 	int64_t allowed_ns = patience(attempt, KT_PATIENCE_START, 0);
 	int64_t deadline_ns = kt_clock_now_ns() + allowed_ns;
 
-	enter(attempt, RUN, total_ns, scenario->name);
+	enter(attempt, RUN, total_ns, "");
 	attempt->run_sent = true;
 	if (!tell_guest(attempt, KT_TAG_guest_run, &message, deadline_ns) ||
 	    !wait_until(attempt, has_started, deadline_ns)) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# kill -9 of ktcoord, of the worker, of the attempt process while a real guest runs: its QEMU dies, no RAM file,
-# socket or folder stays after the next start, and the sweep can be resumed.
+# kill -9 of ktcoord, of the worker, of the attempt process while a real guest runs, and ^C: its QEMU dies, no RAM
+# file, socket or folder stays after the next start, and the sweep can be resumed.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/guest.sh"
 
@@ -27,8 +27,8 @@ children() {
 	done
 }
 
-for victim in ktcoord ktworker attempt; do
-	ktcoord "$WORK/kill.toml" --out "$WORK/$victim.sweep" >"$WORK/run" 2>&1 &
+for victim in ktcoord ktworker attempt interrupt; do
+	setsid ktcoord "$WORK/kill.toml" --out "$WORK/$victim.sweep" >"$WORK/run" 2>&1 &
 	coordinator=$!
 	for _ in $(seq 300); do
 		children "$coordinator" | grep -q qemu-system && break
@@ -36,20 +36,29 @@ for victim in ktcoord ktworker attempt; do
 	done
 	sleep 1
 	case $victim in
-	ktcoord) pid=$coordinator ;;
+	ktcoord | interrupt) pid=$coordinator ;;
 	ktworker) pid=$(children "$coordinator" | awk '/ktworker --embedded/ { print $1; exit }') ;;
 	attempt) pid=$(children "$coordinator" | awk '/ attempt/ { print $1; exit }') ;;
 	esac
 	[ -n "$pid" ] || { children "$coordinator" >&2; fail "no $victim process"; }
 	qemu=$(children "$coordinator" | awk '/qemu-system/ { print $1; exit }')
-	kill -KILL "$pid"
+	if [ "$victim" = interrupt ]; then
+		kill -INT "$pid"
+	else
+		kill -KILL "$pid"
+	fi
 	for _ in $(seq 50); do
 		kill -0 "$qemu" 2>/dev/null || break
 		sleep 0.1
 	done
 	! kill -0 "$qemu" 2>/dev/null || fail "QEMU outlives $victim"
-	if [ "$victim" = ktcoord ]; then
-		wait "$coordinator" || true
+	if [ "$victim" = ktcoord ] || [ "$victim" = interrupt ]; then
+		status=0
+		wait "$coordinator" || status=$?
+		if [ "$victim" = interrupt ]; then
+			[ "$status" -eq 130 ] || fail "exit status $status after ^C"
+			nothing_left
+		fi
 		exits 0 ktcoord resume "$WORK/$victim.sweep"
 	else
 		wait "$coordinator" || { cat "$WORK/run" >&2; fail "exit status $? after $victim was killed"; }
