@@ -4,7 +4,8 @@
  * So the scheduler survives a kill -9 of this program (SysRq-S ends it), and leaving cleanly means
  * deleting the map's one entry. It also knows no sleepable struct_ops, hence the flag set by hand.
  *
- * stdout: one JSON line with every counter, once nothing counts any more. stderr: everything else.
+ * stdout: one JSON line with every counter and the cells of the map `stats`, as [entry][CPU], once nothing
+ * counts any more. stderr: everything else.
  * Exit status: 0 when it was told to leave, 1 when the kernel threw it out, 2 for bad arguments.
  */
 #include "bpf/scx_kt.h"
@@ -40,6 +41,7 @@ enum knob {
 	SCATTERSHOT,
 	FAIL_VERIFY,
 	WATCHDOG_MS,
+	LINGER,
 	HELP
 };
 
@@ -49,6 +51,7 @@ struct options {
 	double exit_after_s;
 	double panic_after_s;
 	double degrade_after_s;
+	double linger_s;
 	bool slow;
 	bool scattershot;
 	bool fail_verify;
@@ -75,6 +78,8 @@ static const struct knob_row {
 	  "be a program that the verifier refuses" },
 	{ { "watchdog-ms", required_argument, NULL, WATCHDOG_MS },
 	  "ops.timeout_ms, at most 30000; the kernel's own default without it" },
+	{ { "linger", required_argument, NULL, LINGER },
+	  "after leaving stay S seconds, so that the maps stay too; SIGTERM again ends it" },
 	{ { "help", no_argument, NULL, HELP }, "this text" },
 };
 #define N_KNOBS (sizeof(knobs) / sizeof(knobs[0]))
@@ -145,6 +150,9 @@ static int parse(int argc, char **argv, struct options *options)
 			break;
 		case WATCHDOG_MS:
 			options->watchdog_ms = (uint32_t)number;
+			break;
+		case LINGER:
+			options->linger_s = number;
 			break;
 		case HELP:
 			usage(stdout);
@@ -283,13 +291,44 @@ static void unload(void)
 	bpf_link__disconnect(link_of_ops); /* the entry is gone already */
 }
 
+/* What the map's entries hold, in the order of the CPUs. */
+static void print_stats(void)
+{
+	int cpus = libbpf_num_possible_cpus();
+	KT_AUTO_FREE uint64_t *cells = kt_must_calloc(cpus > 0 ? (size_t)cpus : 1, sizeof(*cells));
+
+	printf("\"stats\":[");
+	for (uint32_t entry = 0; entry < KT_SCX_STATS_N; entry++) {
+		printf("%s[", entry ? "," : "");
+		if (cpus < 0 ||
+		    bpf_map_lookup_elem(bpf_map__fd(skel->maps.stats), &entry, cells) < 0)
+			fprintf(stderr, "scx_kt: stats: entry %u cannot be read\n", entry);
+		else
+			for (int cpu = 0; cpu < cpus; cpu++)
+				printf("%s%" PRIu64, cpu ? "," : "", cells[cpu]);
+		printf("]");
+	}
+	printf("]");
+}
+
 static void print_counters(void)
 {
 	printf("{");
 	for (size_t i = 0; i < N_COUNTERS; i++)
-		printf("%s\"%s\":%" PRIu64, i ? "," : "", counters[i].name, read_counter(i));
+		printf("\"%s\":%" PRIu64 ",", counters[i].name, read_counter(i));
+	print_stats();
 	printf("}\n");
 	fflush(stdout);
+}
+
+/* For who reads the maps from outside: they live as long as we do. Whatever signal comes now is another one
+ * than that which ended serve().
+ */
+static void linger(int signals, double seconds)
+{
+	struct pollfd fd = { .fd = signals, .events = POLLIN };
+
+	poll(&fd, 1, (int)(seconds * 1000));
 }
 
 /* Whoever tries this knob on a machine of their own must not lose it: PID 1 has to be ktguest, which is
@@ -323,12 +362,14 @@ static void serve(int signals, struct kt_statsd *statsd, const struct options *o
 	int64_t end_ns = after_ns(options->exit_after_s);
 	int64_t panic_ns = after_ns(options->panic_after_s);
 	struct pollfd fds[2 + KT_STATSD_CLIENTS_MAX];
+	struct signalfd_siginfo taken;
 	size_t n;
 
 	while (!has_exited() && kt_clock_now_ns() < end_ns) {
 		fds[0] = (struct pollfd){ .fd = signals, .events = POLLIN };
 		n = 1 + (statsd ? kt_statsd_fds(statsd, fds + 1) : 0);
-		if (poll(fds, n, POLL_MS) > 0 && fds[0].revents)
+		if (poll(fds, n, POLL_MS) > 0 && fds[0].revents &&
+		    read(signals, &taken, sizeof(taken)) > 0)
 			return;
 		if (statsd)
 			kt_statsd_serve(statsd);
@@ -372,6 +413,8 @@ int main(int argc, char **argv)
 	if (has_exited())
 		print_exit();
 	print_counters();
+	kt_statsd_destroy(&statsd); /* there is nothing more to be asked */
+	linger(signals, options.linger_s);
 	scx_kt__destroy(skel);
 	return thrown_out ? 1 : 0;
 }
