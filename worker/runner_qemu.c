@@ -30,7 +30,7 @@
 
 struct kt_runner {
 	uv_loop_t *loop;
-	const struct kt_runner_config *config;
+	struct kt_runner_config config; /* its texts are the agent's */
 	struct kt_run *runs; /* linked */
 	bool destroyed; /* freed with its last run */
 };
@@ -117,9 +117,9 @@ static void describe_death(const struct kt_run *run, char *line, size_t size)
 static void tell_for_it(struct kt_run *run)
 {
 	struct kt_msg_machine machine = { .runner = "qemu",
-					  .accel = run->runner->config->accel,
+					  .accel = run->runner->config.accel,
 					  .guest = "cold",
-					  .cpu_model = run->runner->config->cpu_model };
+					  .cpu_model = run->runner->config.cpu_model };
 	char line[1024];
 	struct kt_msg_result result = {
 		.cause = kt_cause(run->cancelled ? KT_CAUSE_ID_cancelled
@@ -281,7 +281,7 @@ static int runner_open(uv_loop_t *loop, const struct kt_runner_config *config,
 {
 	*runner = kt_must_calloc(1, sizeof(**runner));
 	(*runner)->loop = loop;
-	(*runner)->config = config;
+	(*runner)->config = *config;
 	kt_cage_sweep();
 	return 0;
 }
@@ -314,7 +314,7 @@ static int runner_start(struct kt_runner *runner, const struct kt_msg_job *job,
 			const struct kt_run_events *events, void *arg, struct kt_run **run_p,
 			struct kt_err *err)
 {
-	const struct kt_runner_config *config = runner->config;
+	const struct kt_runner_config *config = &runner->config;
 	struct kt_msg_run_start message = {
 		.job = (struct kt_msg_job *)job,
 		.files = (struct kt_msg_local_file *)files,
