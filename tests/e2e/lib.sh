@@ -13,6 +13,10 @@ export KTCOORD_STATE="$WORK/state"
 finish() {
 	local status=$?
 	pkill -KILL -f "$WORK" 2>/dev/null || true
+	# What the asan preset finds in a process that nobody waits for stands in a log only.
+	if grep -rhsE 'ERROR: (Address|Leak)Sanitizer|runtime error:' "$WORK" --include='*.log' --include=run --include=out; then
+		status=1
+	fi
 	[ "$status" -eq 0 ] || { echo "--- kept: $WORK" >&2; exit "$status"; }
 	rm -rf "$WORK"
 }
