@@ -143,7 +143,7 @@ static void print_help(FILE *out)
 		"schedulers x topologies, run in guests on a fleet of hosts, judged over time\n\n"
 		"  ktcoord MATRIX.toml [options]\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(out, "  ktcoord %-8s %-34s %s\n", commands[i].name, commands[i].usage,
+		fprintf(out, "  ktcoord %-8s %-42s %s\n", commands[i].name, commands[i].usage,
 			commands[i].sentence);
 	fprintf(out, "\noptions:\n");
 	for (size_t i = 0; i < N_OPTIONS; i++) {
@@ -161,6 +161,23 @@ static void print_help(FILE *out)
 	fprintf(out, "\nexit status: 0 all pass or skip; 1 a verdict failed; 2 matrix or command "
 		     "line wrong, nothing ran;\n3 infra trouble left cells without a verdict; 4 "
 		     "only inconclusive cells; 70 a bug; 130 interrupted\n");
+}
+
+static void print_command_help(const struct command *command, FILE *out)
+{
+	fprintf(out, "usage: ktcoord %s%s%s [options]\n\n%s\n\noptions:\n", command->name,
+		command->usage[0] ? " " : "", command->usage, command->sentence);
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		char name[64];
+
+		if (!is_of(option_table[i].commands, command->name))
+			continue;
+		snprintf(name, sizeof(name), "--%s%s%s", option_table[i].name,
+			 option_table[i].value ? " " : "",
+			 option_table[i].value ? option_table[i].value : "");
+		fprintf(out, "  %-22s %s\n", name, option_table[i].sentence);
+	}
+	fprintf(out, "\nexample:\n  %s\n", command->example);
 }
 
 /* SWEEP is wrong, the disk is full, ...: the one line, and the exit status that fits. */
@@ -526,6 +543,7 @@ static int command_sweeps(const struct options *options)
 	char state[PATH_MAX];
 	char folder[PATH_MAX + 8];
 	char **names = NULL;
+	const char *comma = "";
 	size_t n = 0;
 	struct dirent *entry;
 	DIR *dir;
@@ -558,17 +576,18 @@ static int command_sweeps(const struct options *options)
 		if (kt_journal_open(path, true, &journal, &err) < 0 ||
 		    kt_journal_fold(journal, &sweep, &err) < 0)
 			fprintf(stderr, "ktcoord: %s\n", err.text);
-		else if (options->json)
+		else if (options->json) {
 			printf("%s\n  {\"sweep\": \"%s\", \"cells\": %" PRIu64
 			       ", \"pass\": %" PRIu64 ", \"fail\": %" PRIu64
 			       ", \"inconclusive\": %" PRIu64 ", \"skip\": %" PRIu64
 			       ", \"error\": %" PRIu64 ", \"closed\": %s}",
-			       i ? "," : "", names[i], sweep.n_cells,
-			       sweep.outcomes[KT_OUTCOME_PASS], sweep.outcomes[KT_OUTCOME_FAIL],
+			       comma, names[i], sweep.n_cells, sweep.outcomes[KT_OUTCOME_PASS],
+			       sweep.outcomes[KT_OUTCOME_FAIL],
 			       sweep.outcomes[KT_OUTCOME_INCONCLUSIVE],
 			       sweep.outcomes[KT_OUTCOME_SKIP], sweep.counts[KT_CELL_ERRORED],
 			       sweep.closed ? "true" : "false");
-		else
+			comma = ",";
+		} else
 			printf("%-44s %6" PRIu64 " cells  %" PRIu64 " pass  %" PRIu64
 			       " fail  %" PRIu64 " inconclusive  %" PRIu64 " error%s\n",
 			       names[i], sweep.n_cells, sweep.outcomes[KT_OUTCOME_PASS],
@@ -655,12 +674,26 @@ static int set_option(struct options *options, size_t i, const char *value)
 	case NUMBER:
 		errno = 0;
 		*(uint64_t *)(void *)at = strtoull(value, &end, 10);
-		if (errno || end == value || *end || !*(uint64_t *)(void *)at || *value == '-')
-			return wrong_line("--%s takes a number from 1, not '%s'",
-					  option_table[i].name, value);
+		if (errno || end == value || *end || !*(uint64_t *)(void *)at || *value == '-' ||
+		    *(uint64_t *)(void *)at > KT_SLOTS_MAX)
+			return wrong_line("--%s takes a number from 1 to %d, not '%s'",
+					  option_table[i].name, KT_SLOTS_MAX, value);
 		return 0;
 	}
 	return 0;
+}
+
+static int unknown_option(const char *given)
+{
+	const char *names[N_OPTIONS];
+	const char *meant = NULL;
+
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		names[i] = option_table[i].name;
+	if (strncmp(given, "--", 2) == 0)
+		meant = kt_suggest(given + 2, names, N_OPTIONS);
+	return wrong_line("no option '%s'%s%s%s", given, meant ? " (did you mean '--" : "",
+			  meant ? meant : "", meant ? "'?)" : "");
 }
 
 static int parse(int argc, char **argv, const struct command *command, struct options *options)
@@ -678,10 +711,11 @@ static int parse(int argc, char **argv, const struct command *command, struct op
 		};
 	opterr = 0;
 	optind = 0;
-	while (status == 0 && (c = getopt_long(argc, argv, "", longs, &index)) != -1) {
+	while (status == 0 && (c = getopt_long(argc, argv, ":", longs, &index)) != -1) {
+		if (c == ':')
+			return wrong_line("option '%s' lacks its value", argv[optind - 1]);
 		if (c < 256)
-			return wrong_line("option '%s' is unknown or lacks its value",
-					  argv[optind - 1]);
+			return unknown_option(argv[optind - 1]);
 		if (!is_of(option_table[c - 256].commands, command->name))
 			return wrong_line("`%s` has no option --%s", command->name,
 					  option_table[c - 256].name);
@@ -716,7 +750,11 @@ int kt_cli_main(int argc, char **argv)
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-			print_help(stdout);
+			command = find_command(first);
+			if (command)
+				print_command_help(command, stdout);
+			else
+				print_help(stdout);
 			return 0;
 		}
 		if (strcmp(argv[i], "--version") == 0) {
@@ -742,8 +780,8 @@ int kt_cli_main(int argc, char **argv)
 			names[i] = commands[i].name;
 		meant = kt_suggest(first, names, N_COMMANDS);
 		return wrong_line("no command and no file '%s'%s%s%s", first,
-				  meant ? "; did you mean '" : "", meant ? meant : "",
-				  meant ? "'?" : "");
+				  meant ? " (did you mean '" : "", meant ? meant : "",
+				  meant ? "'?)" : "");
 	}
 	status = parse(argc - 1, argv + 1, command, &options);
 	return status ? status : command->run(&options);

@@ -82,6 +82,10 @@ __attribute__((cold)) static int db_err(struct kt_journal *j, struct kt_err *err
 									 : EIO;
 	enum kt_fault fault = no == EBADMSG ? KT_FAULT_INPUT : KT_FAULT_HOST;
 
+	/* SQLite's own words for it hide the reason. */
+	if (primary == SQLITE_CANTOPEN && sqlite3_system_errno(j->db))
+		return kt_err_sys(err, fault, sqlite3_system_errno(j->db), "%s: %s", j->path,
+				  doing);
 	return kt_err_set(err, fault, no, "%s: %s: %s%s", j->path, doing, sqlite3_errmsg(j->db),
 			  no == ENOSPC ? ": make room on this disk, then ktcoord resume" : "");
 }
@@ -159,6 +163,33 @@ static int pragma_value(struct kt_journal *j, const char *pragma, int64_t *value
 	return status;
 }
 
+/* A folder that cannot be written has no room for what readers of a WAL database share. Without a WAL
+ * nobody writes there either, and the file alone is the whole sweep.
+ */
+static int open_unshared(const char *path, struct kt_journal **journal, struct kt_err *err)
+{
+	KT_AUTO_FREE char *wal = kt_must_asprintf("%s-wal", path);
+	KT_AUTO_BUF uri = { 0 };
+	int status;
+
+	if (access(wal, F_OK) == 0)
+		return kt_err_set(err, KT_FAULT_HOST, EROFS,
+				  "%s: this folder cannot be written, and the sweep was not "
+				  "closed: copy it with "
+				  "its -wal to another folder",
+				  path);
+	kt_buf_puts(&uri, "file:");
+	for (const char *at = path; *at; at++)
+		kt_buf_printf(&uri, strchr("?#%", *at) ? "%%%02x" : "%c", (unsigned char)*at);
+	kt_buf_puts(&uri, "?immutable=1");
+	status = open_db(kt_buf_text(&uri), SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, journal, err);
+	if (status < 0)
+		return status;
+	free((*journal)->path);
+	(*journal)->path = kt_must_strdup(path);
+	return 0;
+}
+
 int kt_journal_open(const char *path, bool read_only, struct kt_journal **journal,
 		    struct kt_err *err)
 {
@@ -172,6 +203,13 @@ int kt_journal_open(const char *path, bool read_only, struct kt_journal **journa
 	status = open_db(path, read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, &j, err);
 	if (status == 0)
 		status = pragma_value(j, "PRAGMA application_id", &id, err);
+	if (read_only && j &&
+	    (status == -EROFS || (status < 0 && sqlite3_errcode(j->db) == SQLITE_CANTOPEN))) {
+		kt_journal_close(&j);
+		status = open_unshared(path, &j, err);
+		if (status == 0)
+			status = pragma_value(j, "PRAGMA application_id", &id, err);
+	}
 	if (status == 0)
 		status = pragma_value(j, "PRAGMA user_version", &format, err);
 	if (status < 0)

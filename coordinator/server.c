@@ -22,6 +22,7 @@
 #define GRACE_NS          (30 * KT_NS_PER_S) /* for leases of an earlier term, fleet */
 #define RETRY_NS          (500 * KT_NS_PER_MS)
 #define WORKER_STARTS_MAX 5 /* of the embedded worker, in a row without a finished cell */
+#define WORKER_CANNOT_MAX 3 /* ktworker's exit statuses 1 to 3: another start would end the same */
 #define WORKER_LEAVE_NS   (10 * KT_NS_PER_S) /* after SIGTERM, before SIGKILL */
 #define SOCKET_PATH_MAX   100 /* sockaddr_un has 108 bytes */
 
@@ -246,6 +247,9 @@ static void on_frame(void *arg, uint64_t peer, const struct kt_message *message,
 
 	if (s->status < 0)
 		return;
+	/* Who was told to leave holds nothing any more: no trouble, and nobody's attempt is charged. */
+	if (s->interrupted && message->tag == KT_TAG_sync)
+		return;
 	kt_dispatch_step(s->dispatch, &input, &s->out);
 	absorb(s);
 }
@@ -312,6 +316,7 @@ static void on_tick(uv_timer_t *timer)
 	struct kt_input input = { .kind = KT_INPUT_TICK, .now_ns = kt_clock_now_ns() };
 
 	if (s->stopping) {
+		kt_view_tick(s->view, input.now_ns);
 		if (!s->worker)
 			uv_stop(&s->loop);
 		else if (input.now_ns > s->leave_by_ns)
@@ -361,6 +366,13 @@ static void on_worker_exit(uv_process_t *process, int64_t exit_status, int term_
 	}
 	if (done > s->done_at_start)
 		s->worker_starts = 0;
+	else if (!term_signal && exit_status >= 1 && exit_status <= WORKER_CANNOT_MAX) {
+		status = kt_err_set(s->err, KT_FAULT_HOST, ECHILD,
+				    "no guest can run here: ktworker says why above, and in "
+				    "%s/worker/worker.log",
+				    s->config->state_dir);
+		return fail(s, status);
+	}
 	if (s->worker_starts >= WORKER_STARTS_MAX) {
 		status = kt_err_set(s->err, KT_FAULT_HOST, ECHILD,
 				    "the worker ended %u times in a row (last: status %" PRId64
@@ -389,6 +401,8 @@ static int start_worker(struct server *s, struct kt_err *err)
 	uv_process_options_t options = { .exit_cb = on_worker_exit,
 					 .file = program,
 					 .args = args,
+					 /* ^C is for us: we tell the worker, and it dies with us */
+					 .flags = UV_PROCESS_DETACHED,
 					 .stdio = stdio,
 					 .stdio_count = 3 };
 	int status;

@@ -1,4 +1,5 @@
 #include "coordinator/view.h"
+#include "proto/base/clock.h"
 #include "proto/base/duration.h"
 #include "proto/base/must.h"
 
@@ -10,6 +11,7 @@
 #define STILL_NS       (2 * KT_NS_PER_S) /* nobody looks at a still screen for longer */
 #define REPAINT_NS     (100 * KT_NS_PER_MS)
 #define BLOCK_ROWS_MAX 8
+#define LINE_BYTES     1024
 #define DETAILS_MAX    6 /* lines below a failed cell; the rest is in `ktcoord show` */
 
 struct running { /* a cell under way, or finished and not judged yet */
@@ -31,7 +33,9 @@ struct kt_view {
 	const struct kt_sweep *sweep;
 	struct running *running;
 	size_t n_running;
-	size_t painted; /* rows of the block on the screen */
+	size_t painted; /* rows of the block on the screen, as they were written */
+	size_t widths[BLOCK_ROWS_MAX + 2]; /* their bytes: a narrower terminal folds them */
+	int64_t begun_at_ns;
 	int64_t said_at_ns; /* last output in PLAIN mode */
 	int64_t painted_at_ns;
 	int64_t now_ns;
@@ -72,12 +76,34 @@ void kt_view_attach(struct kt_view *view, const struct kt_matrix *matrix,
 	view->matrix = matrix;
 	view->sweep = sweep;
 	view->wait[0] = 0;
+	view->begun_at_ns = view->now_ns = kt_clock_now_ns();
 }
 
+static void measure(FILE *out, size_t *columns, size_t *rows)
+{
+	struct winsize size;
+	bool known = ioctl(fileno(out), TIOCGWINSZ, &size) == 0;
+
+	*columns = known && size.ws_col >= 20 ? size.ws_col : 80;
+	*rows = known && size.ws_row >= 4 ? size.ws_row : 24;
+}
+
+/* The terminal may have been made narrower meanwhile, and have folded what was painted. */
 static void take_off(struct kt_view *view)
 {
-	if (view->painted)
-		fprintf(view->out, "\033[%zuA\033[J", view->painted);
+	size_t columns, screen_rows;
+	size_t rows = 0;
+
+	measure(view->out, &columns, &screen_rows);
+	for (size_t i = 0; i < view->painted; i++)
+		rows += view->widths[i] > columns ? (view->widths[i] + columns - 1) / columns : 1;
+	/* Row by row: some terminals keep what a clear of the whole screen takes away. The cursor may
+	 * stand behind an echoed ^C.
+	 */
+	if (rows)
+		fputs("\r\033[K", view->out);
+	for (size_t i = 0; i < rows && i < screen_rows; i++)
+		fputs("\033[A\033[K", view->out);
 	view->painted = 0;
 }
 
@@ -116,7 +142,7 @@ static void print_clean(FILE *out, const char *text)
 
 static void print_details(FILE *out, const struct kt_view_cell *cell)
 {
-	bool failed = strcmp(cell->outcome, "pass") != 0 && strcmp(cell->outcome, "skip") != 0;
+	bool failed = strcmp(cell->outcome, "pass") != 0;
 	size_t shown = 0;
 	size_t left = 0;
 
@@ -124,7 +150,8 @@ static void print_details(FILE *out, const struct kt_view_cell *cell)
 		const struct kt_msg_detail *detail = &cell->verdict->details[i];
 
 		if (strcmp(detail->outcome, "fail") != 0 &&
-		    strcmp(detail->outcome, "inconclusive") != 0)
+		    strcmp(detail->outcome, "inconclusive") != 0 &&
+		    (strcmp(detail->outcome, "skip") != 0 || strcmp(cell->outcome, "skip") != 0))
 			continue;
 		if (!failed || shown == DETAILS_MAX) {
 			left++;
@@ -175,35 +202,35 @@ void kt_view_print_cell(FILE *out, bool color, const struct kt_view_cell *cell)
 
 /* ---- painting ---- */
 
-static int columns_of(FILE *out)
-{
-	struct winsize size;
-
-	if (ioctl(fileno(out), TIOCGWINSZ, &size) < 0 || size.ws_col < 20)
-		return 80;
-	return size.ws_col;
-}
-
-static void describe(const struct kt_view *view, const struct running *running, char *line,
-		     size_t max)
+/* What does not fit into the columns is taken from the name's beginning: the phase is what moves. */
+static void describe(const struct kt_view *view, const struct running *running, size_t columns,
+		     char line[LINE_BYTES])
 {
 	char name[KT_CELL_NAME_BYTES_MAX];
 	char took[KT_DURATION_TEXT_BYTES];
+	char left[32] = "";
 	int64_t left_ns = running->until_ns - view->now_ns;
-	int used;
+	char phase[256];
+	size_t room;
+	size_t len;
 
-	kt_matrix_cell_name(view->matrix, running->cell, name);
-	used = snprintf(line, max, "  %s: %s", name, running->phase);
-	if (used < 0 || (size_t)used >= max)
-		return;
 	if (running->until_ns && left_ns > 0)
-		used += snprintf(line + used, max - (size_t)used, ", %" PRId64 " s to go",
-				 (int64_t)((left_ns + KT_NS_PER_S - 1) / KT_NS_PER_S));
+		snprintf(left, sizeof(left), ", %" PRId64 " s to go",
+			 (int64_t)((left_ns + KT_NS_PER_S - 1) / KT_NS_PER_S));
 	else if (view->now_ns - running->since_ns >= KT_NS_PER_S)
-		used += snprintf(line + used, max - (size_t)used, ", %s",
-				 kt_duration_format(view->now_ns - running->since_ns, took));
-	if (running->detail[0] && (size_t)used < max)
-		snprintf(line + used, max - (size_t)used, " (%s)", running->detail);
+		snprintf(left, sizeof(left), ", %s",
+			 kt_duration_format(view->now_ns - running->since_ns, took));
+	snprintf(phase, sizeof(phase), "%s%s%s%s%s", running->phase, left,
+		 running->detail[0] ? " (" : "", running->detail, running->detail[0] ? ")" : "");
+	kt_matrix_cell_name(view->matrix, running->cell, name);
+	len = strlen(name);
+	room = columns > strlen(phase) + 5 ? columns - strlen(phase) - 5 : 0;
+	if (room < columns / 2)
+		room = columns / 2;
+	if (len > room)
+		snprintf(line, LINE_BYTES, "  ..%s: %s", name + len - (room - 2), phase);
+	else
+		snprintf(line, LINE_BYTES, "  %s: %s", name, phase);
 }
 
 static uint64_t n_done(const struct kt_view *view)
@@ -211,25 +238,46 @@ static uint64_t n_done(const struct kt_view *view)
 	return view->sweep->counts[KT_CELL_JUDGED] + view->sweep->counts[KT_CELL_ERRORED];
 }
 
+/* One row of the block: cut to the terminal, between characters. */
+static void put_row(struct kt_view *view, size_t columns, char *line)
+{
+	size_t len = strlen(line);
+
+	if (len > columns - 1) {
+		len = columns - 1;
+		while (len && ((unsigned char)line[len] & 0xc0) == 0x80)
+			len--;
+		line[len] = 0;
+	}
+	print_clean(view->out, line);
+	fputc('\n', view->out);
+	view->widths[view->painted++] = len;
+}
+
 static void paint(struct kt_view *view)
 {
-	int columns = columns_of(view->out);
-	char line[512];
+	char took[KT_DURATION_TEXT_BYTES];
+	char line[LINE_BYTES];
+	size_t columns, rows;
 
+	measure(view->out, &columns, &rows);
 	take_off(view);
 	view->painted_at_ns = view->now_ns;
 	if (view->wait[0]) {
-		fprintf(view->out, "%.*s\n", columns - 1, view->wait);
-		view->painted++;
+		snprintf(line, sizeof(line), "%s", view->wait);
+		put_row(view, columns, line);
 	}
 	if (view->matrix && view->sweep && view->sweep->cells) {
-		fprintf(view->out, "%" PRIu64 "/%" PRIu64 " cells done\n", n_done(view),
-			view->sweep->n_cells);
-		view->painted++;
-		for (size_t i = 0; i < view->n_running && i < BLOCK_ROWS_MAX; i++) {
-			describe(view, &view->running[i], line, sizeof(line));
-			fprintf(view->out, "%.*s\n", columns - 1, line);
-			view->painted++;
+		int64_t whole_s = (view->now_ns - view->begun_at_ns) / KT_NS_PER_S;
+
+		snprintf(line, sizeof(line), "%" PRIu64 "/%" PRIu64 " cells done, %s", n_done(view),
+			 view->sweep->n_cells, kt_duration_format(whole_s * KT_NS_PER_S, took));
+		put_row(view, columns, line);
+		/* The cursor stands below the block: one row of the screen more. */
+		for (size_t i = 0;
+		     i < view->n_running && i < BLOCK_ROWS_MAX && view->painted + 1 < rows; i++) {
+			describe(view, &view->running[i], columns - 1, line);
+			put_row(view, columns, line);
 		}
 	}
 	fflush(view->out);
@@ -314,7 +362,7 @@ static void drop(struct kt_view *view, uint64_t cell)
 static void enter(struct kt_view *view, struct running *running, const char *phase, int64_t left_ns,
 		  const char *detail)
 {
-	char line[512];
+	char line[LINE_BYTES];
 
 	snprintf(running->phase, sizeof(running->phase), "%s", phase);
 	snprintf(running->detail, sizeof(running->detail), "%s", detail);
@@ -322,7 +370,7 @@ static void enter(struct kt_view *view, struct running *running, const char *pha
 	running->until_ns = left_ns ? view->now_ns + left_ns : 0;
 	if (view->mode != KT_VIEW_PLAIN)
 		return;
-	describe(view, running, line, sizeof(line));
+	describe(view, running, SIZE_MAX, line);
 	kt_view_say(view, "%s", line);
 }
 
@@ -434,7 +482,7 @@ void kt_view_fact(struct kt_view *view, int64_t now_ns, uint32_t tag, const void
 
 void kt_view_tick(struct kt_view *view, int64_t now_ns)
 {
-	char line[512];
+	char line[LINE_BYTES];
 
 	view->now_ns = now_ns;
 	if (view->mode == KT_VIEW_LIVE && now_ns - view->painted_at_ns >= REPAINT_NS)
@@ -442,7 +490,7 @@ void kt_view_tick(struct kt_view *view, int64_t now_ns)
 	if (view->mode != KT_VIEW_PLAIN || now_ns - view->said_at_ns < STILL_NS)
 		return;
 	if (view->n_running) {
-		describe(view, &view->running[0], line, sizeof(line));
+		describe(view, &view->running[0], SIZE_MAX, line);
 		kt_view_say(view, "%s", line);
 	} else if (view->sweep && view->sweep->cells) {
 		kt_view_say(view, "  %" PRIu64 "/%" PRIu64 " cells done, waiting for a worker",

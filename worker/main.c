@@ -136,7 +136,8 @@ static int look_at_host(struct texts *texts, const char *runner, const char *qem
 	prove_accel(texts);
 	if (!*texts->qemu)
 		return kt_err_set(err, KT_FAULT_HOST, ENOENT,
-				  "%s is not there: apt-get install qemu-system-x86", qemu);
+				  "qemu_missing: %s is not there: apt-get install qemu-system-x86",
+				  qemu);
 	return kt_qemu_version(texts->qemu, &major, texts->qemu_version,
 			       sizeof(texts->qemu_version), err);
 }

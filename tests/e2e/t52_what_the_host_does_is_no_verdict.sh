@@ -58,3 +58,13 @@ sed 's|^cpus = .*|cpus = "1n1l2c1t"\nmemory = "60G"|; s|^name = "kill"|name = "l
 exits 3 ktcoord "$WORK/large.toml"
 says 'no_memory'
 nothing_left
+
+# A host without QEMU is asked once, and says what to install.
+if unshare -m true 2>/dev/null; then
+	exits 3 unshare -m bash -c "mount --bind /dev/null \"\$(readlink -f \"\$(command -v qemu-system-x86_64)\")\" &&
+		ktcoord '$WORK/kill.toml'"
+	says 'qemu_missing.*qemu-system-x86'
+	[ "$(grep -c qemu_missing "$WORK/out")" -eq 1 ] || fail "it was asked more than once"
+	says_not '^(PASS|FAIL|ERROR)'
+	nothing_left
+fi
