@@ -6,15 +6,33 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <utlist.h>
 
 /* A worker that was silent for so many sync intervals is taken for gone: its name may come back from
  * elsewhere. Its leases expire by their own time.
  */
 #define SILENT_SYNCS 3
 
+/* So often an attempt may be told that pieces are missing; then it is given up: a worker that cannot
+ * or will not send them would hold its cell for ever.
+ */
+#define REFUSED_MAX 16
+
+/* Of a STATE: what the heads of its lists may grow by. */
+#define STATE_SPARE_BYTES 64
+
+/* Of the logs of one attempt: four streams with their markers, and as much again. */
+#define LOG_BYTES_MAX (8u * KT_LOG_BYTES_MAX)
+
 struct returned { /* a cell that went back, waiting for its next try */
 	uint64_t cell;
 	int64_t ready_at_ns;
+	bool nudged; /* the workers were told that it is ready */
+};
+
+struct late { /* a lease whose late result is kept already: its resends are no more evidence */
+	uint64_t epoch; /* key */
+	UT_hash_handle hh;
 };
 
 struct kt_dispatch {
@@ -25,7 +43,10 @@ struct kt_dispatch {
 	uint64_t fresh; /* every cell below was granted at least once or is in `returned` */
 	struct returned *returned;
 	size_t n_returned;
+	struct late *late;
+	uint64_t syncs; /* SYNCs of all hosts */
 	int64_t now_ns;
+	int64_t ticked_at_ns;
 };
 
 /* ---- out ---- */
@@ -117,15 +138,18 @@ static void ask_to_judge(struct kt_out *out, uint64_t cell, uint64_t epoch)
 static void give_back(struct kt_dispatch *d, uint64_t cell, int64_t ready_at_ns)
 {
 	d->returned = kt_must_realloc(d->returned, d->n_returned + 1, sizeof(*d->returned));
-	d->returned[d->n_returned++] = (struct returned){ cell, ready_at_ns };
+	d->returned[d->n_returned++] =
+		(struct returned){ .cell = cell, .ready_at_ns = ready_at_ns };
 }
 
-/* A failed cell goes elsewhere when there is an elsewhere. */
-static bool may_retry_on(const struct kt_dispatch *d, uint64_t cell, const struct kt_host *host)
+/* A failed cell goes elsewhere when there is an elsewhere, and that takes it before long. */
+static bool may_retry_on(const struct kt_dispatch *d, const struct returned *returned,
+			 const struct kt_host *host)
 {
-	const struct kt_cell *c = &d->sweep->cells[cell];
+	const struct kt_cell *c = &d->sweep->cells[returned->cell];
 
-	if (!c->charged || kt_fleet_n_live(&d->fleet) < 2)
+	if (!c->charged || kt_fleet_n_taking(&d->fleet) < 2 ||
+	    d->now_ns - returned->ready_at_ns > d->config->grace_ns)
 		return true;
 	return strcmp(d->sweep->hosts[c->host], host->id) != 0;
 }
@@ -134,7 +158,7 @@ static bool next_cell(struct kt_dispatch *d, const struct kt_host *host, uint64_
 {
 	for (size_t i = 0; i < d->n_returned; i++) {
 		if (d->returned[i].ready_at_ns > d->now_ns ||
-		    !may_retry_on(d, d->returned[i].cell, host))
+		    !may_retry_on(d, &d->returned[i], host))
 			continue;
 		*cell = d->returned[i].cell;
 		memmove(&d->returned[i], &d->returned[i + 1],
@@ -157,6 +181,25 @@ static bool next_cell(struct kt_dispatch *d, const struct kt_host *host, uint64_
 
 /* ---- ends of attempts ---- */
 
+/* A fact is read back through the limits of one frame, and a fact says more than the frame that it came
+ * in: what does not fit is left out, the long texts first.
+ */
+static bool fits(uint32_t tag, const void *fact)
+{
+	return kt_codec_frame_bytes(&kt_facts_family, tag, fact) <= KT_FRAME_BYTES_MAX;
+}
+
+static struct kt_msg_result *without_length(struct kt_out *out, const struct kt_msg_result *result)
+{
+	struct kt_msg_result *cut = NEW(out, result);
+
+	*cut = *result;
+	cut->evidence = "";
+	cut->n_timeline = 0;
+	cut->n_reports = 0;
+	return cut;
+}
+
 static void fail_attempt(struct kt_dispatch *d, struct kt_out *out, uint64_t cell, uint64_t epoch,
 			 const char *cause, const char *line, bool charged,
 			 const struct kt_msg_result *result)
@@ -171,6 +214,8 @@ static void fail_attempt(struct kt_dispatch *d, struct kt_out *out, uint64_t cel
 	failed->line = kt_arena_strdup(&out->arena, line);
 	failed->charged = charged;
 	failed->result = (struct kt_msg_result *)(uintptr_t)result;
+	if (result && !fits(KT_TAG_fact_failed, failed))
+		failed->result = without_length(out, result);
 	state_fact(d, out, KT_TAG_fact_failed, failed);
 	if (lease)
 		kt_fleet_drop_lease(&d->fleet, lease);
@@ -184,6 +229,12 @@ static void fail_attempt(struct kt_dispatch *d, struct kt_out *out, uint64_t cel
 		return;
 	}
 	give_back(d, cell, d->now_ns + d->config->retry_ns * c->charged);
+}
+
+/* What is not charged has an end as well: nobody may take and give back one cell for ever. */
+static bool is_worn(const struct kt_dispatch *d, uint64_t cell)
+{
+	return d->sweep->cells[cell].tries >= KT_ATTEMPTS_MAX;
 }
 
 static void close_when_done(struct kt_dispatch *d, struct kt_out *out)
@@ -209,6 +260,16 @@ static void close_when_done(struct kt_dispatch *d, struct kt_out *out)
 }
 
 /* ---- messages ---- */
+
+static void forget_peer(struct kt_dispatch *d, uint64_t peer)
+{
+	struct kt_host *host = kt_fleet_host_by_peer(&d->fleet, peer);
+
+	if (!host)
+		return;
+	host->peer = 0;
+	host->session = 0;
+}
 
 /* A name that is in use may be that of a worker that was just killed: the newcomer is told to ask
  * again, and gets in when the other has missed a SYNC.
@@ -252,10 +313,24 @@ static const char *refuse_reason(const struct kt_dispatch *d, const struct kt_ms
 	return NULL;
 }
 
+/* Another process under the same name: the former one may have them, so this one must not. */
+static void drop_unseen(struct kt_dispatch *d, struct kt_host *host, struct kt_out *out)
+{
+	struct kt_lease *lease;
+	struct kt_lease *next;
+
+	DL_FOREACH_SAFE (host->leases, lease, next)
+		if (!lease->seen)
+			fail_attempt(d, out, lease->cell, lease->epoch, "worker_lost",
+				     "the worker was restarted before it began",
+				     is_worn(d, lease->cell), NULL);
+}
+
 static void on_hello(struct kt_dispatch *d, uint64_t peer, const struct kt_msg_hello *hello,
 		     struct kt_out *out)
 {
-	struct kt_host *host = kt_fleet_host(&d->fleet, hello->worker_id);
+	struct kt_host *host = kt_fleet_find_host(&d->fleet, hello->worker_id);
+	struct kt_host *former = kt_fleet_host_by_peer(&d->fleet, peer);
 	const char *reason = refuse_reason(d, hello);
 	struct kt_msg_welcome *welcome;
 
@@ -263,12 +338,21 @@ static void on_hello(struct kt_dispatch *d, uint64_t peer, const struct kt_msg_h
 		refuse(out, peer, false, "%s", reason);
 		return;
 	}
+	if (!host && d->fleet.n_hosts + d->sweep->n_hosts >= KT_FLEET_HOSTS_MAX) {
+		refuse(out, peer, false, "this sweep has seen %d workers: it takes no other name",
+		       KT_FLEET_HOSTS_MAX);
+		return;
+	}
+	if (!host)
+		host = kt_fleet_host(&d->fleet, hello->worker_id);
 	if (is_taken(d, hello, host)) {
 		refuse(out, peer, true,
 		       "a worker named %.64s is connected already: give this one another --id",
 		       hello->worker_id);
 		return;
 	}
+	if (host->boot_id != hello->boot_id)
+		drop_unseen(d, host, out);
 	if (host->boot_id != hello->boot_id) {
 		struct kt_msg_fact_host *fact = NEW(out, fact_host);
 
@@ -279,11 +363,14 @@ static void on_hello(struct kt_dispatch *d, uint64_t peer, const struct kt_msg_h
 		fact->slots = hello->slots;
 		state_fact(d, out, KT_TAG_fact_host, fact);
 	}
+	if (former && former != host) /* one connection speaks for one worker */
+		forget_peer(d, peer);
 	host->boot_id = hello->boot_id;
 	host->peer = peer;
 	host->session = d->config->session_seed + ++d->sessions;
 	host->slots = hello->slots;
 	host->heard_at_ns = d->now_ns;
+	host->sync_seq = 0;
 	host->draining = false;
 	welcome = NEW(out, welcome);
 	welcome->version = KT_PROTOCOL_VERSION;
@@ -305,8 +392,9 @@ static void compare_held(struct kt_dispatch *d, const struct kt_host *host,
 		const struct kt_msg_held *held = &sync->held[i];
 		struct kt_lease *lease = kt_fleet_lease(&d->fleet, held->epoch);
 
-		if (lease && lease->cell == held->cell && strcmp(lease->host, host->id) == 0) {
+		if (lease && lease->cell == held->cell && lease->host == host) {
 			lease->seen = true;
+			lease->listed = d->syncs;
 			lease->expires_at_ns = d->now_ns + d->config->ttl_ns;
 			snprintf(lease->phase, sizeof(lease->phase), "%s", held->phase);
 		} else if (strcmp(held->phase, "done") != 0) {
@@ -319,17 +407,18 @@ static void compare_held(struct kt_dispatch *d, const struct kt_host *host,
 	}
 }
 
-static bool is_held(const struct kt_msg_sync *sync, uint64_t epoch)
+/* The lease as a grant of this STATE, unless the frame is full: it is offered again by the next. */
+static bool offer(struct kt_dispatch *d, const struct kt_lease *lease, struct kt_msg_state *state,
+		  size_t *bytes, struct kt_out *out)
 {
-	for (size_t i = 0; i < sync->n_held; i++)
-		if (sync->held[i].epoch == epoch)
-			return true;
-	return false;
-}
+	struct kt_msg_grant *grant = &state->grants[state->n_grants];
+	struct kt_msg_state alone = {
+		.session = state->session, .seq = state->seq, .grants = grant, .n_grants = 1
+	};
+	size_t more;
 
-static void fill_grant(struct kt_dispatch *d, const struct kt_lease *lease,
-		       struct kt_msg_grant *grant, struct kt_out *out)
-{
+	if (state->n_grants == KT_GRANTS_PER_STATE_MAX)
+		return false;
 	grant->cell = lease->cell;
 	grant->epoch = lease->epoch;
 	grant->attempt = d->sweep->cells[lease->cell].tries;
@@ -338,71 +427,93 @@ static void fill_grant(struct kt_dispatch *d, const struct kt_lease *lease,
 	grant->ttl_ns = d->config->ttl_ns;
 	grant->job = NEW(out, job);
 	d->config->job(d->config->arg, lease->cell, &out->arena, grant->job);
+	more = kt_codec_frame_bytes(&kt_schema_fleet, KT_TAG_state, &alone);
+	if (more > KT_FRAME_BYTES_MAX - *bytes)
+		return false;
+	*bytes += more;
+	state->n_grants++;
+	return true;
 }
 
 /* Leases of this host that it does not list: offered again when it never spoke of them, lost when it
- * once did.
+ * once did. Returns how many wait for it.
  */
-static void find_unlisted(struct kt_dispatch *d, const struct kt_host *host,
-			  const struct kt_msg_sync *sync, struct kt_msg_state *state,
-			  struct kt_out *out)
+static uint64_t find_unlisted(struct kt_dispatch *d, struct kt_host *host,
+			      struct kt_msg_state *state, size_t *bytes, struct kt_out *out)
 {
 	struct kt_lease *lease;
 	struct kt_lease *next;
+	uint64_t n = 0;
 
-	HASH_ITER (hh, d->fleet.leases, lease, next) {
-		if (strcmp(lease->host, host->id) != 0 || is_held(sync, lease->epoch))
+	DL_FOREACH_SAFE (host->leases, lease, next) {
+		if (lease->listed == d->syncs)
 			continue;
-		if (!lease->seen && state->n_grants < KT_GRANTS_PER_STATE_MAX)
-			fill_grant(d, lease, &state->grants[state->n_grants++], out);
-		else if (lease->seen)
+		if (lease->seen) {
 			fail_attempt(d, out, lease->cell, lease->epoch, "worker_lost",
 				     kt_cause(KT_CAUSE_ID_worker_lost)->advice,
 				     lease->term == d->sweep->term, NULL);
+		} else if (host->draining) {
+			/* It would only say no; the cell has not been tried. */
+			fail_attempt(d, out, lease->cell, lease->epoch, "worker_lost",
+				     "the worker is being drained", is_worn(d, lease->cell), NULL);
+		} else {
+			offer(d, lease, state, bytes, out);
+			n++;
+		}
 	}
+	return n;
 }
 
-static void grant_new(struct kt_dispatch *d, const struct kt_host *host,
-		      const struct kt_msg_sync *sync, struct kt_msg_state *state,
-		      struct kt_out *out)
+static void grant_new(struct kt_dispatch *d, struct kt_host *host, uint64_t room,
+		      struct kt_msg_state *state, size_t *bytes, struct kt_out *out)
 {
-	uint64_t room = sync->slots_free;
+	struct kt_lease *lease;
+	bool fits_in = true;
 	uint64_t cell;
 
-	/* Offers that are on their way count. */
-	room = room > state->n_grants ? room - state->n_grants : 0;
-	while (room-- > 0 && state->n_grants < KT_GRANTS_PER_STATE_MAX &&
+	while (room-- > 0 && fits_in && state->n_grants < KT_GRANTS_PER_STATE_MAX &&
 	       next_cell(d, host, &cell)) {
 		struct kt_msg_fact_granted *granted = NEW(out, fact_granted);
-		struct kt_lease *lease;
 
 		granted->cell = cell;
 		granted->epoch = d->sweep->epoch + 1;
 		granted->attempt = d->sweep->cells[cell].tries + 1ull;
 		granted->host = host->id;
 		state_fact(d, out, KT_TAG_fact_granted, granted);
-		lease = kt_fleet_add_lease(&d->fleet, granted->epoch, cell, host->id);
+		lease = kt_fleet_add_lease(&d->fleet, granted->epoch, cell, host);
 		lease->term = d->sweep->term;
 		lease->expires_at_ns = d->now_ns + d->config->ttl_ns;
-		fill_grant(d, lease, &state->grants[state->n_grants++], out);
+		fits_in = offer(d, lease, state, bytes, out);
 	}
 }
 
 static void on_sync(struct kt_dispatch *d, struct kt_host *host, const struct kt_msg_sync *sync,
 		    struct kt_out *out)
 {
-	struct kt_msg_state *state = NEW(out, state);
+	struct kt_msg_state *state;
+	uint64_t room = sync->slots_free;
+	uint64_t offered;
+	size_t bytes;
 
+	/* One that was overtaken, or came twice, tells of leases and slots that are no more. */
+	if (sync->seq <= host->sync_seq)
+		return;
+	host->sync_seq = sync->seq;
+	host->draining = sync->draining;
+	d->syncs++;
+	state = NEW(out, state);
 	state->session = host->session;
 	state->seq = sync->seq;
+	state->finished = d->sweep->closed;
 	state->grants =
 		kt_arena_alloc(&out->arena, KT_GRANTS_PER_STATE_MAX, sizeof(*state->grants));
-	host->draining = sync->draining;
 	compare_held(d, host, sync, state, out);
-	find_unlisted(d, host, sync, state, out);
+	bytes = kt_codec_frame_bytes(&kt_schema_fleet, KT_TAG_state, state) + STATE_SPARE_BYTES;
+	offered = find_unlisted(d, host, state, &bytes, out);
+	/* Offers that are on their way count. */
+	room = room > offered ? room - offered : 0;
 	if (!host->draining)
-		grant_new(d, host, sync, state, out);
-	state->finished = d->sweep->closed;
+		grant_new(d, host, room, state, &bytes, out);
 	send(out, host->peer, KT_TAG_state, state);
 }
 
@@ -411,7 +522,18 @@ static struct kt_lease *lease_of(const struct kt_dispatch *d, const struct kt_ho
 {
 	struct kt_lease *lease = kt_fleet_lease(&d->fleet, epoch);
 
-	return lease && lease->cell == cell && strcmp(lease->host, host->id) == 0 ? lease : NULL;
+	return lease && lease->cell == cell && lease->host == host ? lease : NULL;
+}
+
+/* The worker is told to say HELLO and to send again what is not acknowledged: but not for ever. */
+static bool told_too_often(struct kt_dispatch *d, struct kt_lease *lease, struct kt_out *out,
+			   const struct kt_msg_result *result)
+{
+	if (++lease->n_refused <= REFUSED_MAX)
+		return false;
+	fail_attempt(d, out, lease->cell, lease->epoch, "protocol",
+		     "samples are missing, however often they are asked for", true, result);
+	return true;
 }
 
 static void on_sample(struct kt_dispatch *d, const struct kt_host *host,
@@ -419,19 +541,43 @@ static void on_sample(struct kt_dispatch *d, const struct kt_host *host,
 {
 	struct kt_lease *lease = lease_of(d, host, sample->cell, sample->epoch);
 
+	if (sample->seq >= KT_SAMPLES_PER_ATTEMPT_MAX ||
+	    (lease && lease->sample_bytes + sample->body.len > KT_SERIES_BYTES_MAX)) {
+		if (lease)
+			fail_attempt(d, out, lease->cell, lease->epoch, "protocol",
+				     "the worker sent more samples than an attempt may have", true,
+				     NULL);
+		return;
+	}
 	if (!lease) /* fenced: acknowledged so that the worker forgets it, kept nowhere */
 		return acknowledge(out, host, sample->epoch, sample->seq + 1, false);
 	lease->seen = true;
 	if (sample->seq > lease->n_samples) {
-		refuse(out, host->peer, true, "sample %llu came before sample %llu",
-		       (unsigned long long)sample->seq, (unsigned long long)lease->n_samples);
+		if (!told_too_often(d, lease, out, NULL))
+			refuse(out, host->peer, true, "sample %llu came before sample %llu",
+			       (unsigned long long)sample->seq,
+			       (unsigned long long)lease->n_samples);
 		return;
 	}
 	if (sample->seq == lease->n_samples) {
 		effect(out, KT_EFFECT_KEEP_SAMPLE, sample);
 		lease->n_samples++;
+		lease->sample_bytes += sample->body.len;
 	}
 	acknowledge(out, host, sample->epoch, lease->n_samples, false);
+}
+
+static bool is_known_late(struct kt_dispatch *d, uint64_t epoch)
+{
+	struct late *late;
+
+	HASH_FIND(hh, d->late, &epoch, sizeof(epoch), late);
+	if (late)
+		return true;
+	late = kt_must_calloc(1, sizeof(*late));
+	late->epoch = epoch;
+	HASH_ADD(hh, d->late, epoch, sizeof(late->epoch), late);
+	return false;
 }
 
 static void on_late_result(struct kt_dispatch *d, const struct kt_host *host,
@@ -442,16 +588,30 @@ static void on_late_result(struct kt_dispatch *d, const struct kt_host *host,
 	struct kt_msg_fact_late *late;
 
 	/* The accepted result itself, sent again because its ack was lost, is no evidence. */
-	if (cell && (cell->epoch != msg->epoch || cell->state == KT_CELL_PENDING ||
-		     cell->state == KT_CELL_ERRORED)) {
+	if (cell && msg->epoch <= d->sweep->epoch &&
+	    (cell->epoch != msg->epoch || cell->state == KT_CELL_PENDING ||
+	     cell->state == KT_CELL_ERRORED) &&
+	    !is_known_late(d, msg->epoch)) {
 		late = NEW(out, fact_late);
 		late->cell = msg->cell;
 		late->epoch = msg->epoch;
 		late->host = host->id;
 		late->result = msg->result;
+		if (!fits(KT_TAG_fact_late, late))
+			late->result = without_length(out, msg->result);
 		state_fact(d, out, KT_TAG_fact_late, late);
 	}
 	acknowledge(out, host, msg->epoch, msg->result->samples_total, true);
+}
+
+/* Not for what somebody asked for: a cancel, or a drain that crossed a grant. */
+static bool is_charged(const struct kt_dispatch *d, const struct kt_host *host, uint64_t cell,
+		       const struct kt_cause *cause)
+{
+	if (is_worn(d, cell))
+		return true;
+	return cause->side != KT_CAUSE_USER &&
+	       !(host->draining && cause == kt_cause(KT_CAUSE_ID_host_trouble));
 }
 
 static void on_result(struct kt_dispatch *d, const struct kt_host *host,
@@ -466,6 +626,8 @@ static void on_result(struct kt_dispatch *d, const struct kt_host *host,
 	lease->seen = true;
 	if (cause && !kt_cause_is_infra(cause) && cause->side != KT_CAUSE_USER &&
 	    msg->result->samples_total != lease->n_samples) {
+		if (told_too_often(d, lease, out, msg->result))
+			return acknowledge(out, host, msg->epoch, msg->result->samples_total, true);
 		refuse(out, host->peer, true,
 		       "the result names %llu samples, %llu are here: send them again",
 		       (unsigned long long)msg->result->samples_total,
@@ -480,7 +642,7 @@ static void on_result(struct kt_dispatch *d, const struct kt_host *host,
 	if (kt_cause_is_infra(cause) || cause->side == KT_CAUSE_USER)
 		return fail_attempt(d, out, msg->cell, msg->epoch, cause->name,
 				    msg->result->line[0] ? msg->result->line : cause->advice,
-				    cause->side != KT_CAUSE_USER, msg->result);
+				    is_charged(d, host, msg->cell, cause), msg->result);
 	ended = NEW(out, fact_ended);
 	ended->cell = msg->cell;
 	ended->epoch = msg->epoch;
@@ -502,21 +664,32 @@ static void on_phase(struct kt_dispatch *d, const struct kt_host *host,
 	effect(out, KT_EFFECT_PHASE, phase)->cell = phase->cell;
 }
 
+/* In their order, as every session sends them from 0 on: so they can be counted. */
 static void on_log(struct kt_dispatch *d, const struct kt_host *host,
 		   const struct kt_msg_log_sent *log, struct kt_out *out)
 {
-	if (lease_of(d, host, log->cell, log->epoch))
-		effect(out, KT_EFFECT_KEEP_LOG, log);
+	struct kt_lease *lease = lease_of(d, host, log->cell, log->epoch);
+
+	if (!lease || log->seq != lease->n_logs || lease->log_bytes >= LOG_BYTES_MAX)
+		return;
+	lease->n_logs++;
+	lease->log_bytes += log->body.len + sizeof(*log); /* so that empty pieces count as well */
+	effect(out, KT_EFFECT_KEEP_LOG, log);
 }
 
-static void forget_peer(struct kt_dispatch *d, uint64_t peer)
+/* Who leaves on purpose has given up what it did not finish: that can go elsewhere at once. */
+static void on_bye(struct kt_dispatch *d, struct kt_host *host, struct kt_out *out)
 {
-	struct kt_host *host = kt_fleet_host_by_peer(&d->fleet, peer);
+	struct kt_lease *lease;
+	struct kt_lease *next;
 
-	if (!host)
-		return;
-	host->peer = 0;
-	host->session = 0;
+	forget_peer(d, host->peer);
+	DL_FOREACH_SAFE (host->leases, lease, next) {
+		if (strcmp(lease->phase, "done") != 0)
+			fail_attempt(d, out, lease->cell, lease->epoch, "worker_lost",
+				     "the worker left and gave it up", is_worn(d, lease->cell),
+				     NULL);
+	}
 }
 
 /* Every message but HELLO begins with the session: they share this prefix. */
@@ -563,7 +736,7 @@ static void on_frame(struct kt_dispatch *d, const struct kt_input *in, struct kt
 	case KT_TAG_result_sent:
 		return on_result(d, host, in->body, out);
 	case KT_TAG_bye:
-		return forget_peer(d, in->peer);
+		return on_bye(d, host, out);
 	}
 	refuse(out, in->peer, false, "that message is not for a coordinator's control endpoint");
 }
@@ -584,12 +757,19 @@ static void expire_leases(struct kt_dispatch *d, struct kt_out *out)
 	}
 }
 
+/* Once for each cell that came back: whoever has a free slot asks for it. A nudge that is lost costs
+ * no more than the time to the next SYNC.
+ */
 static void nudge_hosts(struct kt_dispatch *d, struct kt_out *out)
 {
 	bool ready = false;
 
-	for (size_t i = 0; i < d->n_returned && !ready; i++)
-		ready = d->returned[i].ready_at_ns <= d->now_ns;
+	for (size_t i = 0; i < d->n_returned; i++) {
+		if (d->returned[i].nudged || d->returned[i].ready_at_ns > d->now_ns)
+			continue;
+		d->returned[i].nudged = true;
+		ready = true;
+	}
 	for (size_t i = 0; ready && i < d->fleet.n_hosts; i++) {
 		struct kt_msg_nudge *nudge;
 
@@ -601,8 +781,28 @@ static void nudge_hosts(struct kt_dispatch *d, struct kt_out *out)
 	}
 }
 
+/* Ticks come many times in a sync_ns. When they did not, we were stopped or starved: what the workers
+ * said meanwhile still waits to be read, so that time is not theirs. A little of it always counts:
+ * however slow we are, leases come to their end.
+ */
+static void forgive_absence(struct kt_dispatch *d)
+{
+	int64_t away_ns = d->now_ns - d->ticked_at_ns - d->config->sync_ns;
+	struct kt_lease *lease;
+	struct kt_lease *next;
+
+	d->ticked_at_ns = d->now_ns;
+	if (away_ns <= 0)
+		return;
+	HASH_ITER (hh, d->fleet.leases, lease, next)
+		lease->expires_at_ns += away_ns;
+	for (size_t i = 0; i < d->fleet.n_hosts; i++)
+		d->fleet.hosts[i]->heard_at_ns += away_ns;
+}
+
 static void on_tick(struct kt_dispatch *d, struct kt_out *out)
 {
+	forgive_absence(d);
 	for (size_t i = 0; i < d->fleet.n_hosts; i++)
 		if (d->fleet.hosts[i]->peer &&
 		    d->now_ns - d->fleet.hosts[i]->heard_at_ns > SILENT_SYNCS * d->config->sync_ns)
@@ -612,6 +812,31 @@ static void on_tick(struct kt_dispatch *d, struct kt_out *out)
 }
 
 /* ---- verdicts ---- */
+
+/* The worst stand first: what does not fit into a fact is left out from the end, and that is said. */
+static void cut_details(struct kt_msg_fact_judged *judged, struct kt_out *out)
+{
+	struct kt_msg_verdict *verdict;
+	size_t n = judged->verdict->n_details;
+
+	if (fits(KT_TAG_fact_judged, judged))
+		return;
+	verdict = NEW(out, verdict);
+	*verdict = *judged->verdict;
+	verdict->details = kt_arena_alloc(&out->arena, n, sizeof(*verdict->details));
+	memcpy(verdict->details, judged->verdict->details, n * sizeof(*verdict->details));
+	judged->verdict = verdict;
+	while (verdict->n_details > 1 && !fits(KT_TAG_fact_judged, judged)) {
+		verdict->n_details /= 2;
+		verdict->details[verdict->n_details - 1] = (struct kt_msg_detail){
+			.outcome = "note",
+			.kind = "Cut",
+			.assertion = "",
+			.text = kt_arena_printf(&out->arena, "%zu details more were left out",
+						n - verdict->n_details + 1),
+		};
+	}
+}
 
 static void on_judged(struct kt_dispatch *d, const struct kt_input *in, struct kt_out *out)
 {
@@ -625,6 +850,7 @@ static void on_judged(struct kt_dispatch *d, const struct kt_input *in, struct k
 	judged->cell = in->cell;
 	judged->epoch = in->epoch;
 	judged->verdict = in->verdict;
+	cut_details(judged, out);
 	state_fact(d, out, KT_TAG_fact_judged, judged);
 }
 
@@ -646,12 +872,14 @@ struct kt_dispatch *kt_dispatch_new(struct kt_sweep *sweep, const struct kt_disp
 	d->sweep = sweep;
 	d->config = config;
 	d->now_ns = now_ns;
+	d->ticked_at_ns = now_ns;
 	for (uint64_t i = 0; i < sweep->n_cells; i++) {
 		const struct kt_cell *cell = &sweep->cells[i];
 
 		if (cell->state == KT_CELL_LEASED) {
-			struct kt_lease *lease = kt_fleet_add_lease(&d->fleet, cell->epoch, i,
-								    sweep->hosts[cell->host]);
+			struct kt_host *host = kt_fleet_host(&d->fleet, sweep->hosts[cell->host]);
+			struct kt_lease *lease =
+				kt_fleet_add_lease(&d->fleet, cell->epoch, i, host);
 
 			lease->term = cell->term;
 			lease->seen = true;
@@ -667,9 +895,15 @@ struct kt_dispatch *kt_dispatch_new(struct kt_sweep *sweep, const struct kt_disp
 void kt_dispatch_destroy(struct kt_dispatch **dispatch_p)
 {
 	struct kt_dispatch *d = kt_take(dispatch_p);
+	struct late *late;
+	struct late *next;
 
 	if (!d)
 		return;
+	HASH_ITER (hh, d->late, late, next) {
+		HASH_DEL(d->late, late);
+		free(late);
+	}
 	kt_fleet_destroy(&d->fleet);
 	free(d->returned);
 	free(d);

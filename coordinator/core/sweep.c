@@ -91,7 +91,6 @@ static uint16_t host_index(struct kt_sweep *sweep, const char *host)
 	for (size_t i = 0; i < sweep->n_hosts; i++)
 		if (strcmp(sweep->hosts[i], host) == 0)
 			return (uint16_t)i;
-	kt_must(sweep->n_hosts < UINT16_MAX);
 	sweep->hosts = kt_must_realloc(sweep->hosts, sweep->n_hosts + 1, sizeof(*sweep->hosts));
 	sweep->hosts[sweep->n_hosts] = kt_must_strdup(host);
 	return (uint16_t)sweep->n_hosts++;
@@ -169,6 +168,8 @@ static int move_cell(struct kt_sweep *sweep, uint32_t tag, const void *fact, str
 		return cannot(err, tag, "not a fact about a cell");
 	if (!(moves[row].from & 1u << cell->state))
 		return cannot(err, tag, state_names[cell->state]);
+	if (tag == KT_TAG_fact_granted && sweep->n_hosts == UINT16_MAX)
+		return cannot(err, tag, "too many hosts");
 	if (tag == KT_TAG_fact_granted && epoch <= sweep->epoch)
 		return cannot(err, tag, "its epoch is not new");
 	if (tag != KT_TAG_fact_granted && tag != KT_TAG_fact_errored && epoch != cell->epoch)
