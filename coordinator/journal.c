@@ -2,11 +2,13 @@
 #include "proto/base/must.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <zstd.h>
 
 #define APPLICATION_ID 0x6b74636f /* "ktco", for file(1) */
@@ -58,6 +60,7 @@ static const char schema_sql[] =
 struct kt_journal {
 	char *path;
 	sqlite3 *db;
+	int lock; /* the file once more, under flock(2): closed after db, whose POSIX locks it would take along */
 	sqlite3_stmt *statements[STATEMENT_N];
 	bool in_transaction;
 	bool broken;
@@ -110,12 +113,25 @@ static sqlite3_stmt *prepared(struct kt_journal *j, enum statement which, struct
 
 /* ---- life ---- */
 
+/* SQLite would let two coordinators write in turns, and neither would know of the other's facts. */
+static int lock_out_others(struct kt_journal *j, struct kt_err *err)
+{
+	j->lock = open(j->path, O_RDONLY | O_CLOEXEC);
+	if (j->lock < 0)
+		return kt_err_sys(err, KT_FAULT_HOST, errno, "%s", j->path);
+	if (flock(j->lock, LOCK_EX | LOCK_NB) < 0)
+		return kt_err_set(err, KT_FAULT_INPUT, EBUSY,
+				  "%s: another ktcoord works on this sweep", j->path);
+	return 0;
+}
+
 static int open_db(const char *path, int flags, struct kt_journal **journal, struct kt_err *err)
 {
 	KT_AUTO(kt_journal_close) struct kt_journal *j = kt_must_calloc(1, sizeof(*j));
 	const char *kill_at = getenv("KT_TEST_KILL_AT");
 
 	j->path = kt_must_strdup(path);
+	j->lock = -1;
 	j->kill_at = kill_at ? atoll(kill_at) : -1;
 	if (sqlite3_open_v2(path, &j->db, flags, NULL) != SQLITE_OK)
 		return db_err(j, err, "opening");
@@ -133,6 +149,9 @@ int kt_journal_create(const char *path, struct kt_journal **journal, struct kt_e
 	if (access(path, F_OK) == 0)
 		return kt_err_set(err, KT_FAULT_INPUT, EEXIST, "%s exists already", path);
 	status = open_db(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &j, err);
+	if (status < 0)
+		return status;
+	status = lock_out_others(j, err);
 	if (status < 0)
 		return status;
 	snprintf(pragma, sizeof(pragma), "PRAGMA application_id = %d; PRAGMA user_version = %d;",
@@ -201,6 +220,8 @@ int kt_journal_open(const char *path, bool read_only, struct kt_journal **journa
 	if (access(path, F_OK) < 0)
 		return kt_err_set(err, KT_FAULT_INPUT, ENOENT, "%s: no such sweep", path);
 	status = open_db(path, read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, &j, err);
+	if (status == 0 && !read_only)
+		status = lock_out_others(j, err);
 	if (status == 0)
 		status = pragma_value(j, "PRAGMA application_id", &id, err);
 	if (read_only && j &&
@@ -236,6 +257,7 @@ void kt_journal_close(struct kt_journal **journal_p)
 	for (int i = 0; i < STATEMENT_N; i++)
 		sqlite3_finalize(j->statements[i]);
 	sqlite3_close(j->db);
+	kt_own_close(&j->lock);
 	ZSTD_freeCCtx(j->zstd);
 	kt_buf_destroy(&j->encoded);
 	kt_buf_destroy(&j->packed);
@@ -315,6 +337,7 @@ int kt_journal_add_fact(struct kt_journal *j, int64_t wall_ns, uint32_t tag, con
 		return status ? status : -EIO;
 	kt_buf_reset(&j->encoded);
 	kt_codec_encode(kt_codec_message(&kt_facts_family, tag)->schema, fact, &j->encoded);
+	kt_must(j->encoded.len <= KT_FRAME_BYTES_MAX); /* else no one could read it back */
 	sqlite3_bind_int64(statement, 1, wall_ns);
 	sqlite3_bind_int64(statement, 2, tag);
 	if (fact_cell(tag, fact, &cell))

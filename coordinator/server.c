@@ -43,6 +43,8 @@ struct server {
 	uv_signal_t signals[2];
 	size_t n_signals;
 	struct kt_out out;
+	struct kt_buf
+		unshown; /* facts of the open transaction, for the view: [tag, length, bytes]* */
 	size_t facts_taken; /* of out: written to the open transaction */
 	size_t effects_taken; /* of out: kept or shown; SEND and JUDGE wait for the commit */
 	uint8_t *room; /* KT_CHUNK_BYTES_MAX */
@@ -78,6 +80,60 @@ static void fail(struct server *s, int status)
 
 /* ---- what the dispatch said ---- */
 
+struct unshown {
+	uint32_t tag;
+	uint32_t len;
+};
+
+/* The view gets a copy, and gets it when the fact is on disk: what a person has seen must be there
+ * after a crash as well.
+ */
+static void show_later(struct server *s, const struct kt_fact *fact)
+{
+	struct unshown head = { .tag = fact->tag };
+	KT_AUTO_BUF encoded = { 0 };
+
+	kt_codec_encode(kt_codec_message(&kt_facts_family, fact->tag)->schema, fact->body,
+			&encoded);
+	head.len = (uint32_t)encoded.len;
+	kt_buf_append(&s->unshown, &head, sizeof(head));
+	kt_buf_append(&s->unshown, encoded.data, encoded.len);
+}
+
+static void show(struct server *s)
+{
+	int64_t now_ns = kt_clock_now_ns();
+	KT_AUTO_ARENA arena = { 0 };
+
+	for (size_t at = 0; at < s->unshown.len;) {
+		const struct kt_schema *schema;
+		struct unshown head;
+		void *fact;
+		int status;
+
+		memcpy(&head, s->unshown.data + at, sizeof(head));
+		at += sizeof(head);
+		schema = kt_codec_message(&kt_facts_family, head.tag)->schema;
+		kt_arena_reset(&arena);
+		fact = kt_arena_alloc(&arena, 1, schema->size);
+		status =
+			kt_codec_decode(schema, s->unshown.data + at, head.len, &arena, fact, NULL);
+		kt_must(status == 0);
+		kt_view_fact(s->view, now_ns, head.tag, fact);
+		at += head.len;
+	}
+	kt_buf_reset(&s->unshown);
+}
+
+static int commit(struct server *s)
+{
+	int status = kt_journal_commit(s->journal, s->err);
+
+	if (status == 0)
+		show(s);
+	return status;
+}
+
 /* Into the open transaction, while what the facts borrow from the input is still there. */
 static void absorb(struct server *s)
 {
@@ -89,7 +145,8 @@ static void absorb(struct server *s)
 		const struct kt_fact *fact = &s->out.facts[s->facts_taken];
 
 		status = kt_journal_add_fact(s->journal, wall_ns, fact->tag, fact->body, s->err);
-		kt_view_fact(s->view, now_ns, fact->tag, fact->body);
+		if (status == 0)
+			show_later(s, fact);
 	}
 	for (; s->effects_taken < s->out.n_effects && status == 0; s->effects_taken++) {
 		const struct kt_effect *effect = &s->out.effects[s->effects_taken];
@@ -189,6 +246,7 @@ static void perform(struct server *s, const struct kt_effect *effect)
 	if (effect->kind == KT_EFFECT_SEND) {
 		/* A full or vanished peer loses nothing: it asks again, or its leases expire. */
 		status = kt_router_send(s->control, effect->peer, effect->tag, effect->body, NULL);
+		kt_must(status != -EMSGSIZE); /* the dispatch bounds what it says */
 		if (status == -EHOSTUNREACH) {
 			struct kt_input lost = { .kind = KT_INPUT_LOST,
 						 .now_ns = kt_clock_now_ns(),
@@ -211,7 +269,7 @@ static void settle(struct server *s)
 
 	while (s->status == 0 && at < s->out.n_effects) {
 		size_t end = s->out.n_effects;
-		int status = kt_journal_commit(s->journal, s->err);
+		int status = commit(s);
 
 		if (status < 0)
 			return fail(s, status);
@@ -222,7 +280,7 @@ static void settle(struct server *s)
 		}
 	}
 	if (s->status == 0) {
-		int status = kt_journal_commit(s->journal, s->err);
+		int status = commit(s);
 
 		if (status < 0)
 			return fail(s, status);
@@ -267,6 +325,8 @@ static void on_lost(void *arg, uint64_t peer, const char *why)
 				  .peer = peer };
 
 	KT_LOG("peer_lost", "peer=%" PRIu64 " reason=%s", peer, kt_log_quote(why));
+	if (s->status < 0)
+		return;
 	kt_dispatch_step(s->dispatch, &input, &s->out);
 	absorb(s);
 }
@@ -587,6 +647,7 @@ int kt_server_run(const struct kt_server_config *config, const struct kt_matrix 
 	kt_must(uv_loop_close(&s->loop) == 0);
 	kt_dispatch_destroy(&s->dispatch);
 	kt_out_destroy(&s->out);
+	kt_buf_destroy(&s->unshown);
 	free(s->room);
 	if (s->status == 0 && s->interrupted && !sweep->closed)
 		return kt_err_set(err, KT_FAULT_NONE, EINTR, "interrupted");

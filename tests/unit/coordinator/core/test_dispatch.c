@@ -60,6 +60,7 @@ struct world {
 	struct log_entry *log; /* the journal */
 	size_t n_log;
 	uint64_t judged_times[CELLS];
+	uint64_t charges[CELLS]; /* failed attempts that count */
 	struct { /* what the world itself knows of a lease */
 		uint64_t cell, kept, run, total;
 		int64_t renewed_ns;
@@ -72,6 +73,7 @@ struct world {
 	const struct frame *now; /* being delivered */
 	const struct kt_msg_sync *now_sync; /* when it is one */
 	unsigned int twice, swapped; /* percent */
+	bool restarts; /* the coordinator is killed now and then */
 	unsigned int loss; /* percent */
 	uint64_t peers;
 };
@@ -200,6 +202,7 @@ static void check_fact(struct world *w, uint32_t tag, const void *body)
 		break;
 	case KT_TAG_fact_failed:
 		w->leases[failed->epoch].over = true;
+		w->charges[failed->cell] += failed->charged;
 		if (strcmp(failed->cause, "lease_expired") == 0)
 			cr_assert_geq(w->now_ns - w->leases[failed->epoch].renewed_ns, TTL_NS,
 				      "a lease that was renewed does not expire");
@@ -391,7 +394,8 @@ static void hello(struct world *w, struct worker *worker)
 
 	kt_schema_digest(&kt_schema_fleet, &digest);
 	msg.schema_digest = (struct kt_bin){ digest.bytes, KT_DIGEST_BYTES };
-	worker->peer = ++w->peers;
+	if (!worker->peer || draw(w, 2)) /* else the same connection, another session */
+		worker->peer = ++w->peers;
 	say(w, worker, KT_TAG_hello, &msg);
 }
 
@@ -455,17 +459,25 @@ static void lie(struct world *w, struct worker *worker)
 				       .epoch = epoch,
 				       .stream = "console",
 				       .seq = seqs[draw(w, 6)] };
-	struct kt_msg_held held = { .cell = cell,
-				    .epoch = epoch,
-				    .phase = draw(w, 2) ? "run" : "done" };
+	struct kt_msg_held held[8];
 	struct kt_msg_sync sync = { .session = worker->session,
 				    .seq = draw(w, 3) ? ++worker->seq : UINT64_MAX,
 				    .slots_free = draw(w, 2) ? KT_SLOTS_MAX : 0,
-				    .held = &held,
-				    .n_held = draw(w, 2),
+				    .held = held,
+				    .n_held = draw(w, 9),
 				    .draining = !draw(w, 4) };
 	struct kt_msg_bye bye = { .session = worker->session, .reason = "" };
 
+	for (size_t i = 0; i < 8; i++) { /* mostly leases that there are */
+		uint64_t of = draw(w, CELLS);
+
+		held[i] = (struct kt_msg_held){ .cell = draw(w, 4) ? of : cell,
+						.epoch = draw(w, 4) ? w->sweep.cells[of].epoch
+								    : epoch,
+						.phase = draw(w, 2) ? "run" : "done" };
+		if (!held[i].epoch)
+			held[i].epoch = epoch;
+	}
 	if (own && !draw(w, 30))
 		drop_held(worker, own);
 	switch (draw(w, 8)) {
@@ -501,6 +513,7 @@ static void run_worker(struct world *w, struct worker *worker)
 	if (!draw(w, 400)) { /* kill -9: what ran is gone, what is finished is in the spool */
 		worker->boot_id += 100;
 		worker->session = 0;
+		worker->peer = 0;
 		for (size_t i = worker->n_held; i-- > 0;)
 			if (worker->held[i].done_at_ns > w->now_ns)
 				drop_held(worker, &worker->held[i]);
@@ -568,15 +581,15 @@ static void restart_coordinator(struct world *w)
 	absorb(w);
 }
 
-/* Nothing waits longer than a lease and a grace for a worker that is silent. */
+/* Nothing waits longer than a lease for a worker that is silent, whoever else speaks of it. */
 static void check_leases(const struct world *w)
 {
 	for (size_t i = 0; i < CELLS; i++) {
 		const struct kt_cell *cell = &w->sweep.cells[i];
 
 		if (cell->state == KT_CELL_LEASED)
-			cr_assert_leq(w->now_ns - w->leases[cell->epoch].renewed_ns,
-				      TTL_NS + GRACE_NS, "silent leases expire");
+			cr_assert_leq(w->now_ns - w->leases[cell->epoch].renewed_ns, TTL_NS,
+				      "silent leases expire");
 		cr_assert_neq(cell->state, KT_CELL_ENDED, "what ended is judged at once");
 	}
 }
@@ -593,6 +606,7 @@ static void run_world(uint64_t seed, unsigned int loss)
 	memset(w, 0, sizeof(*w));
 	w->random = seed * 2654435761u + 88172645463325252ull;
 	w->loss = loss;
+	w->restarts = seed % 3 != 0;
 	w->twice = loss;
 	w->swapped = loss;
 	w->config = (struct kt_dispatch_config){ .runner = "scripted",
@@ -624,7 +638,7 @@ static void run_world(uint64_t seed, unsigned int loss)
 		deliver_wire(w);
 		step(w, &tick);
 		check_leases(w);
-		if (!draw(w, 150))
+		if (w->restarts && !draw(w, 150))
 			restart_coordinator(w);
 	}
 	restart_coordinator(w);
@@ -633,6 +647,7 @@ static void run_world(uint64_t seed, unsigned int loss)
 	for (size_t i = 0; i < CELLS; i++) {
 		cr_assert_eq(w->judged_times[i], w->sweep.cells[i].state == KT_CELL_JUDGED,
 			     "no cell is judged twice");
+		cr_assert_eq(w->sweep.cells[i].charged, w->charges[i]);
 		cr_assert(w->sweep.cells[i].state == KT_CELL_JUDGED ||
 				  w->sweep.cells[i].state == KT_CELL_ERRORED,
 			  "every cell has its end");
@@ -654,4 +669,296 @@ Test(dispatch, every_cell_ends_once_whatever_is_lost_killed_or_restarted, .timeo
 {
 	for (uint64_t seed = 1; seed <= 60; seed++)
 		run_world(seed, (unsigned int)(seed % 4) * 8);
+}
+
+/* ---- one thing at a time ---- */
+
+struct scene {
+	struct kt_sweep sweep;
+	struct kt_dispatch_config config;
+	struct kt_dispatch *dispatch;
+	struct kt_out out; /* of the last step; the one before is gone */
+	int64_t now_ns;
+	uint64_t session, seq;
+};
+
+static void scene_step(struct scene *scene, struct kt_input *input)
+{
+	input->now_ns = scene->now_ns;
+	kt_out_reset(&scene->out);
+	kt_dispatch_step(scene->dispatch, input, &scene->out);
+	for (size_t i = 0; i < scene->out.n_effects; i++) {
+		const struct kt_effect *effect = &scene->out.effects[i];
+		KT_AUTO_BUF bytes = { 0 };
+
+		if (effect->kind != KT_EFFECT_SEND)
+			continue;
+		kt_codec_encode_frame(&kt_schema_fleet, effect->tag, effect->body, &bytes);
+		if (effect->tag == KT_TAG_welcome)
+			scene->session = ((const struct kt_msg_welcome *)effect->body)->session;
+	}
+	for (size_t i = 0; i < scene->out.n_facts; i++) {
+		KT_AUTO_BUF bytes = { 0 };
+
+		kt_codec_encode(kt_codec_message(&kt_facts_family, scene->out.facts[i].tag)->schema,
+				scene->out.facts[i].body, &bytes);
+		cr_assert_leq(bytes.len, KT_FRAME_BYTES_MAX, "every fact can be read back");
+	}
+}
+
+static void scene_say(struct scene *scene, uint32_t tag, const void *body)
+{
+	struct kt_input input = { .kind = KT_INPUT_FRAME, .peer = 1, .tag = tag, .body = body };
+
+	scene_step(scene, &input);
+}
+
+static void scene_hello(struct scene *scene, const char *id)
+{
+	struct kt_digest digest;
+	struct kt_msg_machine machine = { .runner = "scripted", .accel = "none" };
+	struct kt_msg_hello msg = { .version_min = 1,
+				    .version_max = 1,
+				    .build = "t",
+				    .worker_id = id,
+				    .boot_id = 1,
+				    .slots = KT_SLOTS_MAX,
+				    .cpus = 1,
+				    .mem_bytes = 1,
+				    .machine = &machine,
+				    .accel_reason = "" };
+
+	kt_schema_digest(&kt_schema_fleet, &digest);
+	msg.schema_digest = (struct kt_bin){ digest.bytes, KT_DIGEST_BYTES };
+	scene_say(scene, KT_TAG_hello, &msg);
+}
+
+static void scene_open(struct scene *scene, uint64_t n_cells)
+{
+	struct kt_msg_fact_opened opened = {
+		.sweep_id = "s", .n_cells = n_cells, .attempts_max = 3, .version = "0"
+	};
+
+	memset(scene, 0, sizeof(*scene));
+	scene->config = (struct kt_dispatch_config){ .runner = "scripted",
+						     .bulk_endpoint = "ipc:///b",
+						     .ttl_ns = TTL_NS,
+						     .sync_ns = STEP_NS,
+						     .grace_ns = GRACE_NS,
+						     .retry_ns = STEP_NS,
+						     .session_seed = 1,
+						     .job = job };
+	kt_sweep_init(&scene->sweep);
+	kt_sweep_apply(&scene->sweep, KT_TAG_fact_opened, &opened, NULL);
+	scene->dispatch = kt_dispatch_new(&scene->sweep, &scene->config, 0);
+	kt_dispatch_begin(scene->dispatch, &scene->out);
+	scene_hello(scene, "a");
+}
+
+static void scene_sync(struct scene *scene, uint64_t slots_free, struct kt_msg_held *held, size_t n)
+{
+	struct kt_msg_sync sync = { .session = scene->session,
+				    .seq = ++scene->seq,
+				    .slots_free = slots_free,
+				    .held = held,
+				    .n_held = n };
+
+	scene_say(scene, KT_TAG_sync, &sync);
+}
+
+static void scene_close(struct scene *scene)
+{
+	kt_dispatch_destroy(&scene->dispatch);
+	kt_sweep_destroy(&scene->sweep);
+	kt_out_destroy(&scene->out);
+}
+
+Test(dispatch, samples_that_never_come_do_not_hold_a_cell_for_ever)
+{
+	struct kt_msg_result result = {
+		.cause = "finished", .line = "", .samples_total = 3, .evidence = "", .note = ""
+	};
+	struct kt_msg_held held = { .epoch = 1, .phase = "done" };
+	struct scene scene;
+	unsigned int n = 0;
+
+	scene_open(&scene, 1);
+	scene_sync(&scene, 1, NULL, 0);
+	while (scene.sweep.cells[0].state == KT_CELL_LEASED) {
+		struct kt_msg_result_sent sent = { .session = scene.session,
+						   .epoch = 1,
+						   .result = &result };
+
+		cr_assert_lt(++n, 100);
+		scene_say(&scene, KT_TAG_result_sent, &sent);
+		if (scene.sweep.cells[0].state != KT_CELL_LEASED)
+			break;
+		scene_hello(&scene, "a");
+		scene_sync(&scene, 0, &held, 1);
+	}
+	cr_assert_eq(scene.sweep.cells[0].charged, 1);
+	scene_close(&scene);
+}
+
+static void big_job(void *arg, uint64_t cell, struct kt_arena *arena, struct kt_msg_job *out)
+{
+	static char text[KT_TEXT_BYTES_MAX + 1];
+	static struct kt_msg_arg args[60];
+
+	memset(text, 'x', sizeof(text) - 1);
+	for (size_t i = 0; i < 60; i++)
+		args[i].text = text;
+	job(arg, cell, arena, out);
+	out->scheduler = kt_arena_alloc(arena, 1, sizeof(*out->scheduler));
+	*out->scheduler = (struct kt_msg_scheduler){ .name = "s", .args = args, .n_args = 60 };
+}
+
+Test(dispatch, grants_that_do_not_fit_one_state_come_with_the_next)
+{
+	struct kt_msg_held held[KT_SLOTS_MAX];
+	size_t n_held = 0;
+	struct scene scene;
+
+	scene_open(&scene, 20);
+	scene.config.job = big_job;
+	for (unsigned int i = 0; i < 20 && n_held < 20; i++) {
+		const struct kt_msg_state *state;
+
+		scene_sync(&scene, 20 - n_held, held, n_held);
+		cr_assert_eq(scene.out.effects[scene.out.n_effects - 1].tag, KT_TAG_state);
+		state = scene.out.effects[scene.out.n_effects - 1].body;
+		cr_assert_gt(state->n_grants, 0);
+		for (size_t k = 0; k < state->n_grants; k++)
+			held[n_held++] = (struct kt_msg_held){ .cell = state->grants[k].cell,
+							       .epoch = state->grants[k].epoch,
+							       .phase = "run" };
+	}
+	cr_assert_eq(n_held, 20);
+	scene_close(&scene);
+}
+
+/* The frame is as large as a frame may be; the fact says the cause and the line once more. */
+Test(dispatch, a_result_of_a_whole_frame_becomes_a_fact_that_can_be_read)
+{
+	static struct kt_msg_worker_report reports[KT_WORKERS_MAX];
+	static char line[KT_TEXT_BYTES_MAX + 1];
+	static char evidence[KT_LOG_BYTES_MAX + 1];
+	struct kt_msg_result result = {
+		.cause = "qemu_died", .line = line, .evidence = evidence, .note = ""
+	};
+	struct kt_msg_result_sent sent = { .epoch = 1, .result = &result };
+	static char missing[160];
+	struct scene scene;
+
+	memset(line, 'l', sizeof(line) - 1);
+	memset(evidence, 'e', sizeof(evidence) - 1);
+	memset(missing, 'm', sizeof(missing) - 1);
+	result.reports = reports;
+	for (size_t i = 0; i < KT_WORKERS_MAX; i++)
+		reports[i] = (struct kt_msg_worker_report){ .cgroup = "c", .missing = missing };
+	scene_open(&scene, 1);
+	scene_sync(&scene, 1, NULL, 0);
+	sent.session = scene.session;
+	while (result.n_reports < KT_WORKERS_MAX &&
+	       kt_codec_frame_bytes(&kt_schema_fleet, KT_TAG_result_sent, &sent) <
+		       KT_FRAME_BYTES_MAX - 300)
+		result.n_reports++;
+	scene_say(&scene, KT_TAG_result_sent, &sent);
+	cr_assert_eq(scene.out.facts[0].tag, KT_TAG_fact_failed);
+	cr_assert_str_eq(
+		((const struct kt_msg_fact_failed *)scene.out.facts[0].body)->result->cause,
+		"qemu_died");
+	scene_close(&scene);
+}
+
+Test(dispatch, a_verdict_of_many_words_is_cut_and_says_so)
+{
+	static struct kt_msg_detail details[4096];
+	static char text[KT_TEXT_BYTES_MAX + 1];
+	struct kt_msg_verdict verdict = { .outcome = "fail",
+					  .details = details,
+					  .n_details = 4096 };
+	struct kt_msg_result result = {
+		.cause = "finished", .line = "", .evidence = "", .note = ""
+	};
+	struct kt_msg_result_sent sent = { .epoch = 1, .result = &result };
+	struct kt_input input = { .kind = KT_INPUT_JUDGED, .epoch = 1, .verdict = &verdict };
+	const struct kt_msg_fact_judged *judged;
+	struct scene scene;
+
+	memset(text, 't', sizeof(text) - 1);
+	for (size_t i = 0; i < 4096; i++)
+		details[i] = (struct kt_msg_detail){
+			.outcome = "fail", .kind = "Temporal", .assertion = "", .text = text
+		};
+	scene_open(&scene, 1);
+	scene_sync(&scene, 1, NULL, 0);
+	sent.session = scene.session;
+	scene_say(&scene, KT_TAG_result_sent, &sent);
+	scene_step(&scene, &input);
+	cr_assert_eq(scene.out.facts[0].tag, KT_TAG_fact_judged);
+	judged = scene.out.facts[0].body;
+	cr_assert_gt(judged->verdict->n_details, 100);
+	cr_assert_str_eq(judged->verdict->details[judged->verdict->n_details - 1].kind, "Cut");
+	cr_assert_eq(verdict.n_details, 4096, "what was given is as it was");
+	scene_close(&scene);
+}
+
+Test(dispatch, leases_do_not_expire_while_the_coordinator_was_stopped)
+{
+	struct kt_msg_held held = { .epoch = 1, .phase = "run" };
+	struct kt_input tick = { .kind = KT_INPUT_TICK };
+	struct scene scene;
+
+	scene_open(&scene, 1);
+	scene_sync(&scene, 1, NULL, 0);
+	scene_sync(&scene, 0, &held, 1);
+	scene.now_ns = 3600 * KT_NS_PER_S;
+	scene_step(&scene, &tick);
+	cr_assert_eq(scene.sweep.cells[0].state, KT_CELL_LEASED);
+	scene_sync(&scene, 0, &held, 1);
+	for (int i = 0; i < 25; i++) {
+		cr_assert_eq(scene.sweep.cells[0].state, i <= 20 ? KT_CELL_LEASED : KT_CELL_PENDING,
+			     "after that they do, in their time: %d", i);
+		scene.now_ns += STEP_NS;
+		scene_step(&scene, &tick);
+		if (scene.sweep.cells[0].state == KT_CELL_PENDING)
+			break;
+	}
+	cr_assert_eq(scene.sweep.cells[0].state, KT_CELL_PENDING);
+	scene_close(&scene);
+}
+
+Test(dispatch, who_leaves_gives_back_at_once_and_without_a_charge)
+{
+	struct kt_msg_held held[2] = { { .epoch = 1, .phase = "run" },
+				       { .cell = 1, .epoch = 2, .phase = "done" } };
+	struct kt_msg_bye bye = { .reason = "" };
+	struct scene scene;
+
+	scene_open(&scene, 2);
+	scene_sync(&scene, 2, NULL, 0);
+	scene_sync(&scene, 0, held, 2);
+	bye.session = scene.session;
+	scene_say(&scene, KT_TAG_bye, &bye);
+	cr_assert_eq(scene.sweep.cells[0].state, KT_CELL_PENDING);
+	cr_assert_eq(scene.sweep.cells[0].charged, 0);
+	cr_assert_eq(scene.sweep.cells[1].state, KT_CELL_LEASED, "its result may still come");
+	scene_close(&scene);
+}
+
+Test(dispatch, names_are_not_taken_in_without_end)
+{
+	struct scene scene;
+	char id[16];
+
+	scene_open(&scene, 1);
+	for (int i = 0; i < 17000; i++) {
+		snprintf(id, sizeof(id), "w%d", i);
+		scene_hello(&scene, id);
+		cr_assert_leq(kt_dispatch_n_live_hosts(scene.dispatch), 1,
+			      "one connection is one worker");
+	}
+	cr_assert_eq(scene.out.effects[0].tag, KT_TAG_refuse);
+	scene_close(&scene);
 }
