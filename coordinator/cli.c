@@ -293,6 +293,11 @@ static int open_journal(struct run *run, const struct kt_buf *text, struct kt_er
 		snprintf(path, sizeof(path), "%s", run->options->out);
 	opened.sweep_id = id;
 	kt_codec_encode(&kt_schema_manifest, &run->manifest, &manifest);
+	if (manifest.len > KT_FRAME_BYTES_MAX) /* a resume could not read it back */
+		return kt_err_set(err, KT_FAULT_INPUT, E2BIG,
+				  "the matrix ships too many files: their list alone is %zu bytes; "
+				  "split it",
+				  manifest.len);
 	if ((status = kt_journal_create(path, &run->journal, err)) < 0 ||
 	    (status = kt_journal_set_meta(run->journal, "matrix", text->data, text->len, err)) <
 		    0 ||
@@ -307,6 +312,15 @@ static int open_journal(struct run *run, const struct kt_buf *text, struct kt_er
 	    (status = kt_journal_commit(run->journal, err)) < 0)
 		return status;
 	return kt_sweep_apply(&run->sweep, KT_TAG_fact_opened, &opened, err);
+}
+
+/* Below the state folder by its id; anywhere else (--out, resume FILE) by its path. */
+static const char *name_to_resume(const struct run *run)
+{
+	const char *path = kt_journal_path(run->journal);
+	size_t len = strlen(run->state);
+
+	return strncmp(path, run->state, len) == 0 && path[len] == '/' ? run->sweep.id : path;
 }
 
 static int run_sweep(struct run *run)
@@ -332,7 +346,7 @@ static int run_sweep(struct run *run)
 		fprintf(stderr, "ktcoord: %s\n", err.text);
 		fprintf(stderr,
 			"ktcoord: what is finished is kept; go on with: ktcoord resume %s\n",
-			run->sweep.id);
+			name_to_resume(run));
 		return err.fault == KT_FAULT_BUG ? KT_REPORT_EXIT_BUG : KT_REPORT_EXIT_INFRA;
 	}
 	if (options->json)
@@ -343,7 +357,7 @@ static int run_sweep(struct run *run)
 		kt_report_totals(&run->sweep, kt_journal_path(run->journal), stdout);
 	if (status == -EINTR) {
 		fprintf(stderr, "ktcoord: interrupted; go on with: ktcoord resume %s\n",
-			run->sweep.id);
+			name_to_resume(run));
 		return KT_REPORT_EXIT_INTERRUPTED;
 	}
 	if (status > 0)

@@ -472,6 +472,18 @@ static int show_log_piece(void *arg, uint64_t seq, const char *stream, const voi
 	return 0;
 }
 
+/* A guest's words: its lines stay lines, but no byte of it may move a terminal's cursor. */
+static void print_evidence(const char *text, FILE *out)
+{
+	fputs("evidence:\n", out);
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		fputc((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f ? ' ' : c, out);
+	}
+	fputc('\n', out);
+}
+
 static int show_text(struct kt_journal *journal, const struct kt_matrix *matrix, uint64_t index,
 		     const struct story *story, const struct kt_series *series, bool logs,
 		     FILE *out, struct kt_err *err)
@@ -497,7 +509,7 @@ static int show_text(struct kt_journal *journal, const struct kt_matrix *matrix,
 		if (result->note[0])
 			fprintf(out, "note: %s\n", result->note);
 		if (result->evidence[0])
-			fprintf(out, "evidence:\n%s\n", result->evidence);
+			print_evidence(result->evidence, out);
 	}
 	for (size_t i = 0; logs && i < story->n_attempts && status == 0; i++) {
 		struct log_view view = { .out = out };

@@ -306,7 +306,7 @@ static void on_frame(void *arg, uint64_t peer, const struct kt_message *message,
 	if (s->status < 0)
 		return;
 	/* Who was told to leave holds nothing any more: no trouble, and nobody's attempt is charged. */
-	if (s->interrupted && message->tag == KT_TAG_sync)
+	if (s->interrupted && (message->tag == KT_TAG_sync || message->tag == KT_TAG_bye))
 		return;
 	kt_dispatch_step(s->dispatch, &input, &s->out);
 	absorb(s);

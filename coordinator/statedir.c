@@ -146,6 +146,10 @@ int kt_statedir_find_sweep(const char *dir, const char *given, char path[PATH_MA
 		}
 	}
 	closedir(sweeps);
+	if (!hits && access(given, R_OK) == 0) { /* written there with --out */
+		snprintf(path, PATH_MAX, "%s", given);
+		return 0;
+	}
 	if (!hits)
 		return kt_err_set(err, KT_FAULT_INPUT, ENOENT,
 				  "no sweep '%s' in %s; `ktcoord sweeps` lists them", given,

@@ -165,7 +165,9 @@ static void print_details(FILE *out, const struct kt_view_cell *cell)
 	if (left && failed)
 		fprintf(out, "       ... and %zu more: ktcoord show\n", left);
 	if (strcmp(cell->outcome, "error") == 0) {
-		fprintf(out, "       %s: ", cell->cause);
+		fputs("       ", out);
+		print_clean(out, cell->cause);
+		fputs(": ", out);
 		print_clean(out, cell->line);
 		fputc('\n', out);
 	}
@@ -302,12 +304,15 @@ void kt_view_say(struct kt_view *view, const char *format, ...)
 {
 	va_list args;
 
+	KT_AUTO_FREE char *line = NULL;
+
 	if (view->mode == KT_VIEW_QUIET)
 		return;
-	above_block(view);
 	va_start(args, format);
-	vfprintf(view->out, format, args);
+	kt_must(vasprintf(&line, format, args) >= 0);
 	va_end(args);
+	above_block(view);
+	print_clean(view->out, line); /* hosts and guests have words in it */
 	fputc('\n', view->out);
 	below_lines(view);
 }

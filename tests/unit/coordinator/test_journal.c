@@ -192,3 +192,21 @@ Test(journal, a_damaged_file_is_refused_or_whole, .timeout = 60)
 	}
 	kt_sweep_destroy(&whole);
 }
+
+Test(journal, has_one_writer_and_readers_besides)
+{
+	KT_AUTO(kt_journal_close) struct kt_journal *writer = NULL;
+	KT_AUTO(kt_journal_close) struct kt_journal *reader = NULL;
+	KT_AUTO(kt_journal_close) struct kt_journal *other = NULL;
+	struct kt_err err = { 0 };
+	struct kt_sweep sweep;
+
+	kt_sweep_init(&sweep);
+	write_sweep(&sweep);
+	cr_assert_eq(kt_journal_open(path, false, &writer, &err), 0, "%s", err.text);
+	cr_assert_eq(kt_journal_open(path, false, &other, &err), -EBUSY);
+	cr_assert_eq(kt_journal_open(path, true, &reader, &err), 0, "%s", err.text);
+	kt_journal_close(&writer);
+	cr_assert_eq(kt_journal_open(path, false, &writer, &err), 0, "%s", err.text);
+	kt_sweep_destroy(&sweep);
+}

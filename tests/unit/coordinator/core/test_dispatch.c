@@ -962,3 +962,22 @@ Test(dispatch, names_are_not_taken_in_without_end)
 	cr_assert_eq(scene.out.effects[0].tag, KT_TAG_refuse);
 	scene_close(&scene);
 }
+
+Test(dispatch, what_belongs_to_an_earlier_session_changes_nothing)
+{
+	struct kt_msg_held held = { .epoch = 1, .phase = "run" };
+	struct scene scene;
+	uint64_t earlier;
+
+	scene_open(&scene, 1);
+	scene_sync(&scene, 1, NULL, 0);
+	scene_sync(&scene, 0, &held, 1);
+	earlier = scene.session;
+	scene_hello(&scene, "a");
+	cr_assert_neq(scene.session, earlier);
+	scene.session = earlier;
+	scene_sync(&scene, 1, NULL, 0);
+	cr_assert_eq(scene.sweep.cells[0].state, KT_CELL_LEASED, "not lost by it");
+	cr_assert_eq(scene.out.effects[0].tag, KT_TAG_refuse);
+	scene_close(&scene);
+}
