@@ -337,8 +337,11 @@ static int run_sweep(struct run *run)
 	int status;
 
 	kt_view_attach(run->view, run->matrix, &run->sweep);
-	kt_view_say(run->view, "sweep %s: %" PRIu64 " cell%s", run->sweep.id, run->sweep.n_cells,
-		    run->sweep.n_cells == 1 ? "" : "s");
+	if (run->sweep.closed)
+		kt_view_say(run->view, "sweep %s is finished: nothing is run again", run->sweep.id);
+	else
+		kt_view_say(run->view, "sweep %s: %" PRIu64 " cell%s", run->sweep.id,
+			    run->sweep.n_cells, run->sweep.n_cells == 1 ? "" : "s");
 	status = kt_server_run(&config, run->matrix, &run->manifest, run->artifacts, run->journal,
 			       &run->sweep, run->view, &err);
 	kt_view_destroy(&run->view);
