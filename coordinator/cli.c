@@ -108,7 +108,8 @@ static const struct command {
 	  "which cells, how long, what does not fit and why; nothing starts",
 	  "ktcoord plan examples/temporal.toml" },
 	{ "resume", "SWEEP", 1, 1, command_resume,
-	  "go on where a killed or interrupted sweep stopped", "ktcoord resume last" },
+	  "go on where a killed or interrupted sweep stopped; try again what got no verdict",
+	  "ktcoord resume last" },
 	{ "show", "SWEEP CELL", 1, 2, command_show,
 	  "samples, verdict, attempts and logs of one cell", "ktcoord show last --logs" },
 	{ "report", "SWEEP", 1, 1, command_report, "the cells of a stored sweep, with totals",
@@ -453,6 +454,30 @@ static int open_stored(struct run *run, const char *given, bool read_only, struc
 			       &run->manifest, err);
 }
 
+/* What was given up for want of a healthy host gets its tries once more. */
+static int reopen_errored(struct run *run, struct kt_err *err)
+{
+	uint64_t n = run->sweep.counts[KT_CELL_ERRORED];
+	int status = 0;
+
+	for (uint64_t i = 0; i < run->sweep.n_cells && status == 0; i++) {
+		struct kt_msg_fact_reopened reopened = { .cell = i };
+
+		if (run->sweep.cells[i].state != KT_CELL_ERRORED)
+			continue;
+		status = kt_journal_add_fact(run->journal, kt_clock_wall_ns(), KT_TAG_fact_reopened,
+					     &reopened, err);
+		if (status == 0)
+			status = kt_sweep_apply(&run->sweep, KT_TAG_fact_reopened, &reopened, err);
+	}
+	if (n && status == 0)
+		status = kt_journal_commit(run->journal, err);
+	if (n && status == 0)
+		kt_view_say(run->view, "%" PRIu64 " cell%s without a verdict: tried again", n,
+			    n == 1 ? "" : "s");
+	return status;
+}
+
 static int command_resume(const struct options *options)
 {
 	struct run run = { .lock = -1 };
@@ -464,6 +489,8 @@ static int command_resume(const struct options *options)
 		status = open_stored(&run, options->words[0], false, &err);
 	if (status == 0)
 		status = kt_prepare_again(&run.manifest, run.artifacts, &err);
+	if (status == 0)
+		status = reopen_errored(&run, &err);
 	if (status == 0) {
 		exit_status = run_sweep(&run);
 	} else {

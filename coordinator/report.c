@@ -160,6 +160,9 @@ static int tell_fact(void *arg, uint64_t seq, int64_t wall_ns, uint32_t tag, con
 		story->judged = attempt_of(story, judged->epoch);
 		break;
 	}
+	case KT_TAG_fact_reopened:
+		story->errored = NULL;
+		break;
 	case KT_TAG_fact_errored:
 		story->errored = keep(story, &kt_schema_fact_errored, fact);
 		break;

@@ -18,6 +18,7 @@ static const struct {
 	{ KT_TAG_fact_failed, FROM(LEASED) | FROM(ENDED), KT_CELL_PENDING },
 	{ KT_TAG_fact_judged, FROM(ENDED), KT_CELL_JUDGED },
 	{ KT_TAG_fact_errored, FROM(PENDING), KT_CELL_ERRORED },
+	{ KT_TAG_fact_reopened, FROM(ERRORED), KT_CELL_PENDING },
 };
 
 static const char *const state_names[] = {
@@ -96,7 +97,7 @@ static uint16_t host_index(struct kt_sweep *sweep, const char *host)
 	return (uint16_t)sweep->n_hosts++;
 }
 
-/* Every fact about a cell begins with these two; fact_errored has no lease. */
+/* Every fact about a cell begins with these two; fact_errored and fact_reopened have no lease. */
 static uint64_t epoch_of(uint32_t tag, const void *fact)
 {
 	switch (tag) {
@@ -123,6 +124,8 @@ static uint64_t cell_of(uint32_t tag, const void *fact)
 		return ((const struct kt_msg_fact_failed *)fact)->cell;
 	case KT_TAG_fact_judged:
 		return ((const struct kt_msg_fact_judged *)fact)->cell;
+	case KT_TAG_fact_reopened:
+		return ((const struct kt_msg_fact_reopened *)fact)->cell;
 	default:
 		return ((const struct kt_msg_fact_errored *)fact)->cell;
 	}
@@ -144,6 +147,10 @@ static void remember(struct kt_sweep *sweep, struct kt_cell *cell, uint32_t tag,
 		break;
 	case KT_TAG_fact_failed:
 		cell->charged += failed->charged && cell->charged < UINT8_MAX;
+		break;
+	case KT_TAG_fact_reopened:
+		cell->charged = 0;
+		sweep->closed = false;
 		break;
 	case KT_TAG_fact_judged:
 		cell->outcome = (uint8_t)kt_sweep_outcome_by_name(judged->verdict->outcome);
@@ -172,7 +179,8 @@ static int move_cell(struct kt_sweep *sweep, uint32_t tag, const void *fact, str
 		return cannot(err, tag, "too many hosts");
 	if (tag == KT_TAG_fact_granted && epoch <= sweep->epoch)
 		return cannot(err, tag, "its epoch is not new");
-	if (tag != KT_TAG_fact_granted && tag != KT_TAG_fact_errored && epoch != cell->epoch)
+	if (tag != KT_TAG_fact_granted && tag != KT_TAG_fact_errored &&
+	    tag != KT_TAG_fact_reopened && epoch != cell->epoch)
 		return cannot(err, tag, "its lease is not the cell's");
 	if (tag == KT_TAG_fact_judged &&
 	    !kt_sweep_outcome_by_name(((const struct kt_msg_fact_judged *)fact)->verdict->outcome))

@@ -6,6 +6,8 @@
  *	     |  +--- failed ------+------- failed -----+   (series damaged on the way)
  *	     |
  *	     +--- errored ---> ERRORED                     (tries used up)
+ *	     ^                    |
+ *	     +---- reopened ------+                        (somebody resumed the sweep)
  *
  * The drawing is the table `moves` in sweep.c, and the table executes. There is no other way to change
  * a cell: replaying the journal gives the same state, which is why the coordinator may be killed at

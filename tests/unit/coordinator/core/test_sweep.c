@@ -49,6 +49,31 @@ static int fail(struct kt_sweep *sweep, uint64_t cell, uint64_t epoch)
 	return kt_sweep_apply(sweep, KT_TAG_fact_failed, &fact, NULL);
 }
 
+Test(sweep, a_cell_that_was_given_up_is_reopened_with_all_its_tries)
+{
+	struct kt_msg_fact_errored errored = { .cell = 0, .cause = "disk_full", .line = "" };
+	struct kt_msg_fact_reopened reopened = { .cell = 0 };
+	struct kt_msg_fact_closed closed = { .errored = 1 };
+	struct kt_sweep sweep = opened(1);
+
+	cr_assert_lt(kt_sweep_apply(&sweep, KT_TAG_fact_reopened, &reopened, NULL), 0);
+	grant(&sweep, 0, 1);
+	fail(&sweep, 0, 1);
+	grant(&sweep, 0, 2);
+	fail(&sweep, 0, 2);
+	cr_assert_eq(kt_sweep_apply(&sweep, KT_TAG_fact_errored, &errored, NULL), 0);
+	cr_assert_eq(kt_sweep_apply(&sweep, KT_TAG_fact_closed, &closed, NULL), 0);
+	cr_assert_eq(kt_sweep_apply(&sweep, KT_TAG_fact_reopened, &reopened, NULL), 0);
+	cr_assert_not(sweep.closed);
+	cr_assert_eq(sweep.cells[0].charged, 0);
+	cr_assert_eq(sweep.counts[KT_CELL_PENDING], 1);
+	cr_assert_eq(grant(&sweep, 0, 3), 0);
+	cr_assert_eq(end(&sweep, 0, 3), 0);
+	cr_assert_eq(judge(&sweep, 0, 3), 0);
+	cr_assert_lt(kt_sweep_apply(&sweep, KT_TAG_fact_reopened, &reopened, NULL), 0);
+	kt_sweep_destroy(&sweep);
+}
+
 Test(sweep, a_cell_goes_from_pending_to_judged)
 {
 	struct kt_sweep sweep = opened(1);
