@@ -265,6 +265,40 @@ static double as_f64(const struct kt_number *number)
 	return number->type == KT_NUMBER_F64 ? number->f64 : (double)wide(number);
 }
 
+static struct kt_number narrow(__int128 total)
+{
+	if (total > (__int128)UINT64_MAX || total < (__int128)INT64_MIN)
+		return kt_number_f64((double)total);
+	return total < 0 ? kt_number_i64((int64_t)total) : kt_number_u64((uint64_t)total);
+}
+
+double kt_number_to_f64(const struct kt_number *number_)
+{
+	struct kt_number number = unbool(number_);
+
+	return as_f64(&number);
+}
+
+struct kt_number kt_number_plus(const struct kt_number *a_, const struct kt_number *b_)
+{
+	struct kt_number a = unbool(a_);
+	struct kt_number b = unbool(b_);
+
+	if (a.type == KT_NUMBER_F64 || b.type == KT_NUMBER_F64)
+		return kt_number_f64(as_f64(&a) + as_f64(&b));
+	return narrow(wide(&a) + wide(&b));
+}
+
+struct kt_number kt_number_minus(const struct kt_number *a_, const struct kt_number *b_)
+{
+	struct kt_number a = unbool(a_);
+	struct kt_number b = unbool(b_);
+
+	if (a.type == KT_NUMBER_F64 || b.type == KT_NUMBER_F64)
+		return kt_number_f64(as_f64(&a) - as_f64(&b));
+	return narrow(wide(&a) - wide(&b));
+}
+
 bool kt_number_add(const struct kt_number *a_, const struct kt_number *b_, struct kt_number *sum)
 {
 	struct kt_number a = unbool(a_);

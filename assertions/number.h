@@ -58,6 +58,15 @@ bool kt_number_is_zero(const struct kt_number *number);
 /* -1, 0 or 1 as a is below, equal to or above b. Neither may be NaN (a bug of ours). */
 int kt_number_compare(const struct kt_number *a, const struct kt_number *b);
 
+/* Rounded when an integer needs more than 53 bits: for divisions, never for comparisons. */
+double kt_number_to_f64(const struct kt_number *number);
+
+/* a + b and a - b: exact for integers as long as the result fits into 64 bits; else, and with a float
+ * on either side, in doubles.
+ */
+struct kt_number kt_number_plus(const struct kt_number *a, const struct kt_number *b);
+struct kt_number kt_number_minus(const struct kt_number *a, const struct kt_number *b);
+
 /* Exact for integers; false when the sum needs more than 64 bits. With a float on either side it is
  * the sum of doubles and always true.
  */

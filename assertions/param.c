@@ -1,4 +1,5 @@
 #include "assertions/param.h"
+#include "proto/base/limits.h"
 #include "proto/base/must.h"
 
 #include <errno.h>
@@ -106,6 +107,25 @@ static int read_text(const struct kt_param *param, const struct kt_value *value,
 	return 0;
 }
 
+static int read_word(const struct kt_param *param, const struct kt_value *value,
+		     struct kt_param_arg *arg, struct kt_err *err)
+{
+	KT_AUTO_BUF words = { 0 };
+
+	for (size_t i = 0; param->words[i]; i++) {
+		kt_buf_printf(&words, "%s\"%s\"", i ? ", " : "", param->words[i]);
+		arg->word = i;
+		if (value->type == KT_VALUE_STR && strcmp(value->str, param->words[i]) == 0)
+			return 0;
+	}
+	if (value->type != KT_VALUE_STR)
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s must be one of %s, not %s",
+				  param->name, kt_buf_text(&words),
+				  kt_value_type_name(value->type));
+	return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s must be one of %s, not \"%.*s\"",
+			  param->name, kt_buf_text(&words), KT_NAME_BYTES_MAX, value->str);
+}
+
 int kt_param_read(const struct kt_param *param, const struct kt_value *value,
 		  struct kt_arena *arena, struct kt_param_arg *arg, struct kt_err *err)
 {
@@ -134,6 +154,9 @@ int kt_param_read(const struct kt_param *param, const struct kt_value *value,
 		break;
 	case KT_PARAM_TEXT:
 		status = read_text(param, value, arena, &read, err);
+		break;
+	case KT_PARAM_WORD:
+		status = read_word(param, value, &read, err);
 		break;
 	case KT_PARAM_KIND_N:
 		kt_must(param->kind < KT_PARAM_KIND_N);
@@ -171,6 +194,9 @@ void kt_param_print(const struct kt_param *param, const struct kt_param_arg *arg
 		break;
 	case KT_PARAM_TEXT:
 		kt_buf_printf(out, " '%s'", arg->text);
+		break;
+	case KT_PARAM_WORD:
+		kt_buf_printf(out, " %s", param->words[arg->word]);
 		break;
 	case KT_PARAM_KIND_N:
 		kt_must(param->kind < KT_PARAM_KIND_N);

@@ -21,7 +21,8 @@
 	X(SHARE, "a number from 0 to 1")           \
 	X(NUMBER, "a number")                      \
 	X(RANGE, "two numbers, [lowest, highest]") \
-	X(TEXT, "a text")
+	X(TEXT, "a text")                          \
+	X(WORD, "one of a few words")
 
 enum kt_param_kind {
 #define X(id_, written_) KT_PARAM_##id_,
@@ -39,6 +40,7 @@ struct kt_param {
 	bool required;
 	const char *fallback; /* what holds when it is not given, for people; empty: nothing */
 	const char *sentence;
+	const char *const *words; /* of a WORD, up to a NULL */
 };
 
 /* What was given for it. */
@@ -51,6 +53,7 @@ struct kt_param_arg {
 		struct kt_number number;
 		struct kt_number range[2];
 		const char *text; /* in the arena */
+		size_t word; /* index in words */
 	};
 };
 

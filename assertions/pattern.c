@@ -1,7 +1,9 @@
 #include "assertions/pattern.h"
+#include "proto/base/limits.h"
 #include "proto/base/must.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 /* ---- what every pattern says alike ---- */
@@ -12,6 +14,7 @@ struct kt_pattern_talk {
 	struct kt_verdict *verdict;
 	const char *head; /* "nr_dispatched (nondecreasing)" */
 	size_t fails;
+	size_t unsure; /* said to be Inconclusive */
 };
 
 /* One Fail, up to the limit; text is what follows the head. */
@@ -22,18 +25,49 @@ static void fail(struct kt_pattern_talk *talk, const struct kt_buf *text)
 			       talk->input->assertion, "%s: %s", talk->head, kt_buf_text(text));
 }
 
-/* "fell at periodic_004 (+850 ms): 100 after 200 at periodic_003 (+700 ms)" */
+/* What applies but could not be measured, up to the same limit. */
+static void unsure(struct kt_pattern_talk *talk, const struct kt_buf *text)
+{
+	if (talk->unsure++ < KT_PATTERN_SAID_MAX)
+		kt_verdict_say(talk->verdict, KT_VERDICT_INCONCLUSIVE, KT_VERDICT_KIND_TEMPORAL,
+			       talk->input->assertion, "%s: %s", talk->head, kt_buf_text(text));
+}
+
+static void note(struct kt_pattern_talk *talk, const struct kt_buf *text)
+{
+	kt_verdict_say(talk->verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_TEMPORAL,
+		       talk->input->assertion, "%s: %s", talk->head, kt_buf_text(text));
+}
+
+/* More than the limit is one note with how many. */
+static void say_more(struct kt_pattern_talk *talk, size_t said)
+{
+	if (said > KT_PATTERN_SAID_MAX)
+		kt_verdict_say(talk->verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_LIMIT,
+			       talk->input->assertion, "%s: %zu more like these", talk->head,
+			       said - KT_PATTERN_SAID_MAX);
+}
+
+/* " at periodic_004 (+850 ms): 100 after 200 at periodic_003 (+700 ms)" */
+static void print_pair(const struct kt_column_slot *slot, const struct kt_column_slot *before,
+		       struct kt_buf *text)
+{
+	struct kt_number number = kt_column_slot_number(slot);
+	char value[KT_NUMBER_TEXT_BYTES];
+
+	kt_buf_puts(text, " at ");
+	kt_column_slot_print_place(slot, text);
+	kt_buf_printf(text, ": %s after ", kt_number_format(&number, value));
+	kt_column_slot_print(before, text);
+}
+
 static void fail_pair(struct kt_pattern_talk *talk, const char *what,
 		      const struct kt_column_slot *slot, const struct kt_column_slot *before)
 {
 	KT_AUTO_BUF text = { 0 };
-	struct kt_number number = kt_column_slot_number(slot);
-	char value[KT_NUMBER_TEXT_BYTES];
 
-	kt_buf_printf(&text, "%s at ", what);
-	kt_column_slot_print_place(slot, &text);
-	kt_buf_printf(&text, ": %s after ", kt_number_format(&number, value));
-	kt_column_slot_print(before, &text);
+	kt_buf_puts(&text, what);
+	print_pair(slot, before, &text);
 	fail(talk, &text);
 }
 
@@ -61,7 +95,21 @@ static void fail_errored(struct kt_pattern_talk *talk, const struct kt_column_sl
 	fail(talk, &text);
 }
 
-/* ---- nondecreasing, strictly_increasing ---- */
+static int refuse_empty(const char *low_name, const struct kt_param_arg *low, const char *high_name,
+			const struct kt_param_arg *high, const char **param, struct kt_err *err)
+{
+	char low_text[KT_NUMBER_TEXT_BYTES];
+	char high_text[KT_NUMBER_TEXT_BYTES];
+
+	if (kt_number_compare(&low->number, &high->number) <= 0)
+		return 0;
+	*param = low_name;
+	return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s %s is above %s %s", low_name,
+			  kt_number_format(&low->number, low_text), high_name,
+			  kt_number_format(&high->number, high_text));
+}
+
+/* ---- adjacent pairs ---- */
 
 #define LISTED_MAX 8 /* pairs named in a note; then "and 3 more" */
 
@@ -69,6 +117,11 @@ struct unjudged {
 	struct kt_buf list;
 	size_t n;
 };
+
+static void unjudged_destroy(struct unjudged *unjudged)
+{
+	kt_buf_destroy(&unjudged->list);
+}
 
 static void note_unjudged(struct unjudged *unjudged, const struct kt_column_slot *a,
 			  const struct kt_column_slot *b)
@@ -78,22 +131,58 @@ static void note_unjudged(struct unjudged *unjudged, const struct kt_column_slot
 			      b->tag);
 }
 
-static void say_unjudged(struct kt_pattern_talk *talk, struct unjudged *unjudged)
+static void say_unjudged(struct kt_pattern_talk *talk, const struct unjudged *unjudged)
 {
-	const char *what =
-		talk->input->bridge ? "judged across errors" : "pairs not judged because of errors";
+	KT_AUTO_BUF text = { 0 };
 
+	if (unjudged->n == 0)
+		return;
+	kt_buf_printf(&text, "%s: %s",
+		      talk->input->bridge ? "judged across errors"
+					  : "pairs not judged because of errors",
+		      kt_buf_text(&unjudged->list));
 	if (unjudged->n > LISTED_MAX)
-		kt_buf_printf(&unjudged->list, " and %zu more", unjudged->n - LISTED_MAX);
-	if (unjudged->n)
-		kt_verdict_say(talk->verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_TEMPORAL,
-			       talk->input->assertion, "%s: %s: %s", talk->head, what,
-			       kt_buf_text(&unjudged->list));
-	kt_buf_destroy(&unjudged->list);
+		kt_buf_printf(&text, " and %zu more", unjudged->n - LISTED_MAX);
+	note(talk, &text);
 }
 
-static void judge_pair(struct kt_pattern_talk *talk, bool strictly,
-		       const struct kt_column_slot *slot, const struct kt_column_slot *before)
+typedef void judge_pair_fn(const struct kt_pattern_use *use, struct kt_pattern_talk *talk,
+			   const struct kt_column_slot *slot, const struct kt_column_slot *before);
+
+static void judge_pairs(const struct kt_pattern_use *use, struct kt_pattern_talk *talk,
+			judge_pair_fn *judge_pair)
+{
+	const struct kt_column *column = talk->input->column;
+	const struct kt_column_slot *before = NULL; /* last one that carries a value */
+	KT_AUTO(unjudged_destroy) struct unjudged unjudged = { 0 };
+	KT_AUTO_BUF few = { 0 };
+
+	for (size_t i = 0; i < column->n; i++) {
+		const struct kt_column_slot *slot = &column->slots[i];
+		bool adjacent = i > 0 && before == slot - 1;
+
+		if (!kt_column_slot_usable(slot)) {
+			if (!talk->input->bridge && i > 0)
+				note_unjudged(&unjudged, slot - 1, slot);
+			continue;
+		}
+		if (adjacent || (before && talk->input->bridge))
+			judge_pair(use, talk, slot, before);
+		if (!adjacent && (talk->input->bridge ? before != NULL : i > 0))
+			note_unjudged(&unjudged, talk->input->bridge ? before : slot - 1, slot);
+		before = slot;
+	}
+	say_unjudged(talk, &unjudged);
+	if (column->n < 2) {
+		kt_buf_printf(&few, "%zu of the 2 samples that a pair needs", column->n);
+		note(talk, &few);
+	}
+}
+
+/* ---- nondecreasing, strictly_increasing ---- */
+
+static void judge_order(struct kt_pattern_talk *talk, bool strictly,
+			const struct kt_column_slot *slot, const struct kt_column_slot *before)
 {
 	struct kt_number now = kt_column_slot_number(slot);
 	struct kt_number then = kt_column_slot_number(before);
@@ -110,43 +199,104 @@ static void judge_pair(struct kt_pattern_talk *talk, bool strictly,
 		fail_pair(talk, "did not rise", slot, before);
 }
 
-static void judge_pairs(struct kt_pattern_talk *talk, bool strictly)
+static void judge_rise(const struct kt_pattern_use *use, struct kt_pattern_talk *talk,
+		       const struct kt_column_slot *slot, const struct kt_column_slot *before)
 {
-	const struct kt_column *column = talk->input->column;
-	const struct kt_column_slot *before = NULL; /* last one that carries a value */
-	struct unjudged unjudged = { 0 };
+	judge_order(talk, true, slot, before);
+}
 
-	for (size_t i = 0; i < column->n; i++) {
-		const struct kt_column_slot *slot = &column->slots[i];
-		bool adjacent = i > 0 && before == slot - 1;
-
-		if (!kt_column_slot_usable(slot)) {
-			if (!talk->input->bridge && i > 0)
-				note_unjudged(&unjudged, slot - 1, slot);
-			continue;
-		}
-		if (adjacent || (before && talk->input->bridge))
-			judge_pair(talk, strictly, slot, before);
-		if (!adjacent && (talk->input->bridge ? before != NULL : i > 0))
-			note_unjudged(&unjudged, talk->input->bridge ? before : slot - 1, slot);
-		before = slot;
-	}
-	say_unjudged(talk, &unjudged);
-	if (column->n < 2)
-		kt_verdict_say(talk->verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_TEMPORAL,
-			       talk->input->assertion, "%s: %zu of the 2 samples that a pair needs",
-			       talk->head, column->n);
+static void judge_no_fall(const struct kt_pattern_use *use, struct kt_pattern_talk *talk,
+			  const struct kt_column_slot *slot, const struct kt_column_slot *before)
+{
+	judge_order(talk, false, slot, before);
 }
 
 static void judge_nondecreasing(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
 {
-	judge_pairs(talk, false);
+	judge_pairs(use, talk, judge_no_fall);
 }
 
 static void judge_strictly_increasing(const struct kt_pattern_use *use,
 				      struct kt_pattern_talk *talk)
 {
-	judge_pairs(talk, true);
+	judge_pairs(use, talk, judge_rise);
+}
+
+/* ---- rate_within ---- */
+
+enum rate_param { RATE_LO, RATE_HI, RATE_PER, RATE_N };
+
+static const char *const rate_words[] = { "ms", "s", NULL };
+static const double rate_unit_ns[] = { KT_NS_PER_MS, KT_NS_PER_S };
+
+static const struct kt_param rate_params[] = {
+	[RATE_LO] = { .name = "lo",
+		      .kind = KT_PARAM_NUMBER,
+		      .unit = "per ms or s",
+		      .required = true,
+		      .sentence = "the slowest that is right" },
+	[RATE_HI] = { .name = "hi",
+		      .kind = KT_PARAM_NUMBER,
+		      .unit = "per ms or s",
+		      .required = true,
+		      .sentence = "the fastest that is right" },
+	[RATE_PER] = { .name = "per",
+		       .kind = KT_PARAM_WORD,
+		       .words = rate_words,
+		       .fallback = "ms",
+		       .sentence = "the time that lo and hi are counted in" },
+};
+
+static int check_rate(const struct kt_pattern_use *use, const char **param, struct kt_err *err)
+{
+	return refuse_empty("lo", &use->args[RATE_LO], "hi", &use->args[RATE_HI], param, err);
+}
+
+static void judge_rate(const struct kt_pattern_use *use, struct kt_pattern_talk *talk,
+		       const struct kt_column_slot *slot, const struct kt_column_slot *before)
+{
+	size_t word = use->args[RATE_PER].given ? use->args[RATE_PER].word : 0;
+	struct kt_number now = kt_column_slot_number(slot);
+	struct kt_number then = kt_column_slot_number(before);
+	struct kt_number delta = kt_number_minus(&now, &then);
+	int64_t dt_ns = slot->elapsed_ns - before->elapsed_ns;
+	struct kt_number rate;
+	const char *what = NULL;
+	char limit[KT_NUMBER_TEXT_BYTES];
+	char value[KT_NUMBER_TEXT_BYTES];
+	KT_AUTO_BUF text = { 0 };
+
+	if (dt_ns <= 0) {
+		kt_buf_puts(&text, "no time passed");
+		print_pair(slot, before, &text);
+		unsure(talk, &text);
+		return;
+	}
+	/* The difference of counters is exact; a rate is a division, in doubles: what stands in the
+	 * numerator is a whole number up to 2^53, so that 3 in 10 ms is just what 0.3 reads as.
+	 */
+	rate = kt_number_f64(kt_number_to_f64(&delta) * rate_unit_ns[word] / (double)dt_ns);
+	if (!isfinite(rate.f64)) {
+		fail_pair(talk, "no finite rate", slot, before);
+		return;
+	}
+	if (kt_number_compare(&rate, &use->args[RATE_LO].number) < 0) {
+		what = "below";
+		kt_number_format(&use->args[RATE_LO].number, limit);
+	} else if (kt_number_compare(&rate, &use->args[RATE_HI].number) > 0) {
+		what = "above";
+		kt_number_format(&use->args[RATE_HI].number, limit);
+	}
+	if (what) {
+		kt_buf_printf(&text, "%s per %s, %s %s,", kt_number_format(&rate, value),
+			      rate_words[word], what, limit);
+		fail_pair(talk, kt_buf_text(&text), slot, before);
+	}
+}
+
+static void judge_rate_within(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
+{
+	judge_pairs(use, talk, judge_rate);
 }
 
 /* ---- always_true ---- */
@@ -283,6 +433,14 @@ static const struct kt_pattern patterns[] = {
 		.judge = judge_strictly_increasing,
 	},
 	{
+		.name = "rate_within",
+		.sentence = "from one value to the next it grows as fast as this",
+		.params = rate_params,
+		.n_params = RATE_N,
+		.check = check_rate,
+		.judge = judge_rate_within,
+	},
+	{
 		.name = "always_true",
 		.sentence = "every value is true",
 		.want = KT_NUMBER_WANT_BOOL,
@@ -371,11 +529,9 @@ void kt_pattern_judge(const struct kt_pattern_use *use, const struct kt_pattern_
 		return;
 	}
 	use->pattern->judge(use, &talk);
-	if (talk.fails > KT_PATTERN_SAID_MAX)
-		kt_verdict_say(verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_LIMIT, input->assertion,
-			       "%s: %zu more like these", talk.head,
-			       talk.fails - KT_PATTERN_SAID_MAX);
-	if (talk.fails == 0)
+	say_more(&talk, talk.fails);
+	say_more(&talk, talk.unsure);
+	if (talk.fails == 0 && talk.unsure == 0)
 		kt_verdict_say(verdict, KT_VERDICT_PASS, KT_VERDICT_KIND_TEMPORAL, input->assertion,
 			       "%s: holds over %zu values", talk.head,
 			       kt_column_usable(input->column));

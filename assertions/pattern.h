@@ -47,7 +47,9 @@ struct kt_pattern {
 	 * NULL: they always do.
 	 */
 	int (*check)(const struct kt_pattern_use *use, const char **param, struct kt_err *err);
-	/* Says every Fail and note there is; a Pass is said for it when it said no Fail. */
+	/* Says every Fail, Inconclusive and note there is; a Pass is said for it when it said only
+	 * notes.
+	 */
 	void (*judge)(const struct kt_pattern_use *use, struct kt_pattern_talk *talk);
 };
 

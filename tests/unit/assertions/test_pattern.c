@@ -93,6 +93,55 @@ Test(pattern, adjacent_pairs)
 	CHECK(rows);
 }
 
+Test(pattern, rate_within_divides_what_changed_by_the_time_it_took)
+{
+	static const struct golden rows[] = {
+		{ "rate_within={lo 0.5, hi 2.0}", "0 100", PASS, 0, "holds over 2", NULL },
+		{ "rate_within={lo 0.5, hi 2}", "5", PASS, 0, NULL, "1 of the 2 samples" },
+		{ "rate_within={lo 0.5, hi 2}", "", PASS, 0, NULL, "0 of the 2 samples" },
+		/* both ends are in it */
+		{ "rate_within={lo 1, hi 1}", "0 100 200", PASS, 0, NULL, NULL },
+		{ "rate_within={lo 0.3, hi 0.3}", "0 30", PASS, 0, NULL, NULL },
+		{ "rate_within={lo 0.3, hi 0.3}", "9007199254740993 9007199254741023", PASS, 0,
+		  NULL, NULL },
+		{ "rate_within={lo 0.5, hi 2}", "0 49", FAIL, 1, "0.49 per ms, below 0.5,", NULL },
+		{ "rate_within={lo 0.5, hi 2}", "0 201", FAIL, 1, "2.01 per ms, above 2,", NULL },
+		{ "name='x' rate_within={lo 0.5, hi 2}", "10@700 320@850", FAIL, 1,
+		  "x (rate_within lo 0.5, hi 2): 2.06667 per ms, above 2, at periodic_001 (+850 "
+		  "ms): 320 after 10 at periodic_000 (+700 ms)",
+		  NULL },
+		{ "rate_within={lo 1000, hi 1000, per 's'}", "0 100", PASS, 0, NULL, NULL },
+		{ "rate_within={lo 1, hi 1, per 's'}", "0 100", FAIL, 1, "1000 per s, above 1,",
+		  NULL },
+		{ "rate_within={lo 1, hi 1, per 'ms'}", "0 100", PASS, 0, NULL, NULL },
+		/* counters beyond 2^53, and one that falls */
+		{ "rate_within={lo 0.01, hi 0.01}", "9223372036854775808 9223372036854775809", PASS,
+		  0, NULL, NULL },
+		{ "rate_within={lo -1, hi -1}", "18446744073709551615 18446744073709551515", PASS,
+		  0, NULL, NULL },
+		{ "rate_within={lo 0, hi 2}", "100 0", FAIL, 1, "-1 per ms, below 0,", NULL },
+		{ "rate_within={lo -2, hi 2}", "-50 50", PASS, 0, NULL, NULL },
+		/* no time, no rate */
+		{ "rate_within={lo 0, hi 2}", "0@5 100@5", INCON, 0,
+		  "no time passed at periodic_001 (+5 ms): 100 after 0 at periodic_000 (+5 ms)",
+		  NULL },
+		{ "rate_within={lo 0, hi 2}", "0@5 100@4", INCON, 0, "no time passed", NULL },
+		{ "rate_within={lo 0, hi 2}", "0@5 100@5 900@105", FAIL, 1, "8 per ms", NULL },
+		{ "rate_within={lo 0, hi 2}", "1 NaN 2", FAIL, 2, "no finite rate", NULL },
+		{ "rate_within={lo 0, hi 2}", "0 1e308", FAIL, 1, "no finite rate", NULL },
+		/* gaps */
+		{ "rate_within={lo 0.5, hi 2}", "0 E 1000", PASS, 0, NULL,
+		  "not judged because of errors: periodic_000/periodic_001, "
+		  "periodic_001/periodic_002" },
+		{ "rate_within={lo 0.5, hi 2} bridge=true", "0 E 1000", FAIL, 1, "5 per ms",
+		  "judged across errors" },
+		{ "rate_within={lo 2, hi 1}", "0 1", FAIL, 1, "lo 2 is above hi 1", NULL },
+		{ "rate_within={lo 2}", "0 1", FAIL, 1, "rate_within needs hi: the fastest", NULL },
+	};
+
+	CHECK(rows);
+}
+
 Test(pattern, each_slot_by_itself)
 {
 	static const struct golden rows[] = {
@@ -265,6 +314,8 @@ static const char *const every_assertion[] = {
 	"strictly_increasing=true bridge=true",
 	"each={at_most 1}",
 	"each={ne 1}",
+	"rate_within={lo 0, hi 0.015}",
+	"rate_within={lo 0, hi 0.015} bridge=true",
 	"nondecreasing=true must_progress=true",
 	"nondecreasing=true min_coverage=0.8",
 	"min_samples=2",
