@@ -416,10 +416,14 @@ static void show_attempts(const struct story *story, FILE *out)
 			attempt == story->judged ? "  (judged)" : "",
 			attempt->late ? "  (late: evidence only)" : "",
 			attempt->line[0] ? ": " : "", attempt->line);
-		if (machine)
-			fprintf(out, "     %s %s %s  qemu %s  kernel %s  host cpu %s\n",
-				machine->runner, machine->accel, machine->guest, machine->qemu,
-				machine->kernel_release, machine->cpu_model);
+		if (machine) {
+			fprintf(out, "     %s", machine->runner);
+			if (strcmp(machine->runner, "scripted") != 0) /* it boots nothing */
+				fprintf(out, " %s %s  qemu %s  kernel %s  host cpu %s",
+					machine->accel, machine->guest, machine->qemu,
+					machine->kernel_release, machine->cpu_model);
+			fputc('\n', out);
+		}
 		for (size_t k = 0; attempt->result && k < attempt->result->n_timeline; k++) {
 			const struct kt_msg_moment *moment = &attempt->result->timeline[k];
 

@@ -189,13 +189,14 @@ void kt_view_print_cell(FILE *out, bool color, const struct kt_view_cell *cell)
 		row++;
 	if (cell->result)
 		kt_duration_format(cell->result->wall_ns, wall);
-	fprintf(out, "%s%-5s%s  %s  samples %" PRIu64 "/%" PRIu64 "  wall %s  %s%s%s",
+	fprintf(out, "%s%-5s%s  %s  samples %" PRIu64 "/%" PRIu64 "  wall %s  ",
 		color ? words[row].color : "", words[row].word, color ? "\033[0m" : "", cell->name,
-		cell->result ? cell->result->samples_fired : 0, cell->target, wall,
-		machine ? machine->accel : "-", machine && machine->guest[0] ? " " : "",
-		machine ? machine->guest : "");
+		cell->result ? cell->result->samples_fired : 0, cell->target, wall);
 	if (machine && strcmp(machine->runner, "scripted") == 0)
-		fprintf(out, "  SCRIPTED");
+		fputs("SCRIPTED", out);
+	else
+		fprintf(out, "%s%s%s", machine ? machine->accel : "-",
+			machine && machine->guest[0] ? " " : "", machine ? machine->guest : "");
 	if (cell->attempts > 1)
 		fprintf(out, "  attempt %" PRIu64, cell->attempts);
 	fputc('\n', out);
