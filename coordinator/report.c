@@ -284,42 +284,53 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, const struc
 	return json;
 }
 
-static int print_json(struct json_object *json, FILE *out, struct kt_err *err)
+/* Takes json. Nothing but the one object is held in memory. */
+static int print_json(struct json_object *json, const char *after, FILE *out, struct kt_err *err)
 {
 	const char *text = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PRETTY |
 									JSON_C_TO_STRING_SPACED);
-	int status = fputs(text, out) < 0 || fputc('\n', out) < 0 ? -EIO : 0;
+	int status = fputs(text, out) < 0 || fputs(after, out) < 0 ? -EIO : 0;
 
 	json_object_put(json);
 	return status < 0 ? kt_err_set(err, KT_FAULT_HOST, EIO, "writing the report") : 0;
 }
 
-int kt_report_json(struct kt_journal *journal, const struct kt_matrix *matrix,
-		   const struct kt_sweep *sweep, FILE *out, struct kt_err *err)
+static struct json_object *json_totals(const struct kt_sweep *sweep)
 {
-	struct json_object *json = json_object_new_object();
-	struct json_object *cells = json_object_new_array();
 	struct json_object *totals = json_object_new_object();
-	struct story story = { 0 };
-	int status = 0;
 
-	add_text(json, "sweep", sweep->id);
-	add_text(json, "file", kt_journal_path(journal));
 	for (int i = KT_OUTCOME_SKIP; i < KT_OUTCOME_N; i++)
 		add_u64(totals, kt_sweep_outcome_name((enum kt_outcome)i), sweep->outcomes[i]);
 	add_u64(totals, "error", sweep->counts[KT_CELL_ERRORED]);
 	add_u64(totals, "cells", sweep->n_cells);
-	json_object_object_add(json, "totals", totals);
-	json_object_object_add(json, "cells", cells);
+	return totals;
+}
+
+/* One object, written cell by cell: a sweep may have millions. */
+int kt_report_json(struct kt_journal *journal, const struct kt_matrix *matrix,
+		   const struct kt_sweep *sweep, FILE *out, struct kt_err *err)
+{
+	const char *path = kt_journal_path(journal);
+	struct story story = { 0 };
+	int status;
+
+	fputs("{\n\"sweep\": ", out);
+	status =
+		print_json(kt_tojson_text(sweep->id, strlen(sweep->id)), ",\n\"file\": ", out, err);
+	if (status == 0)
+		status =
+			print_json(kt_tojson_text(path, strlen(path)), ",\n\"totals\": ", out, err);
+	if (status == 0)
+		status = print_json(json_totals(sweep), ",\n\"cells\": [\n", out, err);
 	for (uint64_t i = 0; i < sweep->n_cells && status == 0; i++) {
 		status = tell(journal, i, &story, err);
 		if (status == 0)
-			json_object_array_add(cells, json_cell(matrix, sweep, i, &story));
+			status = print_json(json_cell(matrix, sweep, i, &story),
+					    i + 1 < sweep->n_cells ? ",\n" : "\n", out, err);
 	}
 	kt_arena_destroy(&story.arena);
-	if (status == 0)
-		return print_json(json, out, err);
-	json_object_put(json);
+	if (status == 0 && fputs("]\n}\n", out) < 0)
+		status = kt_err_set(err, KT_FAULT_HOST, EIO, "writing the report");
 	return status;
 }
 
@@ -567,7 +578,7 @@ int kt_report_show(struct kt_journal *journal, const struct kt_matrix *matrix,
 		struct json_object *json = json_cell(matrix, sweep, index, &story);
 
 		json_object_object_add(json, "samples", json_series(&series));
-		status = print_json(json, out, err);
+		status = print_json(json, "\n", out, err);
 	} else if (status == 0) {
 		status =
 			show_text(journal, matrix, index, &story, &series, options->logs, out, err);
