@@ -299,6 +299,161 @@ static void judge_rate_within(const struct kt_pattern_use *use, struct kt_patter
 	judge_pairs(use, talk, judge_rate);
 }
 
+/* ---- steady_within ---- */
+
+#define DEADLINE_MS_MAX ((uint64_t)(KT_DURATION_NS_MAX / KT_NS_PER_MS))
+
+enum steady_param { STEADY_WARMUP_MS, STEADY_TOL, STEADY_N };
+
+static const struct kt_param steady_params[] = {
+	[STEADY_WARMUP_MS] = { .name = "warmup_ms",
+			       .kind = KT_PARAM_COUNT,
+			       .unit = "ms",
+			       .max = DEADLINE_MS_MAX,
+			       .fallback = "0",
+			       .sentence = "samples before it are not judged" },
+	[STEADY_TOL] = { .name = "tol",
+			 .kind = KT_PARAM_NUMBER,
+			 .unit = "of the mean",
+			 .required = true,
+			 .sentence = "how far a value may stand from the mean; 0.1 is a tenth" },
+};
+
+static int refuse_negative(const struct kt_param_arg *arg, const char *name, const char **param,
+			   struct kt_err *err)
+{
+	const struct kt_number zero = kt_number_u64(0);
+	char text[KT_NUMBER_TEXT_BYTES];
+
+	if (kt_number_compare(&arg->number, &zero) >= 0)
+		return 0;
+	*param = name;
+	return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s must not be negative, it is %s", name,
+			  kt_number_format(&arg->number, text));
+}
+
+static int refuse_infinite(const struct kt_param_arg *arg, const char *name, const char **param,
+			   struct kt_err *err)
+{
+	if (arg->number.type != KT_NUMBER_F64 || isfinite(arg->number.f64))
+		return 0;
+	*param = name;
+	return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s must be a finite number", name);
+}
+
+static int check_tol(const struct kt_param_arg *tol, const char **param, struct kt_err *err)
+{
+	int status = refuse_negative(tol, "tol", param, err);
+
+	return status < 0 ? status : refuse_infinite(tol, "tol", param, err);
+}
+
+static int check_steady(const struct kt_pattern_use *use, const char **param, struct kt_err *err)
+{
+	return check_tol(&use->args[STEADY_TOL], param, err);
+}
+
+static bool is_finite(const struct kt_number *number)
+{
+	return number->type != KT_NUMBER_F64 || isfinite(number->f64);
+}
+
+/* What steady_within gathers in its first pass. */
+struct steady {
+	size_t n; /* finite values after the warm-up */
+	size_t skipped; /* no value, or NaN, after the warm-up */
+	double sum;
+	struct kt_number lowest;
+	struct kt_number highest;
+};
+
+static bool is_warm(const struct kt_pattern_use *use, const struct kt_column_slot *slot)
+{
+	const struct kt_param_arg *warmup = &use->args[STEADY_WARMUP_MS];
+
+	return slot->elapsed_ns >= (warmup->given ? (int64_t)warmup->count * KT_NS_PER_MS : 0);
+}
+
+static void gather_steady(const struct kt_pattern_use *use, const struct kt_column *column,
+			  struct steady *steady)
+{
+	for (size_t i = 0; i < column->n; i++) {
+		struct kt_number value;
+
+		if (!is_warm(use, &column->slots[i]))
+			continue;
+		if (!kt_column_slot_usable(&column->slots[i])) {
+			steady->skipped++;
+			continue;
+		}
+		value = kt_column_slot_number(&column->slots[i]);
+		steady->skipped += kt_number_is_nan(&value);
+		if (!is_finite(&value))
+			continue;
+		if (steady->n == 0 || kt_number_compare(&value, &steady->lowest) < 0)
+			steady->lowest = value;
+		if (steady->n == 0 || kt_number_compare(&value, &steady->highest) > 0)
+			steady->highest = value;
+		steady->sum += kt_number_to_f64(&value);
+		steady->n++;
+	}
+}
+
+/* The mean is a quotient, and so the band around it a pair of doubles; the values are compared with
+ * it as they are.
+ */
+static void judge_steady(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
+{
+	const struct kt_column *column = talk->input->column;
+	double tol = kt_number_to_f64(&use->args[STEADY_TOL].number);
+	struct steady steady = { 0 };
+	struct kt_number mean;
+	struct kt_number low;
+	struct kt_number high;
+	char value[KT_NUMBER_TEXT_BYTES];
+	KT_AUTO_BUF text = { 0 };
+	bool constant;
+
+	gather_steady(use, column, &steady);
+	mean = kt_number_f64(steady.n ? steady.sum / (double)steady.n : 0);
+	low = kt_number_f64(mean.f64 * (mean.f64 < 0 ? 1 + tol : 1 - tol));
+	high = kt_number_f64(mean.f64 * (mean.f64 < 0 ? 1 - tol : 1 + tol));
+	/* What never changes is steady, whatever its mean is rounded to. */
+	constant = steady.n && kt_number_compare(&steady.lowest, &steady.highest) == 0;
+	for (size_t i = 0; i < column->n; i++) {
+		const struct kt_column_slot *slot = &column->slots[i];
+		struct kt_number number;
+		KT_AUTO_BUF what = { 0 };
+
+		if (!is_warm(use, slot) || !kt_column_slot_usable(slot))
+			continue;
+		number = kt_column_slot_number(slot);
+		if (kt_number_is_nan(&number))
+			continue;
+		if (!is_finite(&number) || !is_finite(&low) || !is_finite(&high)) {
+			fail_slot(talk, "no finite mean", slot);
+			continue;
+		}
+		if (constant)
+			continue;
+		if (kt_number_compare(&number, &low) < 0)
+			kt_buf_printf(&what, "below %s", kt_number_format(&low, value));
+		else if (kt_number_compare(&number, &high) > 0)
+			kt_buf_printf(&what, "above %s", kt_number_format(&high, value));
+		else
+			continue;
+		kt_buf_printf(&what, " (mean %s of %zu)", kt_number_format(&mean, value), steady.n);
+		fail_slot(talk, kt_buf_text(&what), slot);
+	}
+	if (steady.n == 0)
+		kt_buf_puts(&text, "no value after the warm-up");
+	if (steady.skipped)
+		kt_buf_printf(&text, "%s%zu samples after the warm-up without a number",
+			      text.len ? "; " : "", steady.skipped);
+	if (text.len)
+		note(talk, &text);
+}
+
 /* ---- always_true ---- */
 
 static void judge_always_true(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
@@ -439,6 +594,14 @@ static const struct kt_pattern patterns[] = {
 		.n_params = RATE_N,
 		.check = check_rate,
 		.judge = judge_rate_within,
+	},
+	{
+		.name = "steady_within",
+		.sentence = "after the warm-up every value stands near their mean",
+		.params = steady_params,
+		.n_params = STEADY_N,
+		.check = check_steady,
+		.judge = judge_steady,
 	},
 	{
 		.name = "always_true",

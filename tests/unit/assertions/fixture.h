@@ -68,6 +68,8 @@ static inline struct kt_value fixture_value(struct kt_arena *arena, const char *
 		return kt_value_bool(*text == 't');
 	if (strcmp(text, "nan") == 0)
 		return kt_value_f64(NAN);
+	if (strcmp(text, "inf") == 0)
+		return kt_value_f64(INFINITY);
 	if (*text == '\'')
 		return kt_value_str(arena, inner);
 	if (*text == '[') {

@@ -107,7 +107,8 @@ Test(pattern, rate_within_divides_what_changed_by_the_time_it_took)
 		{ "rate_within={lo 0.5, hi 2}", "0 49", FAIL, 1, "0.49 per ms, below 0.5,", NULL },
 		{ "rate_within={lo 0.5, hi 2}", "0 201", FAIL, 1, "2.01 per ms, above 2,", NULL },
 		{ "name='x' rate_within={lo 0.5, hi 2}", "10@700 320@850", FAIL, 1,
-		  "x (rate_within lo 0.5, hi 2): 2.06667 per ms, above 2, at periodic_001 (+850 "
+		  "x (rate_within lo 0.5, hi 2): 2.066666666666667 per ms, above 2, at "
+		  "periodic_001 (+850 "
 		  "ms): 320 after 10 at periodic_000 (+700 ms)",
 		  NULL },
 		{ "rate_within={lo 1000, hi 1000, per 's'}", "0 100", PASS, 0, NULL, NULL },
@@ -137,6 +138,52 @@ Test(pattern, rate_within_divides_what_changed_by_the_time_it_took)
 		  "judged across errors" },
 		{ "rate_within={lo 2, hi 1}", "0 1", FAIL, 1, "lo 2 is above hi 1", NULL },
 		{ "rate_within={lo 2}", "0 1", FAIL, 1, "rate_within needs hi: the fastest", NULL },
+	};
+
+	CHECK(rows);
+}
+
+Test(pattern, steady_within_looks_around_the_mean_after_the_warm_up)
+{
+	static const struct golden rows[] = {
+		{ "steady_within={warmup_ms 0, tol 0.1}", "10 NaN 10", PASS, 0, NULL,
+		  "1 samples after the warm-up without a number" },
+		{ "steady_within={tol 0.1}", "9 10 11", PASS, 0, "holds over 3", NULL },
+		{ "steady_within={tol 0.1}", "0.9 1.1", PASS, 0, NULL, NULL },
+		{ "steady_within={tol 0.09}", "9 10 11", FAIL, 2, "above 10.9 (mean 10 of 3)",
+		  NULL },
+		{ "name='x' steady_within={tol 0.1}", "10 10 13", FAIL, 1,
+		  "x (steady_within tol 0.1): above 12.100000000000001 (mean 11 of 3) at "
+		  "periodic_002 (+200 ms): "
+		  "13",
+		  NULL },
+		{ "steady_within={tol 0.1}", "10 10 7", FAIL, 3, "below 8.1 (mean 9 of 3)", NULL },
+		/* ends change places below zero */
+		{ "steady_within={tol 0.1}", "-9 -10 -11", PASS, 0, NULL, NULL },
+		{ "steady_within={tol 0.1}", "-10 -10 -13", FAIL, 1, "below -12.1", NULL },
+		{ "steady_within={tol 0.1}", "-1 0 1", FAIL, 2, "(mean 0 of 3)", NULL },
+		/* the sample at the end of the warm-up counts, the one before does not */
+		{ "steady_within={warmup_ms 100, tol 0.1}", "99 10 10", PASS, 0, NULL, NULL },
+		{ "steady_within={warmup_ms 100, tol 0.1}", "10 99 10", FAIL, 2, NULL, NULL },
+		{ "steady_within={warmup_ms 101, tol 0.1}", "10 99 10", PASS, 0, NULL, NULL },
+		{ "steady_within={warmup_ms 300, tol 0.1}", "1 2 3", PASS, 0, NULL,
+		  "no value after the warm-up" },
+		{ "steady_within={tol 0.1}", "", PASS, 0, NULL, "no value after the warm-up" },
+		{ "steady_within={tol 0.1}", "10 E 10", PASS, 0, NULL, "1 samples after" },
+		{ "steady_within={tol 0.1}", "10 E 20", FAIL, 2, NULL, "1 samples after" },
+		{ "steady_within={warmup_ms 150, tol 0}", "1 E 3", PASS, 0, NULL, NULL },
+		/* a constant is steady, whatever a double makes of its mean */
+		{ "steady_within={tol 0}", "0.1 0.1 0.1", PASS, 0, NULL, NULL },
+		{ "steady_within={tol 0}", "9007199254740993 9007199254740993", PASS, 0, NULL,
+		  NULL },
+		{ "steady_within={tol 0}", "9007199254740992 9007199254740993", FAIL, 1, "above",
+		  NULL },
+		{ "steady_within={tol 0}", "0 0", PASS, 0, NULL, NULL },
+		{ "steady_within={tol 0.1}", "1e308 1e308 1.1e308", FAIL, 3, "no finite mean",
+		  NULL },
+		{ "steady_within={tol -0.1}", "1 1", FAIL, 1,
+		  "tol must not be negative, it is -0.1", NULL },
+		{ "steady_within={warmup_ms 3}", "1 1", FAIL, 1, "steady_within needs tol", NULL },
 	};
 
 	CHECK(rows);
@@ -315,7 +362,7 @@ static const char *const every_assertion[] = {
 	"each={at_most 1}",
 	"each={ne 1}",
 	"rate_within={lo 0, hi 0.015}",
-	"rate_within={lo 0, hi 0.015} bridge=true",
+	"steady_within={tol 0.5}",
 	"nondecreasing=true must_progress=true",
 	"nondecreasing=true min_coverage=0.8",
 	"min_samples=2",
