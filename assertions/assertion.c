@@ -70,17 +70,24 @@ static size_t find_param(const struct kt_param *params, size_t n, const char *na
 	return i;
 }
 
-/* The pattern that has a parameter of this name; NULL when none has. */
-static const struct kt_pattern *pattern_with_param(const char *name)
+/* The first pattern that has a parameter of this name, and the names of all that have; NULL when none
+ * has.
+ */
+static const struct kt_pattern *pattern_with_param(const char *name, struct kt_buf *owners)
 {
 	size_t n;
 	const struct kt_pattern *patterns = kt_pattern_table(&n);
+	const struct kt_pattern *first = NULL;
 
-	for (size_t i = 0; i < n; i++)
-		if (find_param(patterns[i].params, patterns[i].n_params, name) <
+	for (size_t i = 0; i < n; i++) {
+		if (find_param(patterns[i].params, patterns[i].n_params, name) ==
 		    patterns[i].n_params)
-			return &patterns[i];
-	return NULL;
+			continue;
+		kt_buf_printf(owners, "%s%s", first ? ", " : "", patterns[i].name);
+		if (!first)
+			first = &patterns[i];
+	}
+	return first;
 }
 
 #define KNOWN_MAX 128 /* options and patterns, or a pattern's parameters */
@@ -97,7 +104,8 @@ static int unknown(const char *what, const char *word, const char *const *names,
 
 static int unknown_key(struct kt_assertion *assertion, const char *key, struct kt_err *err)
 {
-	const struct kt_pattern *owner = pattern_with_param(key);
+	KT_AUTO_BUF owners = { 0 };
+	const struct kt_pattern *owner = pattern_with_param(key, &owners);
 	const struct kt_pattern *patterns;
 	const char *names[KNOWN_MAX];
 	size_t n_patterns;
@@ -107,7 +115,7 @@ static int unknown_key(struct kt_assertion *assertion, const char *key, struct k
 	if (owner)
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
 				  "'%s' is a parameter of %s: write %s = { %s = ... }", key,
-				  owner->name, owner->name, key);
+				  kt_buf_text(&owners), owner->name, key);
 	patterns = kt_pattern_table(&n_patterns);
 	kt_must(KT_ASSERTION_OPTION_N + n_patterns <= KNOWN_MAX);
 	for (size_t i = 0; i < KT_ASSERTION_OPTION_N; i++)

@@ -454,6 +454,246 @@ static void judge_steady(const struct kt_pattern_use *use, struct kt_pattern_tal
 		note(talk, &text);
 }
 
+/* ---- converges_to ---- */
+
+#define RUN_DEFAULT 3
+
+enum converges_param {
+	CONVERGES_TARGET,
+	CONVERGES_TOL,
+	CONVERGES_DEADLINE_MS,
+	CONVERGES_RUN,
+	CONVERGES_STAYS,
+	CONVERGES_N
+};
+
+static const struct kt_param converges_params[] = {
+	[CONVERGES_TARGET] = { .name = "target",
+			       .kind = KT_PARAM_NUMBER,
+			       .required = true,
+			       .sentence = "the value that is to be reached" },
+	[CONVERGES_TOL] = { .name = "tol",
+			    .kind = KT_PARAM_NUMBER,
+			    .required = true,
+			    .sentence = "how far from the target still counts" },
+	[CONVERGES_DEADLINE_MS] = { .name = "deadline_ms",
+				    .kind = KT_PARAM_COUNT,
+				    .unit = "ms",
+				    .max = DEADLINE_MS_MAX,
+				    .required = true,
+				    .sentence = "when it must have been reached" },
+	[CONVERGES_RUN] = { .name = "run",
+			    .kind = KT_PARAM_COUNT,
+			    .unit = "samples",
+			    .min = 1,
+			    .max = KT_SAMPLES_PER_ATTEMPT_MAX,
+			    .fallback = "3",
+			    .sentence = "as many in a row make it reached" },
+	[CONVERGES_STAYS] = { .name = "stays",
+			      .kind = KT_PARAM_FLAG,
+			      .fallback = "false",
+			      .sentence = "once reached it is kept to the end" },
+};
+
+static int check_converges(const struct kt_pattern_use *use, const char **param, struct kt_err *err)
+{
+	int status = refuse_infinite(&use->args[CONVERGES_TARGET], "target", param, err);
+
+	return status < 0 ? status : check_tol(&use->args[CONVERGES_TOL], param, err);
+}
+
+/* Integers by their distance, exactly; with a float on either side by the ends of the band. */
+static bool is_near(const struct kt_number *value, const struct kt_number *target,
+		    const struct kt_number *tol)
+{
+	struct kt_number low = kt_number_minus(target, tol);
+	struct kt_number high = kt_number_plus(target, tol);
+	struct kt_number distance;
+
+	if (kt_number_is_nan(value))
+		return false;
+	if (value->type == KT_NUMBER_F64 || target->type == KT_NUMBER_F64)
+		return kt_number_compare(value, &low) >= 0 && kt_number_compare(value, &high) <= 0;
+	distance = kt_number_compare(value, target) < 0 ? kt_number_minus(target, value)
+							: kt_number_minus(value, target);
+	return kt_number_compare(&distance, tol) <= 0;
+}
+
+/* What converges_to has seen so far. A witness is a run of slots that all stand near the target. */
+struct converging {
+	size_t usable; /* up to the deadline */
+	size_t run; /* near the target up to here */
+	size_t longest;
+	const struct kt_column_slot *longest_at; /* last slot of the longest run */
+	const struct kt_column_slot *last; /* usable, up to the deadline */
+	const struct kt_column_slot *errored; /* the first one, up to the deadline */
+	const struct kt_column_slot *witness; /* last slot of the first run that is long enough */
+	const struct kt_column_slot *left; /* first slot behind a witness that is not near */
+};
+
+static void follow(const struct kt_pattern_use *use, const struct kt_column_slot *slot, size_t run,
+		   struct converging *seen)
+{
+	const struct kt_param_arg *args = use->args;
+	bool in_time =
+		slot->elapsed_ns <= (int64_t)args[CONVERGES_DEADLINE_MS].count * KT_NS_PER_MS;
+	bool stays = args[CONVERGES_STAYS].given && args[CONVERGES_STAYS].flag;
+	struct kt_number value;
+
+	if (!kt_column_slot_usable(slot)) {
+		seen->run = 0;
+		if (in_time && !seen->errored)
+			seen->errored = slot;
+		return;
+	}
+	if (in_time) {
+		seen->usable++;
+		seen->last = slot;
+	}
+	value = kt_column_slot_number(slot);
+	if (!is_near(&value, &args[CONVERGES_TARGET].number, &args[CONVERGES_TOL].number)) {
+		seen->run = 0;
+		/* A later run within the deadline may still stay. */
+		if (stays && seen->witness) {
+			seen->left = slot;
+			seen->witness = NULL;
+		}
+		return;
+	}
+	if (!in_time)
+		return;
+	if (++seen->run > seen->longest) {
+		seen->longest = seen->run;
+		seen->longest_at = slot;
+	}
+	if (seen->run >= run && !seen->witness)
+		seen->witness = slot;
+}
+
+static void print_no_witness(const struct converging *seen, size_t run, uint64_t deadline_ms,
+			     struct kt_buf *text)
+{
+	if (seen->left) {
+		struct kt_number value = kt_column_slot_number(seen->left);
+		char number[KT_NUMBER_TEXT_BYTES];
+
+		kt_buf_puts(text, "reached and left again at ");
+		kt_column_slot_print_place(seen->left, text);
+		kt_buf_printf(text, ": %s", kt_number_format(&value, number));
+		return;
+	}
+	kt_buf_printf(text, "not %zu in a row by +%llu ms: ", run, (unsigned long long)deadline_ms);
+	if (seen->longest) {
+		kt_buf_printf(text, "at most %zu, the last of them ", seen->longest);
+		kt_column_slot_print(seen->longest_at, text);
+	} else {
+		kt_buf_puts(text, "none, the last value is ");
+		kt_column_slot_print(seen->last, text);
+	}
+	if (seen->errored) {
+		kt_buf_puts(text, "; no value at ");
+		kt_column_slot_print_place(seen->errored, text);
+		kt_buf_printf(text, ": %s", seen->errored->error->text);
+	}
+}
+
+static void judge_converges(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
+{
+	const struct kt_column *column = talk->input->column;
+	const struct kt_param_arg *given = &use->args[CONVERGES_RUN];
+	uint64_t deadline_ms = use->args[CONVERGES_DEADLINE_MS].count;
+	size_t run = given->given ? given->count : RUN_DEFAULT;
+	struct converging seen = { 0 };
+	KT_AUTO_BUF text = { 0 };
+
+	for (size_t i = 0; i < column->n; i++)
+		follow(use, &column->slots[i], run, &seen);
+	if (seen.witness) {
+		kt_buf_printf(&text, "reached, %zu in a row to ", run);
+		kt_column_slot_print(seen.witness, &text);
+		note(talk, &text);
+	} else if (seen.usable < run) {
+		kt_buf_printf(&text, "%zu of the %zu values that a run needs by +%llu ms",
+			      seen.usable, run, (unsigned long long)deadline_ms);
+		note(talk, &text);
+	} else {
+		print_no_witness(&seen, run, deadline_ms, &text);
+		fail(talk, &text);
+	}
+}
+
+/* ---- ratio_across_steps ---- */
+
+enum steps_param { STEPS_EARLY, STEPS_LATE, STEPS_AT_MOST, STEPS_N };
+
+static const struct kt_param steps_params[] = {
+	[STEPS_EARLY] = { .name = "early",
+			  .kind = KT_PARAM_COUNT,
+			  .unit = "index of a step, from 0",
+			  .max = KT_STEPS_MAX - 1,
+			  .required = true,
+			  .sentence = "the step whose last value is the baseline" },
+	[STEPS_LATE] = { .name = "late",
+			 .kind = KT_PARAM_COUNT,
+			 .unit = "index of a step, from 0",
+			 .max = KT_STEPS_MAX - 1,
+			 .required = true,
+			 .sentence = "the step whose last value is compared with it" },
+	[STEPS_AT_MOST] = { .name = "at_most",
+			    .kind = KT_PARAM_NUMBER,
+			    .required = true,
+			    .sentence = "late / early is not above it" },
+};
+
+static const struct kt_column_slot *last_of_step(const struct kt_column *column, uint64_t step)
+{
+	for (size_t i = column->n; i > 0; i--)
+		if (column->slots[i - 1].step == step &&
+		    kt_column_slot_usable(&column->slots[i - 1]))
+			return &column->slots[i - 1];
+	return NULL;
+}
+
+static void judge_steps(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
+{
+	uint64_t steps[] = { use->args[STEPS_EARLY].count, use->args[STEPS_LATE].count };
+	const struct kt_number *at_most = &use->args[STEPS_AT_MOST].number;
+	const struct kt_column_slot *slots[2];
+	struct kt_number early;
+	struct kt_number late;
+	struct kt_number ratio;
+	char value[KT_NUMBER_TEXT_BYTES];
+	KT_AUTO_BUF text = { 0 };
+
+	for (size_t i = 0; i < 2; i++) {
+		slots[i] = last_of_step(talk->input->column, steps[i]);
+		if (slots[i])
+			continue;
+		kt_buf_printf(&text, "no value in step %llu", (unsigned long long)steps[i]);
+		unsure(talk, &text);
+		return;
+	}
+	early = kt_column_slot_number(slots[0]);
+	late = kt_column_slot_number(slots[1]);
+	if (kt_number_is_zero(&early)) {
+		kt_buf_printf(&text, "the baseline, step %llu, is ", (unsigned long long)steps[0]);
+		kt_column_slot_print(slots[0], &text);
+		unsure(talk, &text);
+		return;
+	}
+	/* A quotient is a double's. */
+	ratio = kt_number_f64(kt_number_to_f64(&late) / kt_number_to_f64(&early));
+	if (!isfinite(ratio.f64)) {
+		fail_pair(talk, "no finite ratio", slots[1], slots[0]);
+		return;
+	}
+	if (kt_number_compare(&ratio, at_most) <= 0)
+		return;
+	kt_buf_printf(&text, "%s times,", kt_number_format(&ratio, value));
+	kt_buf_printf(&text, " above %s,", kt_number_format(at_most, value));
+	fail_pair(talk, kt_buf_text(&text), slots[1], slots[0]);
+}
+
 /* ---- always_true ---- */
 
 static void judge_always_true(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
@@ -588,6 +828,21 @@ static const struct kt_pattern patterns[] = {
 		.judge = judge_strictly_increasing,
 	},
 	{
+		.name = "always_true",
+		.sentence = "every value is true",
+		.want = KT_NUMBER_WANT_BOOL,
+		.judge = judge_always_true,
+	},
+	{
+		.name = "each",
+		.sentence = "every value stands to the limits as they say",
+		.any_of_params = true,
+		.params = each_params,
+		.n_params = EACH_N,
+		.check = check_each,
+		.judge = judge_each,
+	},
+	{
 		.name = "rate_within",
 		.sentence = "from one value to the next it grows as fast as this",
 		.params = rate_params,
@@ -604,19 +859,19 @@ static const struct kt_pattern patterns[] = {
 		.judge = judge_steady,
 	},
 	{
-		.name = "always_true",
-		.sentence = "every value is true",
-		.want = KT_NUMBER_WANT_BOOL,
-		.judge = judge_always_true,
+		.name = "converges_to",
+		.sentence = "it comes near a target before a deadline",
+		.params = converges_params,
+		.n_params = CONVERGES_N,
+		.check = check_converges,
+		.judge = judge_converges,
 	},
 	{
-		.name = "each",
-		.sentence = "every value stands to the limits as they say",
-		.any_of_params = true,
-		.params = each_params,
-		.n_params = EACH_N,
-		.check = check_each,
-		.judge = judge_each,
+		.name = "ratio_across_steps",
+		.sentence = "from one step to another it does not grow beyond this",
+		.params = steps_params,
+		.n_params = STEPS_N,
+		.judge = judge_steps,
 	},
 };
 

@@ -2,6 +2,7 @@
  *
  *	"1 2 E 3.5 NaN true"	six slots, 100 ms apart, tags periodic_000 and on; E is an error
  *	"0 100@1 5@1"		a time in ms behind @
+ *	"0 100#1 5#1"		a step behind #, and behind the time
  */
 #ifndef KT_TEST_FIXTURE_H
 #define KT_TEST_FIXTURE_H
@@ -28,12 +29,17 @@ static inline struct kt_column fixture_column(struct kt_arena *arena, const char
 
 	for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
 		struct kt_column_slot *slot = &slots[n];
+		char *step = strchr(word, '#');
 		char *at = strchr(word, '@');
 		struct kt_value value = { .type = KT_VALUE_STR };
 		struct kt_number number = kt_number_f64(NAN);
 
 		slot->tag = kt_arena_printf(arena, "periodic_%03zu", n);
 		slot->elapsed_ns = (int64_t)n * 100 * KT_NS_PER_MS;
+		if (step) {
+			slot->step = (uint32_t)atoi(step + 1);
+			*step = 0;
+		}
 		if (at) {
 			slot->elapsed_ns = atoll(at + 1) * KT_NS_PER_MS;
 			*at = 0;

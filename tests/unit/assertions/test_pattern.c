@@ -189,6 +189,116 @@ Test(pattern, steady_within_looks_around_the_mean_after_the_warm_up)
 	CHECK(rows);
 }
 
+Test(pattern, converges_to_wants_a_run_near_the_target_in_time)
+{
+	static const struct golden rows[] = {
+		/* exactly 3, the third exactly at the deadline */
+		{ "converges_to={target 100, tol 5, deadline_ms 400}", "0 50 95 105 100", PASS, 0,
+		  "holds over 5", "reached, 3 in a row to 100 at periodic_004 (+400 ms)" },
+		{ "converges_to={target 100, tol 5, deadline_ms 399}", "0 50 95 105 100", FAIL, 1,
+		  "not 3 in a row by +399 ms: at most 2, the last of them 105 at periodic_003 "
+		  "(+300 ms)",
+		  NULL },
+		{ "converges_to={target 100, tol 5, deadline_ms 400}", "100 100", PASS, 0, NULL,
+		  "2 of the 3 values that a run needs by +400 ms" },
+		{ "converges_to={target 100, tol 5, deadline_ms 100}", "1 2 3", PASS, 0, NULL,
+		  "2 of the 3 values" },
+		{ "converges_to={target 100, tol 5, deadline_ms 400}", "", PASS, 0, NULL,
+		  "0 of the 3 values" },
+		{ "name='x' converges_to={target 100, tol 5, deadline_ms 900}", "100 100 E 100",
+		  FAIL, 1,
+		  "x (converges_to target 100, tol 5, deadline_ms 900): not 3 in a row by +900 ms: "
+		  "at most 2, the last of them 100 at periodic_001 (+100 ms); no value at "
+		  "periodic_002 (+200 ms): AxisError: test: deadline",
+		  NULL },
+		{ "converges_to={target 100, tol 5, deadline_ms 900}", "1 2 3", FAIL, 1,
+		  "none, the last value is 3 at periodic_002 (+200 ms)", NULL },
+		{ "converges_to={target 100, tol 5, deadline_ms 900}", "94 106 94", FAIL, 1, NULL,
+		  NULL },
+		{ "converges_to={target 100, tol 5, deadline_ms 900}", "100 100 NaN 100", FAIL, 1,
+		  "at most 2", NULL },
+		{ "converges_to={target 100, tol 5, deadline_ms 900}", "100 100 1 100 100 100",
+		  PASS, 0, NULL, "to 100 at periodic_005" },
+		{ "converges_to={target 100, tol 5, deadline_ms 900, run 1}", "1 100 1", PASS, 0,
+		  NULL, "1 in a row to 100 at periodic_001" },
+		{ "converges_to={target 100, tol 5, deadline_ms 900, run 4}", "100 100 100 1", FAIL,
+		  1, "not 4 in a row", NULL },
+		/* what it does after that is its own affair, unless it has to stay */
+		{ "converges_to={target 100, tol 5, deadline_ms 200}", "100 100 100 1", PASS, 0,
+		  NULL, NULL },
+		{ "converges_to={target 100, tol 5, deadline_ms 200, stays false}", "100 100 100 1",
+		  PASS, 0, NULL, NULL },
+		{ "converges_to={target 100, tol 5, deadline_ms 200, stays true}",
+		  "100 100 100 1 100", FAIL, 1,
+		  "reached and left again at periodic_003 (+300 ms): 1", NULL },
+		{ "converges_to={target 100, tol 5, deadline_ms 200, stays true}",
+		  "100 100 100 NaN", FAIL, 1, "left again at periodic_003", NULL },
+		{ "converges_to={target 100, tol 5, deadline_ms 200, stays true}",
+		  "100 100 100 E 100", PASS, 0, NULL, NULL },
+		{ "converges_to={target 100, tol 5, deadline_ms 900, stays true}",
+		  "100 100 100 1 100 100 100", PASS, 0, NULL, "to 100 at periodic_006" },
+		{ "converges_to={target 100, tol 5, deadline_ms 500, stays true}",
+		  "100 100 100 1 100 100 100", FAIL, 1, "left again at periodic_003", NULL },
+		/* bands */
+		{ "converges_to={target 1, tol 0.1, deadline_ms 900, run 2}", "0.9 1.1", PASS, 0,
+		  NULL, NULL },
+		{ "converges_to={target -10, tol 1, deadline_ms 900, run 2}", "-11 -9", PASS, 0,
+		  NULL, NULL },
+		{ "converges_to={target 9007199254740993, tol 0.5, deadline_ms 900, run 1}",
+		  "9007199254740993", PASS, 0, NULL, NULL },
+		{ "converges_to={target 9007199254740993, tol 0, deadline_ms 900, run 1}",
+		  "9007199254740992", FAIL, 1, NULL, NULL },
+		{ "converges_to={target 18446744073709551615, tol 1, deadline_ms 900, run 1}",
+		  "18446744073709551614", PASS, 0, NULL, NULL },
+		{ "converges_to={target 18446744073709551615, tol 1, deadline_ms 900, run 1}",
+		  "18446744073709551613", FAIL, 1, NULL, NULL },
+		{ "converges_to={target -9223372036854775808, tol 1, deadline_ms 900, run 1}",
+		  "18446744073709551615", FAIL, 1, NULL, NULL },
+		{ "converges_to={target 1, tol -1, deadline_ms 900}", "1 1 1", FAIL, 1,
+		  "tol must not be negative, it is -1", NULL },
+	};
+
+	CHECK(rows);
+}
+
+Test(pattern, ratio_across_steps_compares_their_last_values)
+{
+	static const struct golden rows[] = {
+		{ "ratio_across_steps={early 0, late 1, at_most 2}", "1#0 10#0 5#1 20#1", PASS, 0,
+		  "holds over 4", NULL },
+		{ "name='x' ratio_across_steps={early 0, late 1, at_most 2}",
+		  "1#0 10#0 5#1 21#1 7#2", FAIL, 1,
+		  "x (ratio_across_steps early 0, late 1, at_most 2): 2.1 times, above 2, at "
+		  "periodic_003 (+300 ms): 21 after 10 at periodic_001 (+100 ms)",
+		  NULL },
+		{ "ratio_across_steps={early 0, late 1, at_most 0.3}", "10#0 3#1", PASS, 0, NULL,
+		  NULL },
+		{ "ratio_across_steps={early 1, late 0, at_most 1}", "10#0 5#1", FAIL, 1,
+		  "2 times, above 1", NULL },
+		/* an errored slot is skipped: the value before it is the last */
+		{ "ratio_across_steps={early 0, late 1, at_most 2}", "10#0 E#0 20#1 E#1", PASS, 0,
+		  NULL, NULL },
+		{ "ratio_across_steps={early 0, late 1, at_most 2}", "10#0 E#0 21#1 E#1", FAIL, 1,
+		  NULL, NULL },
+		{ "ratio_across_steps={early 0, late 1, at_most 2}", "10#0 10#0", INCON, 0,
+		  "no value in step 1", NULL },
+		{ "ratio_across_steps={early 0, late 1, at_most 2}", "E#0 10#1", INCON, 0,
+		  "no value in step 0", NULL },
+		{ "ratio_across_steps={early 0, late 1, at_most 2}", "", INCON, 0,
+		  "no value in step 0", NULL },
+		{ "ratio_across_steps={early 0, late 1, at_most 2}", "0#0 10#1", INCON, 0,
+		  "the baseline, step 0, is 0 at periodic_000 (+0 ms)", NULL },
+		{ "ratio_across_steps={early 0, late 1, at_most 2}", "-0.0#0 10#1", INCON, 0,
+		  "the baseline", NULL },
+		{ "ratio_across_steps={early 0, late 1, at_most 2}", "NaN#0 10#1", FAIL, 1,
+		  "no finite ratio", NULL },
+		{ "ratio_across_steps={early 0, late 1, at_most 2}", "1#0 NaN#1", FAIL, 1,
+		  "no finite ratio", NULL },
+	};
+
+	CHECK(rows);
+}
+
 Test(pattern, each_slot_by_itself)
 {
 	static const struct golden rows[] = {
@@ -363,6 +473,8 @@ static const char *const every_assertion[] = {
 	"each={ne 1}",
 	"rate_within={lo 0, hi 0.015}",
 	"steady_within={tol 0.5}",
+	"converges_to={target 1, tol 1, deadline_ms 900, run 2, stays true}",
+	"ratio_across_steps={early 0, late 0, at_most 0.5}",
 	"nondecreasing=true must_progress=true",
 	"nondecreasing=true min_coverage=0.8",
 	"min_samples=2",
