@@ -154,7 +154,8 @@ static int set_option(struct kt_assertion *assertion, size_t option, const struc
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "'%s' is there twice",
 				  options[option].name);
 	}
-	status = kt_param_read(&options[option], value, assertion->arena, &arg, err);
+	status = kt_param_read(&options[option], value, assertion->arena, &arg,
+			       &assertion->where.offset, err);
 	if (status < 0)
 		return status;
 	if (option == KT_ASSERTION_SERIES) {
@@ -183,7 +184,8 @@ static int read_params(struct kt_assertion *assertion, struct kt_pattern_use *us
 		if (use->args[param].given)
 			return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "'%s' is there twice", name);
 		status = kt_param_read(&pattern->params[param], &map->pairs[i].value,
-				       assertion->arena, &use->args[param], err);
+				       assertion->arena, &use->args[param],
+				       &assertion->where.offset, err);
 		if (status < 0)
 			return kt_err_wrap(err, "%s", pattern->name);
 	}

@@ -11,6 +11,7 @@
 struct judging {
 	const struct kt_assertion *assertion;
 	const struct kt_column *column;
+	const struct kt_column *others; /* others[i] of patterns[i] */
 	const char *label;
 	size_t usable;
 	struct kt_verdict *verdict;
@@ -49,16 +50,17 @@ static bool too_few_samples(struct judging *judging)
 	return true;
 }
 
-static bool too_little_coverage(struct judging *judging)
+static bool covers_too_little(struct judging *judging, const char *label,
+			      const struct kt_column *column)
 {
 	const struct kt_param_arg *min = &judging->assertion->options[KT_ASSERTION_MIN_COVERAGE];
 	double share = min->given ? min->share : KT_ASSERTION_COVERAGE_DEFAULT;
-	const struct kt_column_slot *errored = first_errored(judging->column);
+	const struct kt_column_slot *errored = first_errored(column);
+	size_t usable = kt_column_usable(column);
 	KT_AUTO_BUF place = { 0 };
 
 	/* The division is rounded as the option was when it was read: 11 of 20 is 0.55. */
-	if (judging->column->n == 0 ||
-	    (double)judging->usable / (double)judging->column->n >= share)
+	if (column->n == 0 || (double)usable / (double)column->n >= share)
 		return false;
 	kt_must(errored);
 	kt_column_slot_print_place(errored, &place);
@@ -66,9 +68,23 @@ static bool too_little_coverage(struct judging *judging)
 		       judging->label,
 		       "%s: %zu of %zu samples carry a value, min_coverage asks for %.4g of them; "
 		       "at %s: %s",
-		       judging->label, judging->usable, judging->column->n, share,
-		       kt_buf_text(&place), errored->error->text);
+		       label, usable, column->n, share, kt_buf_text(&place), errored->error->text);
 	return true;
+}
+
+/* The column, and those that patterns divide by. */
+static bool too_little_coverage(struct judging *judging)
+{
+	const struct kt_assertion *assertion = judging->assertion;
+	bool too_little = covers_too_little(judging, judging->label, judging->column);
+
+	for (size_t i = 0; i < assertion->n_patterns; i++) {
+		const struct kt_projection *other = kt_pattern_other(&assertion->patterns[i]);
+
+		if (other)
+			too_little |= covers_too_little(judging, other->text, &judging->others[i]);
+	}
+	return too_little;
 }
 
 /* ---- must_progress ---- */
@@ -233,16 +249,17 @@ static void find(struct judging *judging, struct kt_verdict *found)
 	const struct kt_assertion *assertion = judging->assertion;
 	const struct kt_param_arg *bridge = &assertion->options[KT_ASSERTION_BRIDGE];
 	const struct kt_param_arg *progress = &assertion->options[KT_ASSERTION_MUST_PROGRESS];
-	const struct kt_pattern_input input = { .column = judging->column,
-						.label = judging->label,
-						.assertion = judging->label,
-						.bridge = bridge->given && bridge->flag };
+	struct kt_pattern_input input = { .column = judging->column,
+					  .label = judging->label,
+					  .assertion = judging->label,
+					  .bridge = bridge->given && bridge->flag };
 
 	for (size_t i = 0; i < assertion->n_patterns; i++) {
 		const struct kt_pattern_use *use = &assertion->patterns[i];
 		const char *param;
 		bool right = kt_pattern_check(use, &param, NULL) == 0;
 
+		input.other = kt_pattern_other(use) ? &judging->others[i] : NULL;
 		kt_pattern_judge(use, &input, right ? found : judging->verdict);
 	}
 	if (progress->given && progress->flag)
@@ -260,25 +277,39 @@ static void say_because(struct judging *judging)
 			       because->text);
 }
 
+/* The first column that the cell has nothing for; NULL when there is none. */
+static const struct kt_column *inapplicable(const struct judging *judging)
+{
+	if (!is_applicable(judging->column))
+		return judging->column;
+	for (size_t i = 0; i < judging->assertion->n_patterns; i++)
+		if (kt_pattern_other(&judging->assertion->patterns[i]) &&
+		    !is_applicable(&judging->others[i]))
+			return &judging->others[i];
+	return NULL;
+}
+
 void kt_judge_column(const struct kt_assertion *assertion, const struct kt_column *column,
-		     struct kt_verdict *verdict)
+		     const struct kt_column *others, struct kt_verdict *verdict)
 {
 	KT_AUTO_ARENA arena = { 0 };
 	struct kt_verdict said;
 	struct kt_verdict found;
 	struct judging judging = { .assertion = assertion,
 				   .column = column,
+				   .others = others,
 				   .label = kt_assertion_label(assertion),
 				   .usable = kt_column_usable(column),
 				   .verdict = &said };
+	const struct kt_column *nothing = inapplicable(&judging);
 	bool enough;
 
 	kt_verdict_init(&said, &arena);
 	kt_verdict_init(&found, &arena);
-	if (!is_applicable(column)) {
+	if (nothing) {
 		kt_verdict_say(verdict, KT_VERDICT_SKIP, KT_VERDICT_KIND_PROJECTION, judging.label,
 			       "%s: does not apply: %s", judging.label,
-			       column->slots[0].error->text);
+			       nothing->slots[0].error->text);
 		return;
 	}
 	enough = !too_few_samples(&judging);
@@ -299,11 +330,18 @@ void kt_judge_series(const struct kt_assertion *assertion, const struct kt_serie
 {
 	KT_AUTO_ARENA arena = { 0 };
 	struct kt_column column;
+	struct kt_column others[KT_ASSERTION_PATTERNS_MAX] = { 0 };
 
 	kt_must(assertion->options[KT_ASSERTION_SERIES].given);
 	kt_projection_column(&assertion->projection, series, kt_assertion_want(assertion), &arena,
 			     &column);
-	kt_judge_column(assertion, &column, verdict);
+	for (size_t i = 0; i < assertion->n_patterns; i++) {
+		const struct kt_projection *other = kt_pattern_other(&assertion->patterns[i]);
+
+		if (other)
+			kt_projection_column(other, series, KT_NUMBER_WANT_ANY, &arena, &others[i]);
+	}
+	kt_judge_column(assertion, &column, others, verdict);
 }
 
 static void judge_cause(const struct kt_msg_result *result, struct kt_verdict *verdict)

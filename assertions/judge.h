@@ -5,6 +5,7 @@
  *	  column   projected; Skip when the cell has nothing that could be read there
  *	  enough?  below min_samples or min_coverage the outcome is Inconclusive; what the patterns
  *	           found all the same is kept as notes
+ *	           (a pattern's second series counts like the first)
  *	  progress must_progress: a column that never changes, or fewer than two values to tell by
  *	  patterns each as in pattern.h
  *	  measured one note with the values seen
@@ -29,11 +30,12 @@ void kt_judge_cell(const struct kt_assertion *assertions, size_t n, const struct
 		   struct kt_msg_verdict *verdict);
 
 /* One assertion, over a series or over a column that comes from elsewhere (which must then hold what
- * the assertion's patterns want). Says into verdict, and nothing else.
+ * the assertion's patterns want). others[i] is the column of the second series that patterns[i] wants
+ * (kt_pattern_other()); NULL when none wants one. Says into verdict, and nothing else.
  */
 void kt_judge_series(const struct kt_assertion *assertion, const struct kt_series *series,
 		     struct kt_verdict *verdict);
 void kt_judge_column(const struct kt_assertion *assertion, const struct kt_column *column,
-		     struct kt_verdict *verdict);
+		     const struct kt_column *others, struct kt_verdict *verdict);
 
 #endif

@@ -107,6 +107,21 @@ static int read_text(const struct kt_param *param, const struct kt_value *value,
 	return 0;
 }
 
+static int read_series(const struct kt_param *param, const struct kt_value *value,
+		       struct kt_arena *arena, struct kt_param_arg *arg, size_t *at,
+		       struct kt_err *err)
+{
+	struct kt_projection *series = kt_arena_alloc(arena, 1, sizeof(*series));
+	struct kt_param_arg text = { 0 };
+	int status = read_text(param, value, arena, &text, err);
+
+	kt_must(series);
+	if (status < 0)
+		return status;
+	arg->series = series;
+	return kt_projection_parse(text.text, arena, series, at, err);
+}
+
 static int read_word(const struct kt_param *param, const struct kt_value *value,
 		     struct kt_param_arg *arg, struct kt_err *err)
 {
@@ -127,11 +142,12 @@ static int read_word(const struct kt_param *param, const struct kt_value *value,
 }
 
 int kt_param_read(const struct kt_param *param, const struct kt_value *value,
-		  struct kt_arena *arena, struct kt_param_arg *arg, struct kt_err *err)
+		  struct kt_arena *arena, struct kt_param_arg *arg, size_t *at, struct kt_err *err)
 {
 	struct kt_param_arg read = { .given = true };
 	int status = 0;
 
+	*at = 0;
 	switch (param->kind) {
 	case KT_PARAM_FLAG:
 		if (value->type != KT_VALUE_BOOL)
@@ -157,6 +173,9 @@ int kt_param_read(const struct kt_param *param, const struct kt_value *value,
 		break;
 	case KT_PARAM_WORD:
 		status = read_word(param, value, &read, err);
+		break;
+	case KT_PARAM_SERIES:
+		status = read_series(param, value, arena, &read, at, err);
 		break;
 	case KT_PARAM_KIND_N:
 		kt_must(param->kind < KT_PARAM_KIND_N);
@@ -197,6 +216,9 @@ void kt_param_print(const struct kt_param *param, const struct kt_param_arg *arg
 		break;
 	case KT_PARAM_WORD:
 		kt_buf_printf(out, " %s", param->words[arg->word]);
+		break;
+	case KT_PARAM_SERIES:
+		kt_buf_printf(out, " %s", arg->series->text);
 		break;
 	case KT_PARAM_KIND_N:
 		kt_must(param->kind < KT_PARAM_KIND_N);

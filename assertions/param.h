@@ -7,6 +7,7 @@
 #define KT_PARAM_H
 
 #include "assertions/number.h"
+#include "assertions/projection.h"
 #include "proto/base/arena.h"
 #include "proto/base/err.h"
 #include "proto/value.h"
@@ -22,7 +23,8 @@
 	X(NUMBER, "a number")                      \
 	X(RANGE, "two numbers, [lowest, highest]") \
 	X(TEXT, "a text")                          \
-	X(WORD, "one of a few words")
+	X(WORD, "one of a few words")              \
+	X(SERIES, "a series, \"axis:path\"")
 
 enum kt_param_kind {
 #define X(id_, written_) KT_PARAM_##id_,
@@ -54,14 +56,17 @@ struct kt_param_arg {
 		struct kt_number range[2];
 		const char *text; /* in the arena */
 		size_t word; /* index in words */
+		const struct kt_projection *series; /* in the arena */
 	};
 };
 
 const char *kt_param_kind_written(enum kt_param_kind kind);
 
-/* -EINVAL with fault INPUT, "min_samples must be a whole number, not a string". */
+/* -EINVAL with fault INPUT, "min_samples must be a whole number, not a string". *at is the offset in
+ * bytes of what is at fault within a text, 0 unless it is a SERIES.
+ */
 int kt_param_read(const struct kt_param *param, const struct kt_value *value,
-		  struct kt_arena *arena, struct kt_param_arg *arg, struct kt_err *err);
+		  struct kt_arena *arena, struct kt_param_arg *arg, size_t *at, struct kt_err *err);
 
 /* "at_most 10", "between 1 and 5"; nothing when it was not given. */
 void kt_param_print(const struct kt_param *param, const struct kt_param_arg *arg,

@@ -12,6 +12,7 @@
 
 #include "assertions/column.h"
 #include "assertions/param.h"
+#include "assertions/projection.h"
 #include "assertions/verdict.h"
 
 #include <stdbool.h>
@@ -31,6 +32,7 @@ struct kt_pattern_use {
 
 struct kt_pattern_input {
 	const struct kt_column *column;
+	const struct kt_column *other; /* of kt_pattern_other(); NULL when there is none */
 	const char *label; /* begins every message */
 	const char *assertion; /* detail.assertion of everything said */
 	bool bridge; /* a pair is judged across errored slots */
@@ -55,6 +57,9 @@ struct kt_pattern {
 
 const struct kt_pattern *kt_pattern_table(size_t *n);
 const struct kt_pattern *kt_pattern_by_name(const char *name); /* NULL when there is none */
+
+/* The second series that this use of a pattern wants a column of; NULL when it wants none. */
+const struct kt_projection *kt_pattern_other(const struct kt_pattern_use *use);
 
 /* "nondecreasing", "each at_least 1, at_most 10": pattern with parameters, as in every message. */
 void kt_pattern_print(const struct kt_pattern_use *use, struct kt_buf *out);

@@ -21,6 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		{ .tag = "b", .elapsed_ns = 1, .u64 = UINT64_MAX, .type = KT_COLUMN_SLOT_U64 },
 	};
 	const struct kt_column column = { .slots = slots, .n = 2 };
+	struct kt_column others[KT_ASSERTION_PATTERNS_MAX];
 	struct kt_assertion assertion;
 	struct kt_value table;
 	struct kt_verdict said;
@@ -44,7 +45,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	kt_must(!strchr(kt_buf_text(&text), '\n'));
 	(void)kt_assertion_check(&assertion, &err);
 	kt_verdict_init(&said, &arena);
-	kt_judge_column(&assertion, &column, &said);
+	for (size_t i = 0; i < KT_ASSERTION_PATTERNS_MAX; i++)
+		others[i] = column;
+	kt_judge_column(&assertion, &column, others, &said);
 	kt_verdict_finish(&said, &verdict);
 	kt_codec_encode(&kt_schema_verdict, &verdict, &out);
 	return 0;

@@ -3,6 +3,8 @@
  *	"1 2 E 3.5 NaN true"	six slots, 100 ms apart, tags periodic_000 and on; E is an error
  *	"0 100@1 5@1"		a time in ms behind @
  *	"0 100#1 5#1"		a step behind #, and behind the time
+ *	"5 6 | 2 3"		the column of a pattern's second series behind |
+ *	"5 6%a | 2%a 3"		a tag behind %, behind all else
  */
 #ifndef KT_TEST_FIXTURE_H
 #define KT_TEST_FIXTURE_H
@@ -29,6 +31,7 @@ static inline struct kt_column fixture_column(struct kt_arena *arena, const char
 
 	for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
 		struct kt_column_slot *slot = &slots[n];
+		char *tag = strchr(word, '%');
 		char *step = strchr(word, '#');
 		char *at = strchr(word, '@');
 		struct kt_value value = { .type = KT_VALUE_STR };
@@ -36,6 +39,10 @@ static inline struct kt_column fixture_column(struct kt_arena *arena, const char
 
 		slot->tag = kt_arena_printf(arena, "periodic_%03zu", n);
 		slot->elapsed_ns = (int64_t)n * 100 * KT_NS_PER_MS;
+		if (tag) {
+			slot->tag = tag + 1;
+			*tag = 0;
+		}
 		if (step) {
 			slot->step = (uint32_t)atoi(step + 1);
 			*step = 0;
@@ -149,13 +156,21 @@ static inline bool fixture_assertion(struct kt_arena *arena, const char *text,
 static inline enum kt_verdict_outcome fixture_judge(struct kt_arena *arena, const char *assertion,
 						    const char *column, struct kt_verdict *said)
 {
-	struct kt_column parsed = fixture_column(arena, column);
+	struct kt_column others[KT_ASSERTION_PATTERNS_MAX];
+	char *own = kt_arena_strdup(arena, column);
+	char *other = strchr(own, '|');
+	struct kt_column parsed;
 	struct kt_assertion built;
 	struct kt_err err = { 0 };
 
 	cr_assert(fixture_assertion(arena, assertion, &built, &err), "%s: %s", assertion, err.text);
 	kt_verdict_init(said, arena);
-	kt_judge_column(&built, &parsed, said);
+	if (other)
+		*other++ = 0;
+	parsed = fixture_column(arena, own);
+	for (size_t i = 0; i < KT_ASSERTION_PATTERNS_MAX; i++)
+		others[i] = fixture_column(arena, other ? other : own);
+	kt_judge_column(&built, &parsed, others, said);
 	return kt_verdict_outcome(said);
 }
 

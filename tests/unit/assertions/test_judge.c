@@ -152,6 +152,65 @@ Test(judge, what_cannot_apply_is_skipped)
 }
 
 /* The verdict's bytes, for every order in which three samples can arrive. */
+Test(judge, a_second_series_is_read_from_the_same_samples)
+{
+	static const struct {
+		const char *assertion;
+		const char *outcome;
+		const char *first;
+	} rows[] = {
+		{ "series='stats:nr' ratio_within={other 'stats:nr', lo 1, hi 1}", "pass",
+		  "stats:nr (ratio_within other stats:nr, lo 1, hi 1): holds over 3 values" },
+		{ "series='stats:nr' nondecreasing=true ratio_within={other 'stats:nr', lo 2, hi "
+		  "3}",
+		  "fail",
+		  "stats:nr (ratio_within other stats:nr, lo 2, hi 3): 1, below 2, at periodic_000 "
+		  "(+3000 ms): 100 over 100 of stats:nr at periodic_000 (+3000 ms)" },
+		{ "series='stats:nr' ratio_within={other 'stats:no', lo 1, hi 1}", "inconclusive",
+		  "stats:no: 0 of 3 samples carry a value, min_coverage asks for 0.5" },
+		{ "series='stats:nr' ratio_within={other 'bpf:nr', lo 1, hi 1}", "inconclusive",
+		  "bpf:nr: 0 of 3 samples carry a value" },
+	};
+	static const int values[] = { 100, 250, 400 };
+	KT_AUTO_SERIES series = { 0 };
+
+	fill(&series, values, NULL, 3);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		KT_AUTO_ARENA arena = { 0 };
+		struct kt_msg_verdict verdict;
+		const char *outcome =
+			judge(&arena, &rows[i].assertion, 1, &series, "finished", "", &verdict);
+
+		cr_assert_str_eq(outcome, rows[i].outcome, "%s: %s", rows[i].assertion,
+				 verdict.details[0].text);
+		cr_assert_eq(strncmp(verdict.details[0].text, rows[i].first, strlen(rows[i].first)),
+			     0, "%s: %s", rows[i].assertion, verdict.details[0].text);
+	}
+}
+
+Test(judge, a_second_series_that_cannot_apply_skips_it)
+{
+	static const struct kt_column_error nothing = { KT_COLUMN_ERROR_NOT_APPLICABLE,
+							"NotApplicable: bpf:y" };
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_column column = fixture_column(&arena, "1 2");
+	struct kt_column_slot slots[2] = { column.slots[0], column.slots[1] };
+	const struct kt_column other = { .slots = slots, .n = 2 };
+	struct kt_assertion assertion;
+	struct kt_verdict said;
+	struct kt_err err = { 0 };
+
+	cr_assert(fixture_assertion(&arena, "ratio_within={other 'bpf:y', lo 1, hi 1}", &assertion,
+				    &err),
+		  "%s", err.text);
+	for (size_t i = 0; i < 2; i++)
+		kt_column_slot_fail(&slots[i], &nothing);
+	kt_verdict_init(&said, &arena);
+	kt_judge_column(&assertion, &column, &other, &said);
+	cr_assert_eq(kt_verdict_outcome(&said), KT_VERDICT_SKIP);
+	cr_assert(fixture_says(&said, KT_VERDICT_SKIP, "does not apply: NotApplicable: bpf:y"));
+}
+
 Test(judge, the_verdict_does_not_depend_on_how_the_series_arrived)
 {
 	static const int columns[][4] = { { 1, 2, 3, 4 }, { 4, 3, 2, 1 },    { 5, -1, 3, 3 },

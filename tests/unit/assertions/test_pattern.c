@@ -299,6 +299,54 @@ Test(pattern, ratio_across_steps_compares_their_last_values)
 	CHECK(rows);
 }
 
+Test(pattern, ratio_within_divides_by_the_sample_of_the_same_tag)
+{
+	static const struct golden rows[] = {
+		{ "ratio_within={other 'bpf:y', lo 0.5, hi 2}", "1 10 4 | 2 5 4", PASS, 0,
+		  "holds over 3", NULL },
+		{ "ratio_within={other 'bpf:y', lo 0.3, hi 0.3}", "3 | 10", PASS, 0, NULL, NULL },
+		{ "name='x' ratio_within={other 'bpf:y', lo 0.5, hi 2}", "1 5 | 1 2", FAIL, 1,
+		  "x (ratio_within other bpf:y, lo 0.5, hi 2): 2.5, above 2, at periodic_001 (+100 "
+		  "ms): 5 over 2 of bpf:y at periodic_001 (+100 ms)",
+		  NULL },
+		{ "ratio_within={other 'bpf:y', lo 0.5, hi 2}", "1 | 4", FAIL, 1,
+		  "0.25, below 0.5,", NULL },
+		{ "ratio_within={other 'bpf:y', lo 0.5, hi 2}", " | ", PASS, 0, NULL, NULL },
+		/* by tag, not by index; a tag used again pairs in order */
+		{ "ratio_within={other 'bpf:y', lo 2, hi 2}", "2%a 20%b | 10%b 1%a", PASS, 0, NULL,
+		  NULL },
+		{ "ratio_within={other 'bpf:y', lo 2, hi 2}", "2%a 20%b 4%a | 10%b 1%a 2%a", PASS,
+		  0, NULL, NULL },
+		{ "ratio_within={other 'bpf:y', lo 2, hi 2}", "4%a 20%b 2%a | 10%b 1%a 2%a", FAIL,
+		  2, NULL, NULL },
+		{ "ratio_within={other 'bpf:y', lo 2, hi 2}", "2%a 8%b 6%c | 3%c 1%a 1%d", PASS, 0,
+		  NULL, "not judged because of errors: b" },
+		/* errors on either side are gaps */
+		{ "ratio_within={other 'bpf:y', lo 2, hi 2}", "2 E 6 8 | 1 2 E 4", PASS, 0, NULL,
+		  "not judged because of errors: periodic_001, periodic_002" },
+		{ "ratio_within={other 'bpf:y', lo 2, hi 2}", "2 E | E 1", INCON, 0,
+		  "no sample has a value of both", NULL },
+		{ "ratio_within={other 'bpf:y', lo 2, hi 2}", "2 4 6 | 1 E E", INCON, 0,
+		  "bpf:y: 1 of 3 samples carry a value", NULL },
+		/* nothing to divide by */
+		{ "ratio_within={other 'bpf:y', lo 2, hi 2}", "2 4 | 0 2", INCON, 0,
+		  "nothing to divide by at periodic_000 (+0 ms): 2 over 0 of bpf:y", NULL },
+		{ "ratio_within={other 'bpf:y', lo 2, hi 2}", "0 4 | -0.0 2", INCON, 0, NULL,
+		  NULL },
+		{ "ratio_within={other 'bpf:y', lo 2, hi 2}", "2 5 | 0 2", FAIL, 1, "2.5, above",
+		  NULL },
+		{ "ratio_within={other 'bpf:y', lo 2, hi 2}", "NaN 4 | 1 NaN", FAIL, 2,
+		  "no finite ratio", NULL },
+		{ "ratio_within={other 'bpf:y', lo 2, hi 2}", "2 4 | 1", FAIL, 1,
+		  "2 samples here, 1 of bpf:y", NULL },
+		{ "ratio_within={other 'bpf:y', lo 2, hi 1}", "2 | 1", FAIL, 1,
+		  "lo 2 is above hi 1", NULL },
+		{ "ratio_within={lo 2, hi 1}", "2", FAIL, 1, "ratio_within needs other", NULL },
+	};
+
+	CHECK(rows);
+}
+
 Test(pattern, each_slot_by_itself)
 {
 	static const struct golden rows[] = {
