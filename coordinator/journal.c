@@ -90,7 +90,7 @@ __attribute__((cold)) static int db_err(struct kt_journal *j, struct kt_err *err
 		return kt_err_sys(err, fault, sqlite3_system_errno(j->db), "%s: %s", j->path,
 				  doing);
 	return kt_err_set(err, fault, no, "%s: %s: %s%s", j->path, doing, sqlite3_errmsg(j->db),
-			  no == ENOSPC ? ": make room on this disk, then ktcoord resume" : "");
+			  no == ENOSPC ? ": make room on this disk" : "");
 }
 
 static int run(struct kt_journal *j, const char *sql, struct kt_err *err, const char *doing)
@@ -149,6 +149,8 @@ int kt_journal_create(const char *path, struct kt_journal **journal, struct kt_e
 	if (access(path, F_OK) == 0)
 		return kt_err_set(err, KT_FAULT_INPUT, EEXIST, "%s exists already", path);
 	status = open_db(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &j, err);
+	if (status == -ENOENT || status == -ENOTDIR)
+		err->fault = KT_FAULT_INPUT; /* the folder that was named is not there */
 	if (status < 0)
 		return status;
 	status = lock_out_others(j, err);

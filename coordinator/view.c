@@ -8,11 +8,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define STILL_NS       (2 * KT_NS_PER_S) /* nobody looks at a still screen for longer */
-#define REPAINT_NS     (100 * KT_NS_PER_MS)
-#define BLOCK_ROWS_MAX 8
-#define LINE_BYTES     1024
-#define DETAILS_MAX    6 /* lines below a failed cell; the rest is in `ktcoord show` */
+#define PHASE_LINES_CELLS_MAX 16 /* a sweep of so few cells is watched: every phase is a line */
+#define STILL_NS              (2 * KT_NS_PER_S) /* nobody looks at a still screen for longer */
+#define REPAINT_NS            (100 * KT_NS_PER_MS)
+#define BLOCK_ROWS_MAX        8
+#define LINE_BYTES            1024
+#define DETAILS_MAX           6 /* lines below a failed cell; the rest is in `ktcoord show` */
 
 struct running { /* a cell under way, or finished and not judged yet */
 	uint64_t cell;
@@ -374,7 +375,8 @@ static void enter(struct kt_view *view, struct running *running, const char *pha
 	snprintf(running->detail, sizeof(running->detail), "%s", detail);
 	running->since_ns = view->now_ns;
 	running->until_ns = left_ns ? view->now_ns + left_ns : 0;
-	if (view->mode != KT_VIEW_PLAIN)
+	/* In a log, phases of many cells would bury the verdicts; what runs is said every two seconds. */
+	if (view->mode != KT_VIEW_PLAIN || view->sweep->n_cells > PHASE_LINES_CELLS_MAX)
 		return;
 	describe(view, running, SIZE_MAX, line);
 	kt_view_say(view, "%s", line);

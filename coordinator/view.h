@@ -1,8 +1,8 @@
 /* view.h - what a person sees while a sweep runs.
  *
  * A reading of facts and phases, like every report. On a terminal the running cells stand in a block at
- * the bottom that is painted anew; elsewhere every change is a plain line, and when nothing changed for
- * two seconds a line says what is waited for.
+ * the bottom that is painted anew; elsewhere every verdict is a plain line, in a small sweep every phase
+ * too, and when nothing changed for two seconds a line says what is waited for.
  */
 #ifndef KT_VIEW_H
 #define KT_VIEW_H
