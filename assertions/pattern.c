@@ -886,21 +886,25 @@ static void judge_always_true(const struct kt_pattern_use *use, struct kt_patter
 
 enum each_param { AT_LEAST, AT_MOST, BETWEEN, EQ, NE, GT, LT, EACH_N };
 
-static const struct kt_param each_params[] = {
-	[AT_LEAST] = { .name = "at_least",
-		       .kind = KT_PARAM_NUMBER,
-		       .sentence = "no value is below it" },
-	[AT_MOST] = { .name = "at_most",
-		      .kind = KT_PARAM_NUMBER,
-		      .sentence = "no value is above it" },
-	[BETWEEN] = { .name = "between",
-		      .kind = KT_PARAM_RANGE,
-		      .sentence = "every value is in it, both ends included" },
-	[EQ] = { .name = "eq", .kind = KT_PARAM_NUMBER, .sentence = "every value is equal to it" },
-	[NE] = { .name = "ne", .kind = KT_PARAM_NUMBER, .sentence = "no value is equal to it" },
-	[GT] = { .name = "gt", .kind = KT_PARAM_NUMBER, .sentence = "every value is above it" },
-	[LT] = { .name = "lt", .kind = KT_PARAM_NUMBER, .sentence = "every value is below it" },
-};
+/* Rows of every pattern that compares values one by one, first in its table. */
+/* clang-format off */
+#define EACH_PARAMS \
+	[AT_LEAST] = { .name = "at_least", \
+		       .kind = KT_PARAM_NUMBER, \
+		       .sentence = "not below it" }, \
+	[AT_MOST] = { .name = "at_most", \
+		      .kind = KT_PARAM_NUMBER, \
+		      .sentence = "not above it" }, \
+	[BETWEEN] = { .name = "between", \
+		      .kind = KT_PARAM_RANGE, \
+		      .sentence = "in it, both ends included" }, \
+	[EQ] = { .name = "eq", .kind = KT_PARAM_NUMBER, .sentence = "equal to it" }, \
+	[NE] = { .name = "ne", .kind = KT_PARAM_NUMBER, .sentence = "not equal to it" }, \
+	[GT] = { .name = "gt", .kind = KT_PARAM_NUMBER, .sentence = "above it" }, \
+	[LT] = { .name = "lt", .kind = KT_PARAM_NUMBER, .sentence = "below it" }
+/* clang-format on */
+
+static const struct kt_param each_params[] = { EACH_PARAMS };
 
 static int check_each(const struct kt_pattern_use *use, const char **param, struct kt_err *err)
 {
@@ -933,13 +937,17 @@ static const struct {
 	[GT] = { BELOW | EQUAL, "not above" }, [LT] = { EQUAL | ABOVE, "not below" },
 };
 
+static bool breaks(const struct kt_number *value, enum each_param rule,
+		   const struct kt_number *limit)
+{
+	return each_rules[rule].broken_if & (1u << (kt_number_compare(value, limit) + 1));
+}
+
 static void compare_each(struct kt_pattern_talk *talk, const struct kt_column_slot *slot,
 			 const struct kt_number *value, enum each_param rule,
 			 const struct kt_number *limit)
 {
-	unsigned int stands = 1u << (kt_number_compare(value, limit) + 1);
-
-	if (each_rules[rule].broken_if & stands) {
+	if (breaks(value, rule, limit)) {
 		KT_AUTO_BUF what = { 0 };
 		char text[KT_NUMBER_TEXT_BYTES];
 
@@ -948,36 +956,204 @@ static void compare_each(struct kt_pattern_talk *talk, const struct kt_column_sl
 	}
 }
 
+/* Every comparison asked for of one slot that carries a value; what is broken is said. */
+static void judge_slot(const struct kt_pattern_use *use, struct kt_pattern_talk *talk,
+		       const struct kt_column_slot *slot)
+{
+	struct kt_number value = kt_column_slot_number(slot);
+
+	if (kt_number_is_nan(&value)) {
+		fail_slot(talk, "incomparable", slot);
+		return;
+	}
+	for (enum each_param p = 0; p < EACH_N; p++) {
+		const struct kt_param_arg *arg = &use->args[p];
+
+		if (!arg->given)
+			continue;
+		if (p == BETWEEN) {
+			compare_each(talk, slot, &value, AT_LEAST, &arg->range[0]);
+			compare_each(talk, slot, &value, AT_MOST, &arg->range[1]);
+		} else {
+			compare_each(talk, slot, &value, p, &arg->number);
+		}
+	}
+}
+
 static void judge_each(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
 {
 	const struct kt_column *column = talk->input->column;
 
 	for (size_t i = 0; i < column->n; i++) {
-		const struct kt_column_slot *slot = &column->slots[i];
-		struct kt_number value;
-
-		if (!kt_column_slot_usable(slot)) {
-			fail_errored(talk, slot);
-			continue;
-		}
-		value = kt_column_slot_number(slot);
-		if (kt_number_is_nan(&value)) {
-			fail_slot(talk, "incomparable", slot);
-			continue;
-		}
-		for (enum each_param p = 0; p < EACH_N; p++) {
-			const struct kt_param_arg *arg = &use->args[p];
-
-			if (!arg->given)
-				continue;
-			if (p == BETWEEN) {
-				compare_each(talk, slot, &value, AT_LEAST, &arg->range[0]);
-				compare_each(talk, slot, &value, AT_MOST, &arg->range[1]);
-			} else {
-				compare_each(talk, slot, &value, p, &arg->number);
-			}
-		}
+		if (kt_column_slot_usable(&column->slots[i]))
+			judge_slot(use, talk, &column->slots[i]);
+		else
+			fail_errored(talk, &column->slots[i]);
 	}
+}
+
+/* ---- eventually, always: bounded in time, over the comparisons of each ---- */
+
+/* A slot without a value is neither true nor false: the outcome is inconclusive when, and only when,
+ * it could have been another with the value there.
+ */
+enum eventually_param { EVENTUALLY_WITHIN_MS = EACH_N, EVENTUALLY_N };
+enum always_param { ALWAYS_FROM_MS = EACH_N, ALWAYS_TO_MS, ALWAYS_N };
+
+static const struct kt_param eventually_params[] = {
+	EACH_PARAMS,
+	[EVENTUALLY_WITHIN_MS] = { .name = "within_ms",
+				   .kind = KT_PARAM_COUNT,
+				   .unit = "ms",
+				   .max = DEADLINE_MS_MAX,
+				   .required = true,
+				   .sentence = "by when one value must stand so" },
+};
+
+static const struct kt_param always_params[] = {
+	EACH_PARAMS,
+	[ALWAYS_FROM_MS] = { .name = "from_ms",
+			     .kind = KT_PARAM_COUNT,
+			     .unit = "ms",
+			     .max = DEADLINE_MS_MAX,
+			     .fallback = "0",
+			     .sentence = "samples before it are not judged" },
+	[ALWAYS_TO_MS] = { .name = "to_ms",
+			   .kind = KT_PARAM_COUNT,
+			   .unit = "ms",
+			   .max = DEADLINE_MS_MAX,
+			   .fallback = "the end",
+			   .sentence = "samples after it are not judged" },
+};
+
+static int check_comparisons(const struct kt_pattern_use *use, const char **param,
+			     struct kt_err *err)
+{
+	KT_AUTO_BUF names = { 0 };
+
+	for (enum each_param p = 0; p < EACH_N; p++) {
+		if (use->args[p].given)
+			return check_each(use, param, err);
+		kt_buf_printf(&names, "%s%s", p ? ", " : "", each_params[p].name);
+	}
+	return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s needs at least one of: %s",
+			  use->pattern->name, kt_buf_text(&names));
+}
+
+static int check_always(const struct kt_pattern_use *use, const char **param, struct kt_err *err)
+{
+	const struct kt_param_arg *from = &use->args[ALWAYS_FROM_MS];
+	const struct kt_param_arg *to = &use->args[ALWAYS_TO_MS];
+
+	if (from->given && to->given && from->count > to->count) {
+		*param = "from_ms";
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "from_ms %llu is after to_ms %llu",
+				  (unsigned long long)from->count, (unsigned long long)to->count);
+	}
+	return check_comparisons(use, param, err);
+}
+
+static bool stands(const struct kt_pattern_use *use, const struct kt_column_slot *slot)
+{
+	struct kt_number value = kt_column_slot_number(slot);
+	bool broken = kt_number_is_nan(&value);
+
+	for (enum each_param p = 0; p < EACH_N && !broken; p++) {
+		const struct kt_param_arg *arg = &use->args[p];
+
+		if (!arg->given)
+			continue;
+		if (p == BETWEEN)
+			broken = breaks(&value, AT_LEAST, &arg->range[0]) ||
+				 breaks(&value, AT_MOST, &arg->range[1]);
+		else
+			broken = breaks(&value, p, &arg->number);
+	}
+	return !broken;
+}
+
+/* "2 samples have no value, the first periodic_001 (+100 ms): AxisError: ..." */
+static void unsure_unknown(struct kt_pattern_talk *talk, const char *what, size_t n,
+			   const struct kt_column_slot *first)
+{
+	KT_AUTO_BUF text = { 0 };
+
+	kt_buf_printf(&text, "%s%zu samples have no value, the first ", what, n);
+	kt_column_slot_print_place(first, &text);
+	kt_buf_printf(&text, ": %s", first->error->text);
+	unsure(talk, &text);
+}
+
+static void unsure_empty(struct kt_pattern_talk *talk)
+{
+	KT_AUTO_BUF text = { 0 };
+
+	kt_buf_puts(&text, "no sample in that time");
+	unsure(talk, &text);
+}
+
+static void judge_eventually(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
+{
+	const struct kt_column *column = talk->input->column;
+	int64_t end_ns = (int64_t)use->args[EVENTUALLY_WITHIN_MS].count * KT_NS_PER_MS;
+	const struct kt_column_slot *unknown = NULL; /* the first */
+	const struct kt_column_slot *last = NULL;
+	size_t n_unknown = 0;
+
+	for (size_t i = 0; i < column->n; i++) {
+		const struct kt_column_slot *slot = &column->slots[i];
+
+		if (slot->elapsed_ns > end_ns)
+			continue;
+		if (!kt_column_slot_usable(slot)) {
+			if (n_unknown++ == 0)
+				unknown = slot;
+			continue;
+		}
+		if (stands(use, slot)) {
+			KT_AUTO_BUF text = { 0 };
+
+			kt_buf_puts(&text, "first ");
+			kt_column_slot_print(slot, &text);
+			note(talk, &text);
+			return;
+		}
+		last = slot;
+	}
+	if (unknown)
+		unsure_unknown(talk, "not seen, but ", n_unknown, unknown);
+	else if (last)
+		fail_slot(talk, "never, last seen", last);
+	else
+		unsure_empty(talk);
+}
+
+static void judge_always(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
+{
+	const struct kt_column *column = talk->input->column;
+	const struct kt_param_arg *from = &use->args[ALWAYS_FROM_MS];
+	const struct kt_param_arg *to = &use->args[ALWAYS_TO_MS];
+	int64_t from_ns = from->given ? (int64_t)from->count * KT_NS_PER_MS : INT64_MIN;
+	int64_t to_ns = to->given ? (int64_t)to->count * KT_NS_PER_MS : INT64_MAX;
+	const struct kt_column_slot *unknown = NULL; /* the first */
+	size_t n_unknown = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < column->n; i++) {
+		const struct kt_column_slot *slot = &column->slots[i];
+
+		if (slot->elapsed_ns < from_ns || slot->elapsed_ns > to_ns)
+			continue;
+		n++;
+		if (kt_column_slot_usable(slot))
+			judge_slot(use, talk, slot);
+		else if (n_unknown++ == 0)
+			unknown = slot;
+	}
+	if (n == 0)
+		unsure_empty(talk);
+	else if (unknown && talk->fails == 0)
+		unsure_unknown(talk, "", n_unknown, unknown);
 }
 
 /* ---- the table ---- */
@@ -1047,9 +1223,26 @@ static const struct kt_pattern patterns[] = {
 		.check = check_ratio,
 		.judge = judge_ratio_within,
 	},
+	{
+		.name = "eventually",
+		.sentence = "before a deadline one value stands to the limits as they say",
+		.params = eventually_params,
+		.n_params = EVENTUALLY_N,
+		.check = check_comparisons,
+		.judge = judge_eventually,
+	},
+	{
+		.name = "always",
+		.sentence = "within a time every value stands to the limits as they say",
+		.params = always_params,
+		.n_params = ALWAYS_N,
+		.check = check_always,
+		.judge = judge_always,
+	},
 };
 
-_Static_assert(EACH_N <= KT_PATTERN_PARAMS_MAX, "a pattern's arguments must fit into its use");
+_Static_assert((int)EACH_N <= KT_PATTERN_PARAMS_MAX && (int)ALWAYS_N <= KT_PATTERN_PARAMS_MAX,
+	       "a pattern's arguments must fit into its use");
 
 const struct kt_pattern *kt_pattern_table(size_t *n)
 {

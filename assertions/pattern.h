@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define KT_PATTERN_PARAMS_MAX 8
+#define KT_PATTERN_PARAMS_MAX 12
 #define KT_PATTERN_SAID_MAX   64
 
 struct kt_pattern;

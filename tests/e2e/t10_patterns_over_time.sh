@@ -18,6 +18,8 @@ steady_within = { warmup_ms = 4000, tol = 0.5 }
 converges_to = { target = 4000, tol = 2000, deadline_ms = 8000, run = 2, stays = true }
 ratio_across_steps = { early = 0, late = 0, at_most = 1 }
 ratio_within = { other = "bpf:m", lo = 2, hi = 2.1 }
+eventually = { gt = 4000, within_ms = 8000 }
+always = { at_least = 2000, from_ms = 4000 }
 '
 
 # judged EXIT SED: the matrix with one line replaced ends with that status.
@@ -47,6 +49,10 @@ judged 1 's/at_most = 1/at_most = 0.5/'
 says 'ratio_across_steps .*1 times, above 0.5,'
 judged 1 's/hi = 2.1/hi = 2.05/'
 says 'ratio_within other bpf:m, lo 2, hi 2.05\): 2.1, above 2.05, at periodic_001 \(\+50[0-9.]+ ms\): 2100 over 1000 of bpf:m'
+judged 1 's/within_ms = 8000/within_ms = 6000/'
+says 'eventually .*never, last seen at periodic_001 \(\+50[0-9.]+ ms\): 2100'
+judged 1 's/at_least = 2000/at_least = 2101/'
+says 'always .*below 2101 at periodic_001 \(\+50[0-9.]+ ms\): 2100'
 judged 4 's/late = 0/late = 1/'
 says 'no value in step 1'
 judged 4 's/bpf.m=50/bpf.m=0/'
@@ -56,6 +62,7 @@ refused 's/per = "ms"/per = "minute"/' '[0-9]+:[0-9]+: .*rate_within: per must b
 refused 's/lo = 0.5/lo = 3/' '[0-9]+:[0-9]+: .*lo 3 is above hi 2'
 refused 's/tol = 0.5/tol = -0.5/' '[0-9]+:[0-9]+: .*tol must not be negative, it is -0.5'
 refused 's/, deadline_ms = 8000//' '[0-9]+:[0-9]+: .*converges_to needs deadline_ms'
+refused 's/gt = 4000, //' '[0-9]+:[0-9]+: .*eventually needs at least one of: at_least'
 refused 's/early = 0/erly = 0/' "[0-9]+:[0-9]+: .*erly.*did you mean 'early'"
 refused 's/"bpf:m"/"bpf:m..n"/' '[0-9]+:[0-9]+: .*ratio_within: '
 nothing_left

@@ -18,7 +18,8 @@ Test(assertion, mistakes_are_refused_with_what_would_be_right)
 		{ "must_progres=true", "did you mean 'must_progress'?", "must_progres", "", true,
 		  0 },
 		{ "at_most=3",
-		  "'at_most' is a parameter of each, ratio_across_steps: write each = { at_most = "
+		  "'at_most' is a parameter of each, ratio_across_steps, eventually, always: write "
+		  "each = { at_most = "
 		  "... }",
 		  "at_most", "", true, 0 },
 		{ "deadline_ms=3", "of converges_to: write converges_to = { deadline_ms = ... }",
@@ -141,6 +142,15 @@ Test(assertion, check_finds_what_only_the_whole_can_show)
 		{ "series='bpf:x' ratio_within={other 'bpf:y', lo 1, hi 2}", NULL, "", "" },
 		{ "series='bpf:x' ratio_within={lo 1, hi 2}",
 		  "ratio_within needs other: the series that is divided by", "ratio_within", "" },
+		{ "series='bpf:x' always={at_most 3, from_ms 5, to_ms 5}", NULL, "", "" },
+		{ "series='bpf:x' always={at_most 3, from_ms 6, to_ms 5}",
+		  "from_ms 6 is after to_ms 5", "always", "from_ms" },
+		{ "series='bpf:x' always={from_ms 6}", "always needs at least one of: at_least",
+		  "always", "" },
+		{ "series='bpf:x' eventually={at_most 3}", "eventually needs within_ms",
+		  "eventually", "" },
+		{ "series='bpf:x' eventually={between [5; 1], within_ms 3}",
+		  "between [5, 1] is empty", "eventually", "between" },
 		{ "series='bpf:x' each={between [5; 1]}", "between [5, 1] is empty", "each",
 		  "between" },
 	};

@@ -213,6 +213,8 @@ Test(pattern, converges_to_wants_a_run_near_the_target_in_time)
 		  NULL },
 		{ "converges_to={target 100, tol 5, deadline_ms 900}", "1 2 3", FAIL, 1,
 		  "none, the last value is 3 at periodic_002 (+200 ms)", NULL },
+		{ "converges_to={target 100, tol 5, deadline_ms 900}", "100 1 101", FAIL, 1,
+		  "at most 1, the last of them 100 at periodic_000", NULL },
 		{ "converges_to={target 100, tol 5, deadline_ms 900}", "94 106 94", FAIL, 1, NULL,
 		  NULL },
 		{ "converges_to={target 100, tol 5, deadline_ms 900}", "100 100 NaN 100", FAIL, 1,
@@ -345,6 +347,58 @@ Test(pattern, ratio_within_divides_by_the_sample_of_the_same_tag)
 	};
 
 	CHECK(rows);
+}
+
+Test(pattern, eventually_and_always_know_what_they_do_not_know)
+{
+	static const struct golden rows[] = {
+		{ "eventually={at_least 5, within_ms 200}", "1 2 5", PASS, 0, "holds over 3",
+		  "first 5 at periodic_002 (+200 ms)" },
+		{ "eventually={at_least 5, within_ms 199}", "1 2 5", FAIL, 1,
+		  "never, last seen at periodic_001 (+100 ms): 2", NULL },
+		{ "eventually={between [4; 5], within_ms 900}", "3 6", FAIL, 1, NULL, NULL },
+		{ "eventually={between [4; 6], within_ms 900}", "3 6", PASS, 0, NULL, NULL },
+		{ "eventually={at_least 4, ne 6, within_ms 900}", "3 6", FAIL, 1, NULL, NULL },
+		{ "eventually={ne 5, within_ms 900}", "NaN 5", FAIL, 1, NULL, NULL },
+		/* unknown slots only matter when they could be the witness */
+		{ "eventually={at_least 5, within_ms 200}", "1 E 5", PASS, 0, NULL, "first 5" },
+		{ "eventually={at_least 5, within_ms 200}", "1 E 2", INCON, 0,
+		  "not seen, but 1 samples have no value, the first periodic_001 (+100 ms): "
+		  "AxisError: test: deadline",
+		  NULL },
+		{ "eventually={at_least 5, within_ms 50}", "1 E 5", FAIL, 1, NULL, NULL },
+		{ "eventually={at_least 5, within_ms 50}", "9@60", INCON, 0,
+		  "no sample in that time", NULL },
+		{ "always={at_most 5}", "1 5", PASS, 0, "holds over 2", NULL },
+		{ "always={at_most 5, from_ms 100, to_ms 200}", "9 1 5 9", PASS, 0, NULL, NULL },
+		{ "name='x' always={at_most 5, from_ms 100, to_ms 200}", "9 6 7 9", FAIL, 2,
+		  "x (always at_most 5, from_ms 100, to_ms 200): above 5 at periodic_002 (+200 "
+		  "ms): 7",
+		  NULL },
+		{ "always={at_most 5}", "1 NaN", FAIL, 1, "incomparable", NULL },
+		{ "always={at_most 5}", "1 E 2", INCON, 0,
+		  "1 samples have no value, the first periodic_001 (+100 ms)", NULL },
+		{ "always={at_most 5}", "1 E 6", FAIL, 1, "above 5", NULL },
+		{ "always={at_most 5, from_ms 200}", "1 E 2", PASS, 0, NULL, NULL },
+		{ "always={at_most 5, from_ms 300}", "1 2", INCON, 0, "no sample in that time",
+		  NULL },
+		{ "always={at_most 9007199254740992}", "9007199254740993", FAIL, 1, NULL, NULL },
+	};
+
+	CHECK(rows);
+}
+
+Test(pattern, what_is_inconclusive_is_not_said_to_hold)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_verdict said;
+
+	fixture_judge(&arena, "rate_within={lo 0, hi 2}", "0@5 100@5", &said);
+	cr_assert_eq(fixture_count(&said, INCON), 1);
+	cr_assert_eq(fixture_count(&said, PASS), 0);
+	/* and what fails whatever is unknown is not said to be open */
+	fixture_judge(&arena, "always={at_most 5}", "1 E 6", &said);
+	cr_assert_eq(fixture_count(&said, INCON), 0);
 }
 
 Test(pattern, each_slot_by_itself)
@@ -521,6 +575,7 @@ static const char *const every_assertion[] = {
 	"each={ne 1}",
 	"rate_within={lo 0, hi 0.015}",
 	"steady_within={tol 0.5}",
+	"always={at_most 1}",
 	"converges_to={target 1, tol 1, deadline_ms 900, run 2, stays true}",
 	"ratio_across_steps={early 0, late 0, at_most 0.5}",
 	"nondecreasing=true must_progress=true",
