@@ -21,7 +21,7 @@ EOF
 exits 2 ktcoord "$WORK/many.toml" --runner scripted --listen tcp://0.0.0.0:7000
 says '127\.0\.0\.1'
 
-port=$((20000 + $$ % 20000))
+port=$((20000 + $$ % 12000)) # below the ephemeral ports: nobody else is given it
 ktcoord "$WORK/many.toml" --runner scripted --listen "tcp://127.0.0.1:$port" >"$WORK/run" 2>&1 &
 coordinator=$!
 for host in a b c; do

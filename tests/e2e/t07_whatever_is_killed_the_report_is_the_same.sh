@@ -50,7 +50,7 @@ for cell in json.load(sys.stdin)["cells"]:
 exits 1 ktcoord "$WORK/many.toml" --runner scripted --slots 4 --out "$WORK/quiet.sweep"
 essence "$WORK/quiet.sweep" >"$WORK/quiet"
 
-port=$((20000 + $$ % 20000))
+port=$((20000 + $$ % 12000)) # below the ephemeral ports: nobody else is given it
 worker() {
 	ktworker --connect "tcp://127.0.0.1:$port" --state "$WORK/w$1" --id "w$1" --slots 2 --runner scripted \
 		>>"$WORK/w$1.log" 2>&1 &

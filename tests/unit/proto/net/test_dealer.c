@@ -168,6 +168,8 @@ Test(dealer, a_server_that_speaks_no_zeromq_is_broken_and_given_another_chance)
 	int client;
 	static const char greeting[64] = "\xff\0\0\0\0\0\0\0\1\x7f\3\0NONSENSE";
 
+	/* or what is left of the connection keeps the port from the real server */
+	cr_assert(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)) == 0);
 	cr_assert(bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0);
 	cr_assert(listen(fd, 8) == 0);
 	cr_assert(getsockname(fd, (struct sockaddr *)&at, &n_at) == 0);
