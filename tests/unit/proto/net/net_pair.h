@@ -40,7 +40,7 @@ struct net {
 	size_t n_broken;
 	size_t n_lost;
 	size_t n_batches;
-	uint64_t peer_last; /* who spoke last */
+	uint64_t peer_newest; /* of those who spoke */
 	uint64_t peer_broken;
 	uint64_t peer_lost;
 	uint64_t peers[NET_DEALERS]; /* by slots_free of their SYNC */
@@ -55,7 +55,8 @@ static inline void net_at_router(void *arg, uint64_t peer, const struct kt_messa
 	struct net *net = arg;
 
 	net->n_frames++;
-	net->peer_last = peer;
+	if (peer > net->peer_newest)
+		net->peer_newest = peer;
 	if (message->tag == KT_TAG_sync) {
 		struct kt_msg_sync *sync = body;
 

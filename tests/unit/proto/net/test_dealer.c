@@ -67,10 +67,11 @@ Test(dealer, a_reset_is_a_new_peer_with_an_empty_queue)
 	cr_assert(kt_dealer_queued_bytes(end->dealer) == 0);
 	cr_assert(net_sync(&net, 0, 3) == -ENOTCONN);
 	kt_router_pause(net.router, false);
-	cr_assert(net_until(&net, 5000, end->n_up == 2));
+	cr_assert(net_until(&net, 20000, end->n_up == 2), "%zu up, %zu down, %zu broken",
+		  (size_t)end->n_up, (size_t)end->n_down, (size_t)end->n_broken);
 	cr_assert(end->n_down == 0, "who resets knows");
 	cr_assert(net_sync(&net, 0, 4) == 0);
-	cr_assert(net_until(&net, 5000, net.peer_last != before));
+	cr_assert(net_until(&net, 5000, net.peer_newest != before));
 	net_close(&net);
 }
 
