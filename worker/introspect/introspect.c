@@ -111,12 +111,6 @@ uint32_t kt_introspect_kernel_hz(const struct kt_introspect_kernel *kernel)
 	return kernel->klayout.hz;
 }
 
-bool kt_introspect_kernel_sched_ext(const struct kt_introspect_kernel *kernel)
-{
-	return kernel->klayout.sym.scx_enable_state_var ||
-	       kernel->klayout.sym.scx_ops_enable_state_var;
-}
-
 int kt_introspect_attach(struct kt_introspect_kernel *kernel, struct kt_gmem *gmem,
 			 struct kt_introspect **introspect_p, struct kt_err *err)
 {

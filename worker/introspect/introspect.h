@@ -45,7 +45,6 @@ const char *kt_introspect_kernel_vmlinux(
 	const struct kt_introspect_kernel *kernel); /* path, for PVH */
 const char *kt_introspect_kernel_release(const struct kt_introspect_kernel *kernel); /* uname -r */
 uint32_t kt_introspect_kernel_hz(const struct kt_introspect_kernel *kernel); /* 0: cannot be told */
-bool kt_introspect_kernel_sched_ext(const struct kt_introspect_kernel *kernel); /* has it at all */
 
 /* ---- one guest ---- */
 
