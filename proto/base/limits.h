@@ -44,6 +44,8 @@
 #define KT_DURATION_NS_MAX     (24LL * 3600 * KT_NS_PER_S)
 #define KT_GUEST_CPUS_MAX      255
 #define KT_GUEST_MEM_BYTES_MAX (64ull << 30)
+#define KT_TEMPLATE_RENEW_MAX  1000000 /* cells between two makings of a template */
+#define KT_ENTROPY_BYTES_MAX   64 /* of the host, for the guest's generator */
 
 /* samples */
 #define KT_SAMPLE_BYTES_MAX        (768u << 10)
