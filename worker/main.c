@@ -3,7 +3,7 @@
 #include "proto/base/must.h"
 #include "proto/base/own.h"
 #include "worker/agent.h"
-#include "worker/attempt.h"
+#include "worker/attempt_main.h"
 #include "worker/cage.h"
 #include "worker/host.h"
 #include "worker/kvmproof.h"

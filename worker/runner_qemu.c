@@ -1,4 +1,4 @@
-/* runner_qemu.c - runs attempts as processes of their own: `ktworker attempt` (attempt.h).
+/* runner_qemu.c - runs attempts as processes of their own: `ktworker attempt` (attempt_main.h).
  *
  *	start   spawn, run_start ->          <- run_phase, run_sample, run_log ... run_ended
  *	cancel  run_cancel ->, and SIGKILL after a grace
@@ -11,7 +11,7 @@
 #include "proto/base/limits.h"
 #include "proto/base/must.h"
 #include "proto/cause.h"
-#include "worker/attempt.h"
+#include "worker/attempt_main.h"
 #include "worker/cage.h"
 #include "worker/framelink.h"
 
@@ -293,8 +293,9 @@ static int spawn(struct kt_run *run)
 		{ .flags = UV_IGNORE },
 		{ .flags = UV_IGNORE },
 		{ .flags = UV_INHERIT_FD, .data.fd = 2 },
-		[KT_ATTEMPT_FD] = { .flags = UV_CREATE_PIPE | UV_READABLE_PIPE | UV_WRITABLE_PIPE,
-				    .data.stream = (uv_stream_t *)&run->pipe },
+		[KT_ATTEMPT_MAIN_FD] = { .flags = UV_CREATE_PIPE | UV_READABLE_PIPE |
+						  UV_WRITABLE_PIPE,
+					 .data.stream = (uv_stream_t *)&run->pipe },
 	};
 	/* A session of its own: ^C on the agent's terminal is the agent's to handle. */
 	uv_process_options_t options = {

@@ -13,7 +13,7 @@
 #include "proto/base/limits.h"
 #include "proto/base/must.h"
 #include "proto/json/tojson.h"
-#include "worker/attempt.h"
+#include "worker/attempt_main.h"
 #include "worker/runner.h"
 
 #include <getopt.h>

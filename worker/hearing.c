@@ -1,0 +1,157 @@
+#include "worker/hearing.h"
+#include "proto/base/clock.h"
+#include "worker/attempt.h"
+#include "worker/statsjson.h"
+
+#include <string.h>
+
+#define REPORTS_BYTES_MAX (512u << 10) /* of the result's frame */
+#define IN(phase_)        (1u << (KT_ATTEMPT_##phase_))
+
+static void on_ready(struct kt_attempt *attempt, void *frame)
+{
+	struct kt_msg_guest_ready *ready = frame;
+
+	attempt->ready = true;
+	attempt->guest_version = ready->version;
+	attempt->kernel_release = kt_arena_strdup(&attempt->arena, ready->kernel_release);
+	if (ready->cpus != attempt->cpus)
+		kt_attempt_note(attempt, "the guest has %llu CPUs online, the topology %llu",
+				(unsigned long long)ready->cpus, (unsigned long long)attempt->cpus);
+}
+
+static void on_done(struct kt_attempt *attempt, void *frame)
+{
+	attempt->done = true;
+}
+
+/* Its cause must be one that a guest can know; the guest is untrusted. */
+static enum kt_cause_id guest_cause(const struct kt_attempt *attempt, const char *name)
+{
+	const struct kt_cause *cause = kt_cause_by_name(name);
+
+	if (cause && cause->side == KT_CAUSE_GUEST)
+		return cause->id;
+	if (cause && cause->side == KT_CAUSE_HOST && !attempt->load_sent && !attempt->run_sent)
+		return cause->id;
+	return kt_attempt_lost(attempt);
+}
+
+static void on_failed(struct kt_attempt *attempt, void *frame)
+{
+	struct kt_msg_guest_failed *failed = frame;
+
+	/* What fails after the end changes nothing but is worth a word. */
+	if (attempt->phase == KT_ATTEMPT_DRAIN) {
+		attempt->done = true;
+		kt_attempt_note(attempt, "%s failed: %s", failed->what, failed->line);
+		return;
+	}
+	if (attempt->ending)
+		return;
+	kt_attempt_end(attempt, guest_cause(attempt, failed->cause), "%s", failed->line);
+	kt_buf_puts(&attempt->evidence, failed->evidence);
+}
+
+static void on_started(struct kt_attempt *attempt, void *frame)
+{
+	attempt->started = true;
+	attempt->capture.anchor_ns = kt_clock_now_ns();
+	attempt->capture.frozen_ns = 0;
+}
+
+static void on_step(struct kt_attempt *attempt, void *frame)
+{
+	struct kt_msg_guest_step *step = frame;
+
+	attempt->step = step->index;
+	kt_attempt_moment(attempt, "step", "%llu", (unsigned long long)step->index);
+}
+
+static void on_stats_answer(struct kt_attempt *attempt, void *frame)
+{
+	struct kt_sampling *sampling = &attempt->sampling;
+	struct kt_msg_guest_stats_answer *answer = frame;
+
+	sampling->in_guest_answer = true;
+	/* Not the one that is waited for: too late, or never asked for. */
+	if (answer->id != sampling->stats_id || sampling->stats_answered)
+		return;
+	sampling->stats_answered = true;
+	if (!sampling->stats_axis)
+		return;
+	if (answer->error[0])
+		kt_statsjson_error(answer->error, answer->text, sampling->stats_arena,
+				   sampling->stats_axis);
+	else
+		kt_statsjson_axis(answer->body.data, answer->body.len, sampling->stats_arena,
+				  sampling->stats_axis);
+}
+
+static void on_finished(struct kt_attempt *attempt, void *frame)
+{
+	struct kt_msg_guest_finished *finished = frame;
+	KT_AUTO_BUF whole = { 0 };
+	struct kt_err err = { 0 };
+
+	attempt->finished = true;
+	/* The frame's memory is not ours: a deep copy, by the codec. */
+	kt_codec_encode(&kt_schema_guest_finished, finished, &whole);
+	if (whole.len > REPORTS_BYTES_MAX) {
+		kt_attempt_note(attempt, "the workers' reports are left out: %zu bytes", whole.len);
+		return;
+	}
+	finished = kt_arena_alloc(&attempt->arena, 1, sizeof(*finished));
+	if (kt_codec_decode(&kt_schema_guest_finished, whole.data, whole.len, &attempt->arena,
+			    finished, &err) < 0)
+		return;
+	attempt->reports = finished->reports;
+	attempt->n_reports = finished->n_reports;
+}
+
+static void on_log(struct kt_attempt *attempt, void *frame)
+{
+	struct kt_msg_guest_log *log = frame;
+
+	kt_attempt_log(attempt, strcmp(log->stream, "scheduler") == 0 ? "scheduler" : "worker",
+		       log->body.data, log->body.len);
+}
+
+/* What the guest may say when. After the end (DRAIN) nothing is too late to be ignored. */
+static const struct {
+	uint32_t tag;
+	unsigned int phases;
+	void (*take)(struct kt_attempt *attempt, void *frame);
+} takers[] = {
+	{ KT_TAG_guest_ready, IN(BOOT), on_ready },
+	{ KT_TAG_guest_done, IN(LOAD) | IN(DRAIN), on_done },
+	{ KT_TAG_guest_failed, IN(LOAD) | IN(RUN) | IN(DRAIN), on_failed },
+	{ KT_TAG_guest_started, IN(RUN), on_started },
+	{ KT_TAG_guest_step, IN(RUN), on_step },
+	{ KT_TAG_guest_stats_answer, IN(RUN) | IN(DRAIN), on_stats_answer },
+	{ KT_TAG_guest_finished, IN(RUN), on_finished },
+	{ KT_TAG_guest_log, IN(BOOT) | IN(LOAD) | IN(RUN) | IN(DRAIN), on_log },
+};
+
+void kt_hearing_frame(void *arg, const struct kt_message *message, void *frame)
+{
+	struct kt_attempt *attempt = arg;
+
+	for (size_t i = 0; i < sizeof(takers) / sizeof(takers[0]); i++) {
+		if (takers[i].tag != message->tag)
+			continue;
+		if (takers[i].phases & 1u << attempt->phase)
+			takers[i].take(attempt, frame);
+		else if (attempt->phase != KT_ATTEMPT_DRAIN)
+			kt_attempt_end_with_advice(attempt, kt_attempt_lost(attempt),
+						   "the guest said %s %s, where it cannot be",
+						   message->schema->name,
+						   kt_attempt_while_doing(attempt));
+		return;
+	}
+}
+
+void kt_hearing_log(void *arg, const char *stream, const void *bytes, size_t len)
+{
+	kt_attempt_log(arg, stream, bytes, len);
+}

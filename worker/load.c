@@ -1,0 +1,133 @@
+#include "worker/load.h"
+#include "proto/base/clock.h"
+#include "proto/base/limits.h"
+#include "proto/base/must.h"
+#include "worker/attempt.h"
+#include "worker/introspect/introspect.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MIB (1u << 20)
+
+static void end_by_silence(struct kt_attempt *attempt, const char *what, int64_t allowed_ns)
+{
+	kt_attempt_end_with_advice(attempt, KT_CAUSE_ID_guest_lost,
+				   "the guest did not %s in %lld s", what,
+				   (long long)kt_attempt_seconds(allowed_ns));
+}
+
+static bool send_pieces(struct kt_attempt *attempt, int fd, uint64_t bytes, int64_t deadline_ns)
+{
+	KT_AUTO_FREE uint8_t *piece = kt_must_calloc(1, KT_CHUNK_BYTES_MAX);
+
+	while (bytes > 0) {
+		struct kt_msg_guest_data data = { .body = { piece, 0 } };
+		size_t want = bytes < KT_CHUNK_BYTES_MAX ? (size_t)bytes : KT_CHUNK_BYTES_MAX;
+		ssize_t n = read(fd, piece, want);
+
+		if (n <= 0) {
+			kt_attempt_end_with_advice(
+				attempt, KT_CAUSE_ID_artifact_corrupt,
+				"a file of the scheduler is shorter than it should be");
+			return false;
+		}
+		data.body.len = (size_t)n;
+		if (!kt_attempt_tell_guest(attempt, KT_TAG_guest_data, &data, deadline_ns))
+			return false;
+		bytes -= (uint64_t)n;
+	}
+	return true;
+}
+
+static bool send_file(struct kt_attempt *attempt, const struct kt_msg_file *file)
+{
+	int64_t allowed_ns = kt_attempt_patience(attempt, KT_PATIENCE_FILES, file->bytes / MIB + 1);
+	int64_t deadline_ns = kt_clock_now_ns() + allowed_ns;
+	struct kt_msg_guest_file head = { .path = file->path,
+					  .mode = file->mode,
+					  .bytes = file->bytes };
+	const char *path = kt_attempt_file_path(attempt, &file->digest);
+	KT_AUTO_FD int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+
+	if (fd < 0) {
+		kt_attempt_end(attempt, KT_CAUSE_ID_artifact_missing, "%s is not on this host: %s",
+			       file->path, path ? strerror(errno) : "nobody fetched it");
+		return false;
+	}
+	attempt->done = false;
+	if (!kt_attempt_tell_guest(attempt, KT_TAG_guest_file, &head, deadline_ns) ||
+	    !send_pieces(attempt, fd, file->bytes, deadline_ns) ||
+	    !kt_attempt_wait_until(attempt, kt_attempt_is_done, deadline_ns)) {
+		end_by_silence(attempt, "take in the scheduler's files", allowed_ns);
+		return false;
+	}
+	return true;
+}
+
+static void set_watchdog(struct kt_attempt *attempt)
+{
+	int64_t wanted_ns = attempt->job->scenario->watchdog_ns;
+	int64_t stop_ns = kt_clock_now_ns();
+	int64_t patience_ns = kt_attempt_patience(attempt, KT_PATIENCE_FREEZE, 0);
+	int64_t frozen_ns;
+	int64_t now_ns = 0;
+	struct kt_err err = { 0 };
+	int rc;
+
+	if (wanted_ns == 0)
+		return;
+	if (!attempt->introspect) {
+		kt_attempt_note(attempt, "the watchdog keeps the scheduler's own value: %s",
+				attempt->capture.unreadable.text);
+		return;
+	}
+	rc = kt_vm_freeze(&attempt->vm, stop_ns + patience_ns, &err);
+	if (rc == 0)
+		rc = kt_introspect_set_watchdog(attempt->introspect, wanted_ns, &now_ns, &err);
+	kt_vm_thaw(&attempt->vm, stop_ns, kt_clock_now_ns() + patience_ns, &frozen_ns, NULL);
+	if (rc < 0)
+		kt_attempt_note(attempt, "the watchdog keeps the scheduler's own value: %s",
+				err.text);
+	else
+		kt_attempt_say(attempt, "sched_ext's watchdog is %lld ms",
+			       (long long)(now_ns / KT_NS_PER_MS));
+}
+
+void kt_load(struct kt_attempt *attempt)
+{
+	const struct kt_msg_scheduler *scheduler = attempt->job->scheduler;
+	struct kt_msg_guest_prepare prepare = { .wall_ns = kt_clock_wall_ns() };
+	struct kt_msg_guest_load message = { .args = scheduler->args, .n_args = scheduler->n_args };
+	int64_t allowed_ns = kt_attempt_patience(attempt, KT_PATIENCE_FILES, 1);
+
+	kt_attempt_enter(attempt, KT_ATTEMPT_LOAD, 0, "");
+	if (!kt_attempt_request(attempt, KT_TAG_guest_prepare, &prepare,
+				kt_clock_now_ns() + allowed_ns)) {
+		end_by_silence(attempt, "set its clock", allowed_ns);
+		return;
+	}
+	for (size_t i = 0; i < scheduler->n_files; i++)
+		if (!send_file(attempt, &scheduler->files[i]))
+			return;
+	if (!attempt->has_scheduler)
+		return;
+	kt_attempt_moment(attempt, "start", "%s", scheduler->args[0].text);
+	allowed_ns = kt_attempt_patience(attempt, KT_PATIENCE_LOAD, 0);
+	message.deadline_ns = allowed_ns;
+	attempt->load_sent = true;
+	/* The guest's own deadline comes first: it knows more to say. */
+	allowed_ns += kt_attempt_patience(attempt, KT_PATIENCE_PROBE, 0);
+	if (!kt_attempt_request(attempt, KT_TAG_guest_load, &message,
+				kt_clock_now_ns() + allowed_ns)) {
+		kt_attempt_end_with_advice(
+			attempt, KT_CAUSE_ID_scheduler_load_timeout,
+			"the guest did not say in %lld s that the scheduler is enabled",
+			(long long)kt_attempt_seconds(allowed_ns));
+		return;
+	}
+	kt_attempt_moment(attempt, "enabled", "%s", scheduler->name);
+	set_watchdog(attempt);
+}
