@@ -11,6 +11,7 @@
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 #include "proto/base/suggest.h"
+#include "proto/job.h"
 #include "proto/net/endpoint.h"
 
 #include <dirent.h>
@@ -38,6 +39,7 @@ struct options {
 	bool all;
 	bool refresh;
 	bool verbose;
+	bool cold;
 	const char *words[4]; /* what is not an option */
 	size_t n_words;
 };
@@ -67,6 +69,8 @@ static const struct {
 	  "wait for workers there (tcp://127.0.0.1:PORT or ipc://PATH) instead of starting one" },
 	{ "slots", NUMBER, offsetof(struct options, slots), "N", "run resume",
 	  "guests at the same time on this machine (default: half of its CPUs)" },
+	{ "cold", FLAG, offsetof(struct options, cold), NULL, "run plan",
+	  "every cell boots a guest of its own, none is restored from a template" },
 	{ "quiet", FLAG, offsetof(struct options, quiet), NULL, "run resume", "only the totals" },
 	{ "verbose", FLAG, offsetof(struct options, verbose), NULL, "run resume",
 	  "log lines on standard error too" },
@@ -390,6 +394,8 @@ static int start_run(struct run *run, const struct options *options, struct kt_e
 			err->text[0] = 0;
 		return status;
 	}
+	if (options->cold)
+		kt_matrix_make_cold(run->matrix);
 	if ((status = run_open(run, options, options->words[0], err)) < 0)
 		return status;
 	prepare.scripted = strcmp(run->runner, "scripted") == 0;
@@ -398,6 +404,7 @@ static int start_run(struct run *run, const struct options *options, struct kt_e
 	if ((status = kt_prepare_manifest(&prepare, run->matrix, run->artifacts, &run->arena,
 					  &run->manifest, err)) < 0)
 		return status;
+	run->manifest.guest = options->cold ? KT_JOB_GUEST_COLD : "";
 	for (size_t i = 0; i < run->manifest.n_kernels && !prepare.scripted; i++)
 		kt_view_say(run->view, "kernel %s: %s", run->manifest.kernels[i].name,
 			    run->manifest.kernels[i].version);
@@ -450,8 +457,11 @@ static int open_stored(struct run *run, const char *given, bool read_only, struc
 	if (kt_matrix_n_cells(run->matrix) != run->sweep.n_cells)
 		return kt_err_set(err, KT_FAULT_INPUT, EBADMSG,
 				  "%s: its matrix and its journal speak of different cells", path);
-	return kt_codec_decode(&kt_schema_manifest, manifest.data, manifest.len, &run->arena,
-			       &run->manifest, err);
+	status = kt_codec_decode(&kt_schema_manifest, manifest.data, manifest.len, &run->arena,
+				 &run->manifest, err);
+	if (status == 0 && strcmp(run->manifest.guest, KT_JOB_GUEST_COLD) == 0)
+		kt_matrix_make_cold(run->matrix);
+	return status;
 }
 
 /* What was given up for want of a healthy host gets its tries once more. */
@@ -656,6 +666,8 @@ static int command_plan(const struct options *options)
 
 	if (status == -EINVAL && err.fault == KT_FAULT_INPUT)
 		return KT_REPORT_EXIT_INPUT; /* all was said */
+	if (status == 0 && options->cold)
+		kt_matrix_make_cold(matrix);
 	if (status == 0)
 		status = kt_plan_print(matrix, &plan, stdout, &err);
 	return status < 0 ? complain(&err) : 0;

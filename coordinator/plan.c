@@ -172,17 +172,17 @@ static void print_cells(const struct kt_matrix *matrix, const struct kt_plan_opt
 	char run[KT_DURATION_TEXT_BYTES];
 	char name[KT_CELL_NAME_BYTES_MAX];
 
-	fprintf(out, "\n%8s %8s %5s %7s %7s  %s\n", "run", "samples", "CPUs", "memory", "asserts",
-		"cell");
+	fprintf(out, "\n%8s %8s %5s %7s %7s %5s  %s\n", "run", "samples", "CPUs", "memory",
+		"asserts", "guest", "cell");
 	for (uint64_t i = 0; i < shown; i++) {
 		struct kt_matrix_cell cell;
 
 		kt_matrix_cell(matrix, i, &cell);
-		fprintf(out, "%8s %8" PRIu64 " %5" PRIu32 " %6" PRIu64 "M %7zu  %s\n",
+		fprintf(out, "%8s %8" PRIu64 " %5" PRIu32 " %6" PRIu64 "M %7zu %5s  %s\n",
 			kt_duration_format(kt_matrix_cell_run_ns(&cell), run),
 			cell.scenario->msg.samples, cell.topology->cpus,
 			cell.topology->mem_bytes >> 20, cell.scenario->n_assertions,
-			kt_matrix_cell_name(matrix, i, name));
+			cell.scenario->guest, kt_matrix_cell_name(matrix, i, name));
 	}
 	if (shown < n)
 		fprintf(out, "... and %" PRIu64 " more; --all shows them\n", n - shown);
@@ -263,6 +263,7 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, uint64_t in
 	add_text(json, "scheduler", cell.scheduler->name);
 	add_text(json, "topology", cell.topology->name);
 	add_u64(json, "repeat", cell.repeat);
+	add_text(json, "guest", cell.scenario->guest);
 	add_u64(json, "run_ns", (uint64_t)kt_matrix_cell_run_ns(&cell));
 	add_u64(json, "estimated_ns", (uint64_t)cell_ns(&cell, options->accel));
 	add_u64(json, "samples", cell.scenario->msg.samples);

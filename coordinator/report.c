@@ -253,6 +253,8 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, const struc
 	add_text(json, "scheduler", spec.scheduler->name);
 	add_text(json, "topology", spec.topology->name);
 	add_u64(json, "repeat", spec.repeat);
+	add_text(json, "guest",
+		 spec.scenario->guest); /* as asked for; a result's machine says which it was */
 	add_text(json, "state", kt_sweep_state_name((enum kt_cell_state)sweep->cells[index].state));
 	add_text(json, "outcome", outcome_of(story));
 	add_u64(json, "samples_target", spec.scenario->msg.samples);

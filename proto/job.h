@@ -4,6 +4,10 @@
 
 #include "proto/schema.h"
 
+/* What a guest is: job.guest (which asks) and machine.guest (which says). */
+#define KT_JOB_GUEST_WARM "warm" /* restored from a template, a guest that was booted before */
+#define KT_JOB_GUEST_COLD "cold" /* booted for its cell */
+
 /* One thing that has to be on the worker's disk before the attempt can start. */
 struct kt_job_artifact {
 	struct kt_digest digest;

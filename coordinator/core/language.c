@@ -7,6 +7,7 @@
 #include "coordinator/core/grammar.h"
 #include "proto/base/duration.h"
 #include "proto/base/must.h"
+#include "proto/job.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -29,6 +30,8 @@
  * lists what is to come).
  */
 static const char *const work_types[] = { "spin" };
+
+static const char *const guests[] = { KT_JOB_GUEST_WARM, KT_JOB_GUEST_COLD };
 
 /* Entries of an axis by name. */
 struct named {
@@ -71,9 +74,9 @@ CHECK_HEAD(struct kt_matrix_scenario);
 CHECK_HEAD(struct kt_matrix_sweep);
 
 static kt_grammar_set_fn set_head, set_debian_word, set_path, set_binary, set_debian, set_cpus,
-	set_hold, set_cgroup_name, set_work, set_duration, set_assertions, choose_kernels,
-	choose_schedulers, choose_topologies, set_kernels, set_schedulers, set_topologies,
-	set_scenarios;
+	set_hold, set_cgroup_name, set_work, set_guest, set_duration, set_assertions,
+	choose_kernels, choose_schedulers, choose_topologies, set_kernels, set_schedulers,
+	set_topologies, set_scenarios;
 
 static void check_kernel(struct kt_grammar_reader *reader, const struct kt_doc_node *node,
 			 void *into);
@@ -104,6 +107,8 @@ static const struct kt_grammar_key sweep_keys[] = {
 	ROW(attempts, INT,    MAY,  1, KT_ATTEMPTS_MAX,   "attempts = 3", "tries per cell when hosts make trouble, the first included", kt_grammar_number, kt_matrix_sweep, attempts),
 	ROW(repeats,  INT,    MAY,  1, KT_REPEATS_MAX,    "repeats = 5", "how often every cell runs", kt_grammar_number, kt_matrix_sweep, repeats),
 	ROW(seed,     INT,    MAY,  0, INT64_MAX,         "seed = 42", "what random numbers are drawn from", kt_grammar_number, kt_matrix_sweep, seed),
+	ROW(guest,    STRING, MAY,  1, KT_NAME_BYTES_MAX, "guest = \"cold\"", "\"warm\" (restored from one that was booted before; the default) or \"cold\" (booted for its cell)", set_guest, kt_matrix_sweep, guest),
+	ROW(template_renew, INT, MAY, 1, KT_TEMPLATE_RENEW_MAX, "template_renew = 100", "cells after which warm guests come from a new boot", kt_grammar_number, kt_matrix_sweep, template_renew),
 	ROW(out,      STRING, MAY,  1, KT_PATH_BYTES_MAX, "out = \"results\"", "the folder for the sweep's files", kt_grammar_text, kt_matrix_sweep, out),
 };
 static const struct kt_grammar_table sweep_table = TABLE("[sweep]", sweep_keys, NULL);
@@ -157,6 +162,7 @@ static const struct kt_grammar_key scenario_keys[] = {
 	ROW(samples,  INT,    MAY,  0, KT_SAMPLES_MAX, "samples = 3", "periodic samples within the duration", kt_grammar_number, kt_matrix_scenario, msg.samples),
 	ROW(watchdog, STRING, MAY,  WATCHDOG_NS_MIN, WATCHDOG_NS_MAX, "watchdog = \"15s\"", "sched_ext's stall watchdog", kt_grammar_span, kt_matrix_scenario, msg.watchdog_ns),
 	ROW(repeats,  INT,    MAY,  1, KT_REPEATS_MAX, "repeats = 5", "how often every cell runs", kt_grammar_number, kt_matrix_scenario, repeats),
+	ROW(guest,    STRING, MAY,  1, KT_NAME_BYTES_MAX, "guest = \"cold\"", "\"warm\" or \"cold\", as in [sweep]", set_guest, kt_matrix_scenario, guest),
 	ROW(script,   STRING, MAY,  1, KT_TEXT_BYTES_MAX, "script = \"boot; run; end\"", "what the scripted runner plays", kt_grammar_text, kt_matrix_scenario, script),
 	LIST(kernels,    MAY, 1, KT_AXIS_ENTRIES_MAX, "kernels = [\"sid\"]", "the kernels it runs on; left out: all", choose_kernels, kt_matrix_scenario, kernels, NULL),
 	LIST(schedulers, MAY, 1, KT_AXIS_ENTRIES_MAX, "schedulers = [\"scx_kt\"]", "the schedulers it runs with; left out: all", choose_schedulers, kt_matrix_scenario, schedulers, NULL),
@@ -766,6 +772,22 @@ static void set_assertions(struct kt_grammar_reader *reader, const struct kt_gra
 
 /* ---- scenarios ---- */
 
+static void set_guest(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
+		      const struct kt_doc_node *node, void *into)
+{
+	const char **guest = (void *)((char *)into + key->offset);
+	const char *text = kt_grammar_check_text(reader, key, node);
+
+	if (!text)
+		return;
+	for (size_t i = 0; i < LENGTH(guests); i++)
+		if (strcmp(text, guests[i]) == 0) {
+			*guest = guests[i];
+			return;
+		}
+	kt_grammar_unknown(reader, node->pos, "guest", text, guests, LENGTH(guests));
+}
+
 /* semantics.md section 2: the boundaries stand 0.8 * duration / (samples + 1) apart. */
 static void check_samples(struct kt_grammar_reader *reader, const struct kt_doc_node *node,
 			  const struct kt_msg_scenario *msg)
@@ -943,6 +965,8 @@ static void count_cells(struct language *language, struct kt_problems *problems)
 		}
 		if (scenario->repeats == 0)
 			scenario->repeats = matrix->sweep.repeats;
+		if (!scenario->guest)
+			scenario->guest = matrix->sweep.guest;
 		scenario->first_cell = matrix->n_cells;
 		sizes[0] = scenario->n_kernels;
 		sizes[1] = scenario->n_schedulers;
@@ -980,6 +1004,7 @@ int kt_language_read(struct kt_doc **doc_p, struct kt_problems *problems, struct
 	language.matrix->file = doc->file;
 	language.matrix->sweep.attempts = ATTEMPTS_DEFAULT;
 	language.matrix->sweep.repeats = 1;
+	language.matrix->sweep.guest = KT_JOB_GUEST_WARM;
 	kt_grammar_read(&reader, &matrix_table, doc->root, language.matrix);
 	if (problems->n == 0)
 		count_cells(&language, problems);

@@ -1,10 +1,11 @@
 /* language.h - the matrix language: what a matrix file may say, as tables (language.c).
  *
- *	[sweep]			name, attempts, repeats, seed, out
+ *	[sweep]			name, attempts, repeats, seed, guest, template_renew, out
  *	[[kernel]]		name, path | debian = { suite, package }
  *	[[scheduler]]		name, binary, args
  *	[[topology]]		name, cpus, memory
- *	[[scenario]]		name, duration, samples, watchdog, repeats, kernels, schedulers, topologies, script
+ *	[[scenario]]		name, duration, samples, watchdog, repeats, guest, kernels, schedulers, topologies,
+ *				script
  *	[[scenario.step]]	hold, cgroup = [{ name, workers, work }]
  *	[[scenario.assert]]	series, options and patterns: assertions/assertion.h
  */

@@ -1,6 +1,7 @@
 #include "coordinator/core/matrix.h"
 #include "coordinator/core/expand.h"
 #include "proto/base/must.h"
+#include "proto/job.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,6 +21,13 @@ void kt_matrix_destroy(struct kt_matrix **matrix_p)
 	doc = (*matrix_p)->doc;
 	*matrix_p = NULL;
 	kt_doc_destroy(&doc);
+}
+
+void kt_matrix_make_cold(struct kt_matrix *matrix)
+{
+	matrix->sweep.guest = KT_JOB_GUEST_COLD;
+	for (size_t i = 0; i < matrix->n_scenarios; i++)
+		matrix->scenarios[i].guest = KT_JOB_GUEST_COLD;
 }
 
 uint64_t kt_matrix_n_cells(const struct kt_matrix *matrix)
@@ -207,6 +215,9 @@ void kt_matrix_job(const struct kt_matrix *matrix, uint64_t index, struct kt_are
 		.scenario = kt_arena_alloc(arena, 1, sizeof(*job->scenario)),
 		.seed = seed_of(matrix->sweep.seed, name),
 		.script = cell.scenario->script,
+		.guest = strcmp(cell.scenario->guest, KT_JOB_GUEST_COLD) == 0 ? KT_JOB_GUEST_COLD
+									      : "",
+		.template_renew = matrix->sweep.template_renew,
 	};
 	kt_must(job->cell_name && job->kernel && job->scheduler && job->topology && job->scenario);
 	*job->kernel = (struct kt_msg_kernel){ .name = cell.kernel->name, .version = "" };

@@ -2,8 +2,8 @@
  *
  *	text -> kt_doc (coordinator/toml.h) -> kt_matrix (core/language.h) -> cells, by number
  *
- * coordinator/matrixfile.h does all of it for a file. A matrix is immutable once it is there and owns
- * everything that it points to. Cells are never listed: cell number i is found by arithmetic
+ * coordinator/matrixfile.h does all of it for a file. A matrix is immutable once it is there (but for
+ * kt_matrix_make_cold) and owns everything that it points to. Cells are never listed: cell number i is found by arithmetic
  * (scenario slowest, then kernel, scheduler, topology, repeat fastest), so ten million cells cost
  * nothing. The same text always gives the same numbers and names: journals may keep either.
  */
@@ -55,6 +55,7 @@ struct kt_matrix_scenario {
 	struct kt_msg_scenario
 		msg; /* duration, watchdog, samples, steps: holds are resolved to ns */
 	const char *script; /* scripted runner only; "" when there is none */
+	const char *guest; /* KT_JOB_GUEST_*: its own or the sweep's */
 	uint64_t repeats; /* of this scenario: its own or the sweep's */
 	const uint32_t *kernels; /* indexes into matrix->kernels, in the matrix's order */
 	size_t n_kernels;
@@ -74,6 +75,8 @@ struct kt_matrix_sweep {
 	uint64_t attempts; /* tries per cell when there is infra trouble, the first included */
 	uint64_t repeats; /* of scenarios that do not say their own */
 	uint64_t seed;
+	const char *guest; /* KT_JOB_GUEST_*, of scenarios that do not say their own */
+	uint64_t template_renew; /* cells that one template serves at most; 0: no limit */
 	const char *out; /* folder for the sweep's files as written; NULL: the program's default */
 };
 
@@ -93,6 +96,9 @@ struct kt_matrix {
 };
 
 void kt_matrix_destroy(struct kt_matrix **matrix_p);
+
+/* --cold: every cell boots, whatever its scenario says. For whoever has just read the matrix. */
+void kt_matrix_make_cold(struct kt_matrix *matrix);
 
 /* ---- cells ---- */
 

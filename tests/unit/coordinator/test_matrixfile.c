@@ -87,6 +87,10 @@ static const struct {
 	{ 2, "name = \"s\"\nrepeats = 2.0",
 	  "m.toml:3:11: 'repeats' in [sweep] must be an integer, not a decimal number; e.g. "
 	  "repeats = 5" },
+	{ 2, "name = \"s\"\nguest = \"clod\"",
+	  "m.toml:3:9: unknown guest 'clod' in [sweep]; did you mean 'cold'?" },
+	{ 2, "name = \"s\"\ntemplate_renew = 0",
+	  "m.toml:3:18: 'template_renew' in [sweep] is 0; it goes from 1 to 1000000" },
 	/* names */
 	{ 4, "name = \"k/2\"",
 	  "m.toml:4:8: name 'k/2' in [[kernel]]: only letters, digits, '_', '.' and '-'" },
@@ -159,6 +163,11 @@ static const struct {
 	{ 18, "topologies = []",
 	  "m.toml:18:14: 'topologies' in [[scenario]] chooses none; leave it out to choose all" },
 	{ 18, "kernels = [3]", "m.toml:18:12: a kernel is chosen by its name, not by an integer" },
+	{ 18, "guest = \"hot\"",
+	  "m.toml:18:9: unknown guest 'hot' in [[scenario]]; known: warm, cold" },
+	{ 18, "guest = true",
+	  "m.toml:18:9: 'guest' in [[scenario]] must be a string, not true or false; e.g. guest = "
+	  "\"cold\"" },
 	/* steps */
 	{ 19, "[[scenario.stpe]]",
 	  "m.toml:14:1: [[scenario]] needs [[scenario.step]]: what runs in the guest\n"
@@ -351,6 +360,7 @@ Test(matrixfile, the_examples_are_right)
 
 static const char two_scenarios[] =
 	"[sweep]\nname = \"s\"\nrepeats = 2\nseed = 7\nattempts = 5\nout = \"o\"\n"
+	"template_renew = 100\n"
 	"[[kernel]]\nname = \"k0\"\npath = \"a\"\n"
 	"[[kernel]]\nname = \"k1\"\ndebian = { suite = \"sid\", package = \"linux-image-amd64\" }\n"
 	"[[scheduler]]\nname = \"s0\"\nbinary = \"b\"\nargs = [\"-x\", \"\"]\n"
@@ -365,6 +375,7 @@ static const char two_scenarios[] =
 	"[[scenario.assert]]\nseries = \"bpf:n\"\nnondecreasing = true\n"
 	"[[scenario.assert]]\nseries = \"stats:m\"\neach = { at_most = 3 }\nname = \"small\"\n"
 	"[[scenario]]\nname = \"b\"\nduration = \"3s\"\nrepeats = 1\nscript = \"end\"\n"
+	"guest = \"cold\"\n"
 	"schedulers = [\"eevdf\"]\n";
 
 /* Golden: journals and reports keep these names and numbers. */
@@ -460,17 +471,59 @@ Test(matrixfile, a_job_says_all_that_the_matrix_knows)
 	cr_assert_eq(job.scenario->steps[1].n_cgroups, 1);
 	cr_assert_str_eq(job.scenario->steps[1].cgroups[0].work, "spin");
 	cr_assert_str_eq(job.script, "");
+	cr_assert_str_eq(job.guest, "");
+	cr_assert_eq(job.template_renew, 100);
 	kt_matrix_cell(matrix, 2, &cell);
 	cr_assert_eq(cell.scenario->n_assertions, 2);
 	cr_assert_str_eq(kt_assertion_label(&cell.scenario->assertions[1]), "small");
 	kt_matrix_job(matrix, 8, &arena, &other);
 	cr_assert_eq(other.scheduler->n_args, 0);
 	cr_assert_str_eq(other.script, "end");
+	cr_assert_str_eq(other.guest, "cold");
+	cr_assert_eq(other.template_renew, 100);
 	cr_assert_eq(other.topology->mem_bytes, 1ull << 30);
 	cr_assert_eq(other.scenario->steps[0].hold_ns, 3 * KT_NS_PER_S);
 	cr_assert_neq(other.seed, job.seed);
 	kt_matrix_job(matrix, 2, &arena, &other);
 	cr_assert_eq(other.seed, job.seed);
+}
+
+/* asked of the sweep, asked of the scenario, what the cell gets */
+static const struct {
+	const char *sweep;
+	const char *scenario;
+	const char *guest;
+} guests[] = {
+	{ "", "", "warm" },
+	{ "guest = \"cold\"", "", "cold" },
+	{ "", "guest = \"cold\"", "cold" },
+	{ "guest = \"cold\"", "guest = \"warm\"", "warm" },
+};
+
+Test(matrixfile, a_job_asks_for_a_cold_guest_or_leaves_it_open)
+{
+	for (size_t i = 0; i < sizeof(guests) / sizeof(guests[0]); i++) {
+		KT_AUTO(kt_matrix_destroy) struct kt_matrix *matrix = NULL;
+		KT_AUTO_ARENA arena = { 0 };
+		KT_AUTO_BUF text = { 0 };
+		KT_AUTO_BUF problems = { 0 };
+		struct kt_msg_job job;
+		struct kt_err err = { 0 };
+
+		for (size_t k = 0; k < N_LINES; k++)
+			kt_buf_printf(&text, "%s\n%s\n", lines[k],
+				      k == 1    ? guests[i].sweep
+				      : k == 17 ? guests[i].scenario
+						: "");
+		cr_assert_eq(parse(&text, &problems, &matrix, &err), 0, "%s", err.text);
+		kt_matrix_job(matrix, 0, &arena, &job);
+		cr_expect_str_eq(matrix->scenarios[0].guest, guests[i].guest);
+		cr_expect_str_eq(job.guest, strcmp(guests[i].guest, "cold") == 0 ? "cold" : "");
+		cr_expect_eq(job.template_renew, 0);
+		kt_matrix_make_cold(matrix);
+		kt_matrix_job(matrix, 0, &arena, &job);
+		cr_expect_str_eq(job.guest, "cold");
+	}
 }
 
 Test(matrixfile, an_error_found_later_still_has_its_place)
@@ -481,10 +534,10 @@ Test(matrixfile, an_error_found_later_still_has_its_place)
 	cr_assert_eq(kt_matrix_err_at(matrix, matrix->schedulers[0].binary_pos, &err, "no '%s'",
 				      matrix->schedulers[0].binary),
 		     -EINVAL);
-	cr_assert_str_eq(err.text, "m.toml:15:10: no 'b'");
+	cr_assert_str_eq(err.text, "m.toml:16:10: no 'b'");
 	cr_assert_eq(err.fault, KT_FAULT_INPUT);
-	cr_assert_eq(matrix->kernels[0].from_pos.line, 9);
-	cr_assert_eq(matrix->kernels[1].from_pos.line, 12);
+	cr_assert_eq(matrix->kernels[0].from_pos.line, 10);
+	cr_assert_eq(matrix->kernels[1].from_pos.line, 13);
 }
 
 static void add_axis(struct kt_buf *text, const char *table, const char *rest, int n)

@@ -37,8 +37,8 @@ Test(plan, text_shows_cells_time_and_what_is_left_out)
 	/* 60 cells of 3.9 + 2 + 10 s, 30 of 3.9 + 2 + 5 s */
 	cr_assert(strstr(printed, "s: 90 cells, about 21m21s with 1 guest at a time under tcg\n"),
 		  "%s", printed);
-	cr_assert(strstr(printed, "     10s        0     2    256M       0  a/k/s0/t#0\n"), "%s",
-		  printed);
+	cr_assert(strstr(printed, "     10s        0     2    256M       0  warm  a/k/s0/t#0\n"),
+		  "%s", printed);
 	cr_assert(strstr(printed, "... and 40 more; --all shows them\n"), "%s", printed);
 	cr_assert(strstr(printed, "      30 cells of b: not its schedulers: s0\n"), "%s", printed);
 	cr_assert_null(strstr(printed, "cells of a:"));
