@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -223,4 +224,41 @@ void kt_param_print(const struct kt_param *param, const struct kt_param_arg *arg
 	case KT_PARAM_KIND_N:
 		kt_must(param->kind < KT_PARAM_KIND_N);
 	}
+}
+
+int kt_param_refuse_empty(const char *low_name, const struct kt_param_arg *low,
+			  const char *high_name, const struct kt_param_arg *high,
+			  const char **param, struct kt_err *err)
+{
+	char low_text[KT_NUMBER_TEXT_BYTES];
+	char high_text[KT_NUMBER_TEXT_BYTES];
+
+	if (kt_number_compare(&low->number, &high->number) <= 0)
+		return 0;
+	*param = low_name;
+	return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s %s is above %s %s", low_name,
+			  kt_number_format(&low->number, low_text), high_name,
+			  kt_number_format(&high->number, high_text));
+}
+
+int kt_param_refuse_negative(const struct kt_param_arg *arg, const char *name, const char **param,
+			     struct kt_err *err)
+{
+	const struct kt_number zero = kt_number_u64(0);
+	char text[KT_NUMBER_TEXT_BYTES];
+
+	if (kt_number_compare(&arg->number, &zero) >= 0)
+		return 0;
+	*param = name;
+	return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s must not be negative, it is %s", name,
+			  kt_number_format(&arg->number, text));
+}
+
+int kt_param_refuse_infinite(const struct kt_param_arg *arg, const char *name, const char **param,
+			     struct kt_err *err)
+{
+	if (arg->number.type != KT_NUMBER_F64 || isfinite(arg->number.f64))
+		return 0;
+	*param = name;
+	return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s must be a finite number", name);
 }

@@ -68,6 +68,17 @@ const char *kt_param_kind_written(enum kt_param_kind kind);
 int kt_param_read(const struct kt_param *param, const struct kt_value *value,
 		  struct kt_arena *arena, struct kt_param_arg *arg, size_t *at, struct kt_err *err);
 
+/* -EINVAL with fault INPUT and *param the name at fault, when high is below low, when arg is negative,
+ * when it is infinite: for the checks of patterns.
+ */
+int kt_param_refuse_empty(const char *low_name, const struct kt_param_arg *low,
+			  const char *high_name, const struct kt_param_arg *high,
+			  const char **param, struct kt_err *err);
+int kt_param_refuse_negative(const struct kt_param_arg *arg, const char *name, const char **param,
+			     struct kt_err *err);
+int kt_param_refuse_infinite(const struct kt_param_arg *arg, const char *name, const char **param,
+			     struct kt_err *err);
+
 /* "at_most 10", "between 1 and 5"; nothing when it was not given. */
 void kt_param_print(const struct kt_param *param, const struct kt_param_arg *arg,
 		    struct kt_buf *out);

@@ -22,7 +22,7 @@
 #define KT_PATTERN_SAID_MAX   64
 
 struct kt_pattern;
-struct kt_pattern_talk; /* a pattern while it judges (pattern.c) */
+struct kt_pattern_talk; /* a pattern while it judges (pattern_talk.h) */
 
 /* A pattern with its parameters, as used in one assertion. */
 struct kt_pattern_use {
@@ -38,6 +38,9 @@ struct kt_pattern_input {
 	bool bridge; /* a pair is judged across errored slots */
 };
 
+/* Says every Fail, Inconclusive and note there is; a Pass is said for it when it said only notes. */
+typedef void kt_pattern_judge_fn(const struct kt_pattern_use *use, struct kt_pattern_talk *talk);
+
 struct kt_pattern {
 	const char *name;
 	const char *sentence;
@@ -49,10 +52,7 @@ struct kt_pattern {
 	 * NULL: they always do.
 	 */
 	int (*check)(const struct kt_pattern_use *use, const char **param, struct kt_err *err);
-	/* Says every Fail, Inconclusive and note there is; a Pass is said for it when it said only
-	 * notes.
-	 */
-	void (*judge)(const struct kt_pattern_use *use, struct kt_pattern_talk *talk);
+	kt_pattern_judge_fn *judge;
 };
 
 const struct kt_pattern *kt_pattern_table(size_t *n);
