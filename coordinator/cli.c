@@ -362,7 +362,7 @@ static int run_sweep(struct run *run)
 				 ? complain(&err)
 				 : status;
 	else
-		kt_report_totals(&run->sweep, kt_journal_path(run->journal), stdout);
+		kt_report_totals(run->matrix, &run->sweep, kt_journal_path(run->journal), stdout);
 	if (status == -EINTR) {
 		fprintf(stderr, "ktcoord: interrupted; go on with: ktcoord resume %s\n",
 			name_to_resume(run));

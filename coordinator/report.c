@@ -5,6 +5,7 @@
 #include "coordinator/view.h"
 #include "proto/base/duration.h"
 #include "proto/base/must.h"
+#include "proto/job.h"
 #include "proto/json/tojson.h"
 
 #include <errno.h>
@@ -24,8 +25,59 @@ enum kt_report_exit kt_report_exit_of(const struct kt_sweep *sweep, bool allow_i
 	return KT_REPORT_EXIT_OK;
 }
 
-void kt_report_totals(const struct kt_sweep *sweep, const char *path, FILE *out)
+/* The guests of the cells that have a verdict. */
+struct guests {
+	uint64_t warm;
+	uint64_t cold; /* asked for */
+	uint64_t not_warm; /* cold, and not asked for */
+};
+
+static struct guests count_guests(const struct kt_matrix *matrix, const struct kt_sweep *sweep)
 {
+	struct guests guests = { 0 };
+
+	for (uint64_t i = 0; i < sweep->n_cells; i++) {
+		const struct kt_cell *cell = &sweep->cells[i];
+		struct kt_matrix_cell spec;
+
+		if (cell->state != KT_CELL_JUDGED || cell->guest == KT_SWEEP_GUEST_NONE)
+			continue;
+		kt_matrix_cell(matrix, i, &spec);
+		if (cell->guest == KT_SWEEP_GUEST_WARM)
+			guests.warm++;
+		else if (strcmp(spec.scenario->guest, KT_JOB_GUEST_COLD) == 0)
+			guests.cold++;
+		else
+			guests.not_warm++;
+	}
+	return guests;
+}
+
+/* All warm, or all cold as asked for, is nothing to speak of. */
+static void print_guests(const struct guests *guests, FILE *out)
+{
+	const char *comma = "guests: ";
+
+	if (!guests->not_warm && (!guests->warm || !guests->cold))
+		return;
+	if (guests->warm) {
+		fprintf(out, "%s%" PRIu64 " warm", comma, guests->warm);
+		comma = ", ";
+	}
+	if (guests->cold) {
+		fprintf(out, "%s%" PRIu64 " cold as asked for", comma, guests->cold);
+		comma = ", ";
+	}
+	if (guests->not_warm)
+		fprintf(out, "%s%" PRIu64 " cold for want of a template (why: ktcoord show)", comma,
+			guests->not_warm);
+	fputc('\n', out);
+}
+
+void kt_report_totals(const struct kt_matrix *matrix, const struct kt_sweep *sweep,
+		      const char *path, FILE *out)
+{
+	struct guests guests = count_guests(matrix, sweep);
 	static const enum kt_outcome order[] = { KT_OUTCOME_PASS, KT_OUTCOME_FAIL,
 						 KT_OUTCOME_INCONCLUSIVE, KT_OUTCOME_SKIP };
 	uint64_t left =
@@ -47,7 +99,9 @@ void kt_report_totals(const struct kt_sweep *sweep, const char *path, FILE *out)
 	}
 	if (left)
 		fprintf(out, "%s%" PRIu64 " not finished", comma, left);
-	fprintf(out, "\nsweep %s  %s\n", sweep->id, path);
+	fputc('\n', out);
+	print_guests(&guests, out);
+	fprintf(out, "sweep %s  %s\n", sweep->id, path);
 }
 
 /* ---- one cell, as the journal tells it ---- */
@@ -222,7 +276,7 @@ int kt_report_text(struct kt_journal *journal, const struct kt_matrix *matrix,
 	}
 	kt_arena_destroy(&story.arena);
 	if (status == 0)
-		kt_report_totals(sweep, kt_journal_path(journal), out);
+		kt_report_totals(matrix, sweep, kt_journal_path(journal), out);
 	return status;
 }
 
@@ -297,14 +351,17 @@ static int print_json(struct json_object *json, const char *after, FILE *out, st
 	return status < 0 ? kt_err_set(err, KT_FAULT_HOST, EIO, "writing the report") : 0;
 }
 
-static struct json_object *json_totals(const struct kt_sweep *sweep)
+static struct json_object *json_totals(const struct kt_matrix *matrix, const struct kt_sweep *sweep)
 {
 	struct json_object *totals = json_object_new_object();
+	struct guests guests = count_guests(matrix, sweep);
 
 	for (int i = KT_OUTCOME_SKIP; i < KT_OUTCOME_N; i++)
 		add_u64(totals, kt_sweep_outcome_name((enum kt_outcome)i), sweep->outcomes[i]);
 	add_u64(totals, "error", sweep->counts[KT_CELL_ERRORED]);
 	add_u64(totals, "cells", sweep->n_cells);
+	add_u64(totals, "warm", guests.warm);
+	add_u64(totals, "cold", guests.cold + guests.not_warm);
 	return totals;
 }
 
@@ -323,7 +380,7 @@ int kt_report_json(struct kt_journal *journal, const struct kt_matrix *matrix,
 		status =
 			print_json(kt_tojson_text(path, strlen(path)), ",\n\"totals\": ", out, err);
 	if (status == 0)
-		status = print_json(json_totals(sweep), ",\n\"cells\": [\n", out, err);
+		status = print_json(json_totals(matrix, sweep), ",\n\"cells\": [\n", out, err);
 	for (uint64_t i = 0; i < sweep->n_cells && status == 0; i++) {
 		status = tell(journal, i, &story, err);
 		if (status == 0)
@@ -432,9 +489,11 @@ static void show_attempts(const struct story *story, FILE *out)
 		if (machine) {
 			fprintf(out, "     %s", machine->runner);
 			if (strcmp(machine->runner, "scripted") != 0) /* it boots nothing */
-				fprintf(out, " %s %s  qemu %s  kernel %s  host cpu %s",
-					machine->accel, machine->guest, machine->qemu,
-					machine->kernel_release, machine->cpu_model);
+				fprintf(out, " %s %s%s%s  qemu %s  kernel %s  host cpu %s",
+					machine->accel, machine->guest,
+					machine->template[0] ? " from template " : "",
+					machine->template, machine->qemu, machine->kernel_release,
+					machine->cpu_model);
 			fputc('\n', out);
 		}
 		for (size_t k = 0; attempt->result && k < attempt->result->n_timeline; k++) {

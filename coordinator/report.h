@@ -20,8 +20,9 @@ enum kt_report_exit {
 
 enum kt_report_exit kt_report_exit_of(const struct kt_sweep *sweep, bool allow_inconclusive);
 
-/* "3 cells: 2 pass, 1 fail" and where the sweep is. */
-void kt_report_totals(const struct kt_sweep *sweep, const char *path, FILE *out);
+/* "3 cells: 2 pass, 1 fail", which guests they had when that is not what one expects, where the sweep is. */
+void kt_report_totals(const struct kt_matrix *matrix, const struct kt_sweep *sweep,
+		      const char *path, FILE *out);
 
 /* Every cell as one line with what explains it (text), or the whole sweep as one JSON object. */
 int kt_report_text(struct kt_journal *journal, const struct kt_matrix *matrix,

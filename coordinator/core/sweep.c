@@ -1,5 +1,6 @@
 #include "coordinator/core/sweep.h"
 #include "proto/base/must.h"
+#include "proto/job.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -131,9 +132,20 @@ static uint64_t cell_of(uint32_t tag, const void *fact)
 	}
 }
 
+static enum kt_sweep_guest guest_of(const struct kt_msg_result *result)
+{
+	if (!result->machine)
+		return KT_SWEEP_GUEST_NONE;
+	if (strcmp(result->machine->guest, KT_JOB_GUEST_WARM) == 0)
+		return KT_SWEEP_GUEST_WARM;
+	return strcmp(result->machine->guest, KT_JOB_GUEST_COLD) == 0 ? KT_SWEEP_GUEST_COLD
+								      : KT_SWEEP_GUEST_NONE;
+}
+
 static void remember(struct kt_sweep *sweep, struct kt_cell *cell, uint32_t tag, const void *fact)
 {
 	const struct kt_msg_fact_granted *granted = fact;
+	const struct kt_msg_fact_ended *ended = fact;
 	const struct kt_msg_fact_failed *failed = fact;
 	const struct kt_msg_fact_judged *judged = fact;
 
@@ -145,7 +157,11 @@ static void remember(struct kt_sweep *sweep, struct kt_cell *cell, uint32_t tag,
 		cell->tries += cell->tries < UINT8_MAX;
 		sweep->epoch = granted->epoch;
 		break;
+	case KT_TAG_fact_ended:
+		cell->guest = (uint8_t)guest_of(ended->result);
+		break;
 	case KT_TAG_fact_failed:
+		cell->guest = KT_SWEEP_GUEST_NONE;
 		cell->charged += failed->charged && cell->charged < UINT8_MAX;
 		break;
 	case KT_TAG_fact_reopened:
@@ -232,7 +248,7 @@ bool kt_sweep_equal(const struct kt_sweep *a, const struct kt_sweep *b)
 
 		if (x->epoch != y->epoch || x->term != y->term || x->host != y->host ||
 		    x->state != y->state || x->outcome != y->outcome || x->charged != y->charged ||
-		    x->tries != y->tries)
+		    x->tries != y->tries || x->guest != y->guest)
 			return false;
 	}
 	return true;

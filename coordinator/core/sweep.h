@@ -36,6 +36,12 @@ enum kt_outcome { /* in the order in which they win when merged (semantics.md se
 		  KT_OUTCOME_N
 };
 
+enum kt_sweep_guest { /* that a result came from */
+		      KT_SWEEP_GUEST_NONE, /* scripted, or the result does not say */
+		      KT_SWEEP_GUEST_COLD,
+		      KT_SWEEP_GUEST_WARM
+};
+
 /* What the coordinator remembers of one cell: kept small, a matrix may have millions. */
 struct kt_cell {
 	uint64_t epoch; /* of the newest lease; 0 when never granted */
@@ -45,6 +51,7 @@ struct kt_cell {
 	uint8_t outcome; /* enum kt_outcome, once judged */
 	uint8_t charged; /* failed attempts that count */
 	uint8_t tries; /* leases granted, saturating */
+	uint8_t guest; /* enum kt_sweep_guest, once it has a result */
 };
 
 struct kt_sweep {

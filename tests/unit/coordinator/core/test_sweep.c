@@ -87,6 +87,32 @@ Test(sweep, a_cell_goes_from_pending_to_judged)
 	kt_sweep_destroy(&sweep);
 }
 
+Test(sweep, a_cell_remembers_the_guest_of_its_newest_result)
+{
+	static const struct {
+		const char *said;
+		enum kt_sweep_guest guest;
+	} guests[] = { { "warm", KT_SWEEP_GUEST_WARM },
+		       { "none", KT_SWEEP_GUEST_NONE },
+		       { "", KT_SWEEP_GUEST_NONE },
+		       { "cold", KT_SWEEP_GUEST_COLD } };
+	struct kt_msg_machine machine = { .runner = "qemu", .accel = "tcg" };
+	struct kt_msg_result result = { .cause = "finished", .machine = &machine };
+	struct kt_msg_fact_ended ended = { .result = &result };
+	struct kt_sweep sweep = opened(1);
+
+	for (size_t i = 0; i < sizeof(guests) / sizeof(guests[0]); i++) {
+		machine.guest = guests[i].said;
+		ended.epoch = i + 1;
+		cr_assert_eq(grant(&sweep, 0, ended.epoch), 0);
+		cr_assert_eq(kt_sweep_apply(&sweep, KT_TAG_fact_ended, &ended, NULL), 0);
+		cr_expect_eq(sweep.cells[0].guest, guests[i].guest);
+		cr_assert_eq(fail(&sweep, 0, ended.epoch), 0);
+		cr_expect_eq(sweep.cells[0].guest, KT_SWEEP_GUEST_NONE);
+	}
+	kt_sweep_destroy(&sweep);
+}
+
 Test(sweep, what_cannot_follow_is_refused_and_changes_nothing)
 {
 	struct kt_sweep sweep = opened(2);
