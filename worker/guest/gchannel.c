@@ -16,6 +16,7 @@
 #define PORTS "/sys/class/virtio-ports"
 
 #define PATH_BYTES (sizeof("/dev/") + 256)
+#define READ_BYTES 65536
 
 static int find_port(const char *port, char path[PATH_BYTES])
 {
@@ -40,24 +41,30 @@ static int find_port(const char *port, char path[PATH_BYTES])
 	return status;
 }
 
-int kt_gchannel_open(struct kt_gchannel *channel, const char *port, struct kt_err *err)
+void kt_gchannel_init(struct kt_gchannel *channel, int fd)
 {
-	char path[PATH_BYTES];
-	int status = find_port(port, path);
-
 	*channel = (struct kt_gchannel){
-		.fd = -1,
+		.fd = fd,
 		.log_budget = KT_GCHANNEL_LOG_BURST,
 		.in = KT_BUF_MAX(2 * (KT_GUEST_FRAME_BYTES_MAX + KT_GFRAME_HEAD_BYTES)),
 		.out = KT_BUF_MAX(KT_GCHANNEL_OUT_MAX),
 		.arena = { .max = 8 * KT_GUEST_FRAME_BYTES_MAX },
 	};
+}
+
+int kt_gchannel_open(struct kt_gchannel *channel, const char *port, struct kt_err *err)
+{
+	char path[PATH_BYTES];
+	int status = find_port(port, path);
+	int fd;
+
 	if (status < 0)
 		return kt_err_set(err, KT_FAULT_HOST, ENOENT, "no virtio-serial port named %s",
 				  port);
-	channel->fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	if (channel->fd < 0)
+	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
 		return kt_err_sys(err, KT_FAULT_HOST, errno, "opening %s", path);
+	kt_gchannel_init(channel, fd);
 	return 0;
 }
 
@@ -86,28 +93,16 @@ struct pollfd kt_gchannel_fd(const struct kt_gchannel *channel)
 	};
 }
 
-int kt_gchannel_pump(struct kt_gchannel *channel, struct kt_err *err)
+void kt_gchannel_fill(struct kt_gchannel *channel)
 {
-	ssize_t n = 1;
-
 	while (channel->is_connected && channel->in.len < channel->in.max / 2) {
-		uint8_t *room = kt_buf_reserve(&channel->in, 65536);
+		uint8_t *room = kt_buf_reserve(&channel->in, READ_BYTES);
+		ssize_t n = read(channel->fd, room, READ_BYTES);
 
-		n = read(channel->fd, room, 65536);
 		if (n <= 0)
 			break;
 		channel->in.len += (size_t)n;
 	}
-	while (channel->out.len) {
-		n = write(channel->fd, channel->out.data, channel->out.len);
-		if (n <= 0)
-			break;
-		kt_buf_consume(&channel->out, (size_t)n);
-	}
-	if (channel->out.full)
-		return kt_err_set(err, KT_FAULT_HOST, EPIPE,
-				  "the host does not read: %u bytes wait", KT_GCHANNEL_OUT_MAX);
-	return 0;
 }
 
 int kt_gchannel_next(struct kt_gchannel *channel, const struct kt_message **message, void **into,
@@ -138,6 +133,21 @@ void kt_gchannel_send(struct kt_gchannel *channel, uint32_t tag, const void *mes
 	kt_codec_encode_frame(&kt_schema_guest, tag, message, &frame);
 	kt_gframe_end(&frame, begun);
 	kt_buf_append(&channel->out, frame.data, frame.len);
+}
+
+int kt_gchannel_flush(struct kt_gchannel *channel, struct kt_err *err)
+{
+	while (channel->out.len) {
+		ssize_t n = write(channel->fd, channel->out.data, channel->out.len);
+
+		if (n <= 0)
+			break;
+		kt_buf_consume(&channel->out, (size_t)n);
+	}
+	if (channel->out.full)
+		return kt_err_set(err, KT_FAULT_HOST, EPIPE,
+				  "the host does not read: %u bytes wait", KT_GCHANNEL_OUT_MAX);
+	return 0;
 }
 
 static void refill(struct kt_gchannel *channel)

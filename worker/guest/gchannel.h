@@ -34,17 +34,23 @@ struct kt_gchannel {
 	uint64_t log_bytes_dropped;
 };
 
+/* Takes over the fd, which must not block. */
+void kt_gchannel_init(struct kt_gchannel *channel, int fd);
 /* Finds the port by its name below /sys/class/virtio-ports; -ENOENT when there is none (yet). */
 int kt_gchannel_open(struct kt_gchannel *channel, const char *port, struct kt_err *err);
 /* True when somebody has just connected: half a message of whoever was there before is forgotten. */
 bool kt_gchannel_look(struct kt_gchannel *channel);
 struct pollfd kt_gchannel_fd(const struct kt_gchannel *channel); /* fd -1 while nobody is there */
-/* Moves what can be moved. -EPIPE when the host does not read. */
-int kt_gchannel_pump(struct kt_gchannel *channel, struct kt_err *err);
+/* Reads what is there, as far as there is room. Take every message before sleeping: poll() tells of bytes
+ * in the port, not of those that were read.
+ */
+void kt_gchannel_fill(struct kt_gchannel *channel);
 /* 1 and the next message (valid until the next call), 0 when there is none, -EPROTO. */
 int kt_gchannel_next(struct kt_gchannel *channel, const struct kt_message **message, void **into,
 		     struct kt_err *err);
 void kt_gchannel_send(struct kt_gchannel *channel, uint32_t tag, const void *message);
+/* Writes what the port takes, and never reads. -EPIPE when the host does not read. */
+int kt_gchannel_flush(struct kt_gchannel *channel, struct kt_err *err);
 /* As guest_log, in pieces, within the rate; what is beyond is dropped and its size told. */
 void kt_gchannel_log(struct kt_gchannel *channel, const char *stream, const void *bytes,
 		     size_t len);

@@ -466,7 +466,7 @@ static void say_last_words(struct guest *guest)
 	struct pollfd fd;
 
 	while (guest->channel.out.len && kt_gtime_now_ns() < until_ns &&
-	       kt_gchannel_pump(&guest->channel, NULL) == 0) {
+	       kt_gchannel_flush(&guest->channel, NULL) == 0) {
 		kt_gchannel_look(&guest->channel);
 		fd = kt_gchannel_fd(&guest->channel);
 		poll(&fd, 1, 10);
@@ -506,13 +506,14 @@ int kt_guest_serve(int signal_fd, enum kt_guest_end *end, struct kt_err *err)
 		if (now_ns - host_seen_ns > HOST_WAIT_NS)
 			return kt_err_set(err, KT_FAULT_HOST, ETIMEDOUT, "no host for %lld s",
 					  HOST_WAIT_NS / KT_NS_PER_S);
-		status = kt_gchannel_pump(&guest.channel, err);
-		if (status == 0)
-			status = serve_all(&guest, err);
+		kt_gchannel_fill(&guest.channel);
+		status = serve_all(&guest, err);
 		if (status < 0)
 			return status;
 		step(&guest, kt_gtime_now_ns());
-		kt_gchannel_pump(&guest.channel, NULL);
+		status = kt_gchannel_flush(&guest.channel, err);
+		if (status < 0)
+			return status;
 		wait_for_something(&guest, signal_fd, kt_gtime_now_ns());
 		reap(&guest, signal_fd);
 	}
