@@ -1,4 +1,4 @@
-/* load.h - the second phase of an attempt: the guest's clock, the scheduler's files, then the scheduler itself.
+/* load.h - the second phase of an attempt: the guest's clock and random numbers, the scheduler's files, then it.
  *
  * Afterwards the kernel says that the scheduler is enabled (or the cell has none) and sched_ext's
  * watchdog is the scenario's, or the attempt is ending.

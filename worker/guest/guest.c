@@ -1,6 +1,7 @@
 #include "worker/guest/guest.h"
 #include "worker/guest/gcgroup.h"
 #include "worker/guest/gchannel.h"
+#include "worker/guest/gentropy.h"
 #include "worker/guest/gfiles.h"
 #include "worker/guest/gscenario.h"
 #include "worker/guest/gsched.h"
@@ -43,7 +44,7 @@ struct guest {
 	struct kt_gsched sched;
 	struct kt_gstats stats;
 	struct kt_gscenario scenario;
-	bool has_job; /* the host asked for something: a new host may not take over in the middle */
+	bool has_job; /* more than prepare was asked for: a new host may not take over in the middle */
 	bool is_running; /* a run was asked for and neither finished nor failed was said */
 	int64_t finish_at_ns; /* when to say finished; 0 while the scenario goes on */
 	int64_t elapsed_ns; /* of the scenario that ended */
@@ -137,6 +138,9 @@ static void announce(struct guest *guest)
 
 /* ---- requests ---- */
 
+/* Comes once for a guest that was booted; for one from a template when it was restored, and again when its
+ * job comes.
+ */
 static void on_prepare(struct guest *guest, const void *message)
 {
 	const struct kt_msg_guest_prepare *prepare = message;
@@ -144,6 +148,10 @@ static void on_prepare(struct guest *guest, const void *message)
 				 .tv_nsec = prepare->wall_ns % KT_NS_PER_S };
 	struct kt_err err = { 0 };
 
+	if (kt_gentropy_add(KT_GENTROPY_DEVICE, &prepare->entropy, &err) < 0) {
+		failed_err(guest, "prepare", &err);
+		return;
+	}
 	if (clock_settime(CLOCK_REALTIME, &wall) < 0) {
 		kt_err_sys(&err, KT_FAULT_GUEST, errno, "setting the wall clock");
 		failed_err(guest, "prepare", &err);
@@ -299,7 +307,8 @@ static int serve(struct guest *guest, const struct kt_message *message, const vo
 	/* the rest of a file and questions in between do not begin a request */
 	if (message->tag != KT_TAG_guest_data && message->tag != KT_TAG_guest_stats)
 		guest->request_ns = kt_gtime_now_ns();
-	guest->has_job = true;
+	if (message->tag != KT_TAG_guest_prepare)
+		guest->has_job = true;
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		if (requests[i].tag != message->tag)
 			continue;
