@@ -216,10 +216,9 @@ static void judge_end(struct kt_attempt *attempt)
 	} else if (strcmp(vm->qmp.shutdown_reason, "guest-reset") == 0) {
 		end_by_panic(attempt, "it reset itself without a word");
 	} else if (kt_vm_guest_ended_it(vm)) {
-		if (!attempt->power_off_sent)
-			kt_attempt_end_with_advice(attempt, kt_attempt_lost(attempt),
-						   "the guest powered itself off %s",
-						   kt_attempt_while_doing(attempt));
+		kt_attempt_end_with_advice(attempt, kt_attempt_lost(attempt),
+					   "the guest powered itself off %s",
+					   kt_attempt_while_doing(attempt));
 	} else {
 		kt_vm_describe_end(vm, &how);
 		cause = attempt->phase == KT_ATTEMPT_BOOT
@@ -232,7 +231,7 @@ static void judge_end(struct kt_attempt *attempt)
 	}
 }
 
-static void look(struct kt_attempt *attempt)
+void kt_attempt_look(struct kt_attempt *attempt)
 {
 	struct kt_vm *vm = &attempt->vm;
 
@@ -301,7 +300,7 @@ void kt_attempt_pump(struct kt_attempt *attempt, int64_t until_ns)
 	ppoll(fds, n, &left, &none);
 	kt_attempt_listen(attempt);
 	kt_vm_digest(&attempt->vm);
-	look(attempt);
+	kt_attempt_look(attempt);
 }
 
 bool kt_attempt_wait_until(struct kt_attempt *attempt,

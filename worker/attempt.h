@@ -70,7 +70,6 @@ struct kt_attempt {
 	struct kt_msg_moment moments[KT_ATTEMPT_MOMENTS_MAX];
 	size_t n_moments;
 	int64_t panicked_at_ns;
-	bool power_off_sent;
 	struct kt_attempt_log logs[KT_ATTEMPT_LOGS];
 };
 
@@ -107,6 +106,8 @@ __attribute__((format(printf, 3, 4))) void kt_attempt_end(struct kt_attempt *att
 __attribute__((format(printf, 3, 4))) void kt_attempt_end_with_advice(struct kt_attempt *attempt,
 								      enum kt_cause_id cause,
 								      const char *format, ...);
+/* Ends the attempt when QEMU is gone, the kernel died or the channel broke. Every round of waiting looks. */
+void kt_attempt_look(struct kt_attempt *attempt);
 /* "while the guest booted" */
 const char *kt_attempt_while_doing(const struct kt_attempt *attempt);
 /* The cause when the guest breaks off: host trouble until the scenario was sent, a result afterwards. */

@@ -2,6 +2,8 @@
 #include "proto/base/clock.h"
 #include "worker/attempt.h"
 
+#define SILENCE_NS (200 * KT_NS_PER_MS) /* of a console: the kernel has said what it had to say */
+
 static bool is_off(const struct kt_attempt *attempt)
 {
 	return attempt->vm.child.pid == 0;
@@ -31,6 +33,28 @@ static void unload(struct kt_attempt *attempt)
 				(long long)kt_attempt_seconds(allowed_ns));
 }
 
+/* A kernel in trouble is heard out: as long as its console speaks, and to the end when it said that it
+ * panics. oops=panic makes one of every oops.
+ */
+static void hear_out(struct kt_attempt *attempt)
+{
+	const struct kt_console *console = &attempt->vm.console;
+	int64_t patience_ns = kt_attempt_patience(attempt, KT_PATIENCE_LAST_WORDS, 0);
+	int64_t deadline_ns = kt_clock_now_ns() + patience_ns;
+	bool had_panicked = false;
+	size_t heard;
+
+	kt_attempt_pump(attempt, 0); /* what it has said by now */
+	if (!console->in_trouble)
+		return;
+	do {
+		heard = console->total;
+		had_panicked = console->panicked;
+		drain_until(attempt, is_off,
+			    had_panicked ? deadline_ns : kt_clock_now_ns() + SILENCE_NS);
+	} while (!had_panicked && console->total > heard && kt_clock_now_ns() < deadline_ns);
+}
+
 /* Whether asking is worth the time: not after these. */
 static bool may_answer(enum kt_cause_id cause)
 {
@@ -41,17 +65,12 @@ static bool may_answer(enum kt_cause_id cause)
 
 void kt_drain(struct kt_attempt *attempt)
 {
-	struct kt_msg_guest_power_off message = { .panic = false };
-	int64_t allowed_ns = kt_attempt_patience(attempt, KT_PATIENCE_POWER_OFF, 0);
-	bool answers = may_answer(attempt->cause);
-
 	kt_attempt_enter(attempt, KT_ATTEMPT_DRAIN, 0, "");
-	if (!is_off(attempt) && answers && attempt->load_sent)
-		unload(attempt);
-	if (!is_off(attempt) && answers && attempt->ready) {
-		attempt->power_off_sent = true;
-		kt_vm_send(&attempt->vm, KT_TAG_guest_power_off, &message);
-		drain_until(attempt, is_off, kt_clock_now_ns() + allowed_ns);
+	if (!is_off(attempt) && may_answer(attempt->cause)) {
+		if (attempt->load_sent)
+			unload(attempt);
+		hear_out(attempt);
 	}
 	kt_vm_kill(&attempt->vm);
+	kt_attempt_look(attempt); /* at what was in its wires still */
 }

@@ -25,7 +25,7 @@ static const struct row rows[KT_PATIENCE_N][2] = {
 	[KT_PATIENCE_STATS] = { { 400, 0, 0, 0, 0 }, { 200, 0, 0, 0, 0 } },
 	[KT_PATIENCE_FREEZE] = { { 3000, 0, 0, 0, 0 }, { 1000, 0, 0, 0, 0 } },
 	[KT_PATIENCE_UNLOAD] = { { 15000, 500, 0, 0, 0 }, { 5000, 50, 0, 0, 0 } },
-	[KT_PATIENCE_POWER_OFF] = { { 5000, 200, 0, 0, 0 }, { 3000, 20, 0, 0, 0 } },
+	[KT_PATIENCE_LAST_WORDS] = { { 5000, 200, 0, 0, 0 }, { 3000, 20, 0, 0, 0 } },
 };
 
 int64_t kt_patience_ns(enum kt_patience what, bool kvm, uint64_t cpus, uint64_t units)

@@ -20,7 +20,7 @@ enum kt_patience {
 	KT_PATIENCE_STATS, /* one scx_stats request, in the guest */
 	KT_PATIENCE_FREEZE, /* one stop or cont over QMP */
 	KT_PATIENCE_UNLOAD, /* the scheduler's end */
-	KT_PATIENCE_POWER_OFF, /* then the guest is killed */
+	KT_PATIENCE_LAST_WORDS, /* of a kernel that is dying; then it is killed */
 	KT_PATIENCE_N,
 };
 
