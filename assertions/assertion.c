@@ -1,4 +1,5 @@
 #include "assertions/assertion.h"
+#include "assertions/pattern_read.h"
 #include "proto/base/limits.h"
 #include "proto/base/must.h"
 #include "proto/base/suggest.h"
@@ -58,7 +59,7 @@ const struct kt_param *kt_assertion_options(void)
 
 void kt_assertion_init(struct kt_assertion *assertion, struct kt_arena *arena)
 {
-	*assertion = (struct kt_assertion){ .arena = arena, .where = { .key = "", .param = "" } };
+	*assertion = (struct kt_assertion){ .arena = arena };
 }
 
 static size_t find_param(const struct kt_param *params, size_t n, const char *name)
@@ -125,24 +126,6 @@ static int unknown_key(struct kt_assertion *assertion, const char *key, struct k
 	return unknown("key", key, names, n, err);
 }
 
-static int unknown_param(struct kt_assertion *assertion, const struct kt_pattern *pattern,
-			 const char *name, struct kt_err *err)
-{
-	const char *names[KT_PATTERN_PARAMS_MAX];
-
-	assertion->where.at_key = true;
-	if (find_param(options, KT_ASSERTION_OPTION_N, name) < KT_ASSERTION_OPTION_N)
-		return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "'%s' stands beside %s, not in it",
-				  name, pattern->name);
-	if (pattern->n_params == 0)
-		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
-				  "%s has no parameters: write %s = true", pattern->name,
-				  pattern->name);
-	for (size_t i = 0; i < pattern->n_params; i++)
-		names[i] = pattern->params[i].name;
-	return unknown("parameter", name, names, pattern->n_params, err);
-}
-
 static int set_option(struct kt_assertion *assertion, size_t option, const struct kt_value *value,
 		      struct kt_err *err)
 {
@@ -168,36 +151,15 @@ static int set_option(struct kt_assertion *assertion, size_t option, const struc
 	return 0;
 }
 
-static int read_params(struct kt_assertion *assertion, struct kt_pattern_use *use,
-		       const struct kt_value *map, struct kt_err *err)
-{
-	const struct kt_pattern *pattern = use->pattern;
-
-	for (uint32_t i = 0; i < map->n; i++) {
-		const char *name = map->pairs[i].key;
-		size_t param = find_param(pattern->params, pattern->n_params, name);
-		int status;
-
-		assertion->where.param = kt_arena_strdup(assertion->arena, name);
-		if (param == pattern->n_params)
-			return unknown_param(assertion, pattern, name, err);
-		if (use->args[param].given)
-			return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "'%s' is there twice", name);
-		status = kt_param_read(&pattern->params[param], &map->pairs[i].value,
-				       assertion->arena, &use->args[param],
-				       &assertion->where.offset, err);
-		if (status < 0)
-			return kt_err_wrap(err, "%s", pattern->name);
-	}
-	assertion->where.param = "";
-	return 0;
-}
-
 static int set_pattern(struct kt_assertion *assertion, const struct kt_pattern *pattern,
 		       const struct kt_value *value, struct kt_err *err)
 {
-	struct kt_pattern_use use = { .pattern = pattern };
-	int status = 0;
+	const struct kt_pattern_reader reader = { .arena = assertion->arena,
+						  .place = &assertion->where,
+						  .beside = options,
+						  .n_beside = KT_ASSERTION_OPTION_N };
+	struct kt_pattern_use use;
+	int status;
 
 	for (size_t i = 0; i < assertion->n_patterns; i++) {
 		if (assertion->patterns[i].pattern != pattern)
@@ -206,16 +168,7 @@ static int set_pattern(struct kt_assertion *assertion, const struct kt_pattern *
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "'%s' is there twice",
 				  pattern->name);
 	}
-	if (value->type == KT_VALUE_MAP)
-		status = read_params(assertion, &use, value, err);
-	else if (value->type != KT_VALUE_BOOL)
-		status = kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s must be %s, not %s",
-				    pattern->name,
-				    pattern->n_params ? "a table of parameters" : "true",
-				    kt_value_type_name(value->type));
-	else if (!value->boolean)
-		status = kt_err_set(err, KT_FAULT_INPUT, EINVAL,
-				    "%s = false judges nothing: leave it out", pattern->name);
+	status = kt_pattern_read(pattern, value, &reader, &use, err);
 	if (status < 0)
 		return status;
 	/* One use for each row of the table at most. */
@@ -230,10 +183,8 @@ int kt_assertion_set(struct kt_assertion *assertion, const char *key, const stru
 	size_t option = find_param(options, KT_ASSERTION_OPTION_N, key);
 	const struct kt_pattern *pattern = kt_pattern_by_name(key);
 
-	assertion->where.key = kt_arena_strdup(assertion->arena, key);
-	assertion->where.param = "";
-	assertion->where.at_key = false;
-	assertion->where.offset = 0;
+	assertion->where = (struct kt_place){ 0 };
+	kt_place_enter(&assertion->where, key);
 	if (option < KT_ASSERTION_OPTION_N)
 		return set_option(assertion, option, value, err);
 	if (pattern)
@@ -259,7 +210,7 @@ static int check_wants(struct kt_assertion *assertion, struct kt_err *err)
 
 		if (pattern->want == KT_NUMBER_WANT_ANY || pattern->want == want)
 			continue;
-		assertion->where.key = pattern->name;
+		kt_place_enter(&assertion->where, pattern->name);
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
 				  "%s reads the series as %s, another pattern as %s: "
 				  "write two assertions",
@@ -271,10 +222,7 @@ static int check_wants(struct kt_assertion *assertion, struct kt_err *err)
 
 int kt_assertion_check(struct kt_assertion *assertion, struct kt_err *err)
 {
-	assertion->where.key = "";
-	assertion->where.param = "";
-	assertion->where.at_key = false;
-	assertion->where.offset = 0;
+	assertion->where = (struct kt_place){ 0 };
 	if (!assertion->options[KT_ASSERTION_SERIES].given)
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
 				  "series is missing: for example series = \"bpf:nr_dispatched\"");
@@ -285,14 +233,13 @@ int kt_assertion_check(struct kt_assertion *assertion, struct kt_err *err)
 			"or each = { at_most = 10 }");
 	for (size_t i = 0; i < assertion->n_patterns; i++) {
 		const struct kt_pattern_use *use = &assertion->patterns[i];
-		int status;
+		size_t mark = kt_place_enter(&assertion->where, use->pattern->name);
+		int status = kt_pattern_check(use, &assertion->where, err);
 
-		assertion->where.key = use->pattern->name;
-		status = kt_pattern_check(use, &assertion->where.param, err);
 		if (status < 0)
 			return status;
+		kt_place_leave(&assertion->where, mark);
 	}
-	assertion->where.key = "";
 	return check_wants(assertion, err);
 }
 

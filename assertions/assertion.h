@@ -17,6 +17,7 @@
 #define KT_ASSERTION_H
 
 #include "assertions/pattern.h"
+#include "assertions/place.h"
 #include "assertions/projection.h"
 #include "proto/base/arena.h"
 #include "proto/base/err.h"
@@ -48,13 +49,7 @@ struct kt_assertion {
 	struct kt_param_arg options[KT_ASSERTION_OPTION_N];
 	struct kt_pattern_use patterns[KT_ASSERTION_PATTERNS_MAX]; /* in the order set */
 	size_t n_patterns;
-	/* Where the last refusal points, for line and column in the matrix. */
-	struct {
-		const char *key; /* in the table; empty: the table as a whole */
-		const char *param; /* in the map given for key; empty: not within it */
-		bool at_key; /* the innermost key is at fault, not its value */
-		size_t offset; /* bytes within a text value */
-	} where;
+	struct kt_place where; /* where the last refusal points, from the table's keys on */
 };
 
 /* The table of options; KT_ASSERTION_OPTION_N rows. */

@@ -178,8 +178,11 @@ int kt_param_read(const struct kt_param *param, const struct kt_value *value,
 	case KT_PARAM_SERIES:
 		status = read_series(param, value, arena, &read, at, err);
 		break;
+	case KT_PARAM_PATTERN:
+	case KT_PARAM_CONDITION:
+	case KT_PARAM_CONDITIONS:
 	case KT_PARAM_KIND_N:
-		kt_must(param->kind < KT_PARAM_KIND_N);
+		kt_must(param->kind < KT_PARAM_PATTERN);
 	}
 	if (status == 0)
 		*arg = read;
@@ -221,8 +224,11 @@ void kt_param_print(const struct kt_param *param, const struct kt_param_arg *arg
 	case KT_PARAM_SERIES:
 		kt_buf_printf(out, " %s", arg->series->text);
 		break;
+	case KT_PARAM_PATTERN:
+	case KT_PARAM_CONDITION:
+	case KT_PARAM_CONDITIONS:
 	case KT_PARAM_KIND_N:
-		kt_must(param->kind < KT_PARAM_KIND_N);
+		kt_must(param->kind < KT_PARAM_PATTERN);
 	}
 }
 

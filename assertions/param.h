@@ -16,15 +16,18 @@
 #include <stdint.h>
 
 /* kind, how it is written */
-#define KT_PARAM_KINDS(X)                          \
-	X(FLAG, "true")                            \
-	X(COUNT, "a whole number")                 \
-	X(SHARE, "a number from 0 to 1")           \
-	X(NUMBER, "a number")                      \
-	X(RANGE, "two numbers, [lowest, highest]") \
-	X(TEXT, "a text")                          \
-	X(WORD, "one of a few words")              \
-	X(SERIES, "a series, \"axis:path\"")
+#define KT_PARAM_KINDS(X)                           \
+	X(FLAG, "true")                             \
+	X(COUNT, "a whole number")                  \
+	X(SHARE, "a number from 0 to 1")            \
+	X(NUMBER, "a number")                       \
+	X(RANGE, "two numbers, [lowest, highest]")  \
+	X(TEXT, "a text")                           \
+	X(WORD, "one of a few words")               \
+	X(SERIES, "a series, \"axis:path\"")        \
+	X(PATTERN, "a table of its own parameters") \
+	X(CONDITION, "a table of conditions")       \
+	X(CONDITIONS, "a list of tables of conditions")
 
 enum kt_param_kind {
 #define X(id_, written_) KT_PARAM_##id_,
@@ -45,6 +48,8 @@ struct kt_param {
 	const char *const *words; /* of a WORD, up to a NULL */
 };
 
+struct kt_pattern_use; /* pattern.h */
+
 /* What was given for it. */
 struct kt_param_arg {
 	bool given;
@@ -57,12 +62,18 @@ struct kt_param_arg {
 		const char *text; /* in the arena */
 		size_t word; /* index in words */
 		const struct kt_projection *series; /* in the arena */
+		struct {
+			const struct kt_pattern_use
+				*uses; /* of a PATTERN or CONDITION: 1; in the arena */
+			size_t n_uses;
+		};
 	};
 };
 
 const char *kt_param_kind_written(enum kt_param_kind kind);
 
-/* -EINVAL with fault INPUT, "min_samples must be a whole number, not a string". *at is the offset in
+/* All kinds but PATTERN, CONDITION and CONDITIONS, which nest (pattern_read.h).
+ * -EINVAL with fault INPUT, "min_samples must be a whole number, not a string". *at is the offset in
  * bytes of what is at fault within a text, 0 unless it is a SERIES.
  */
 int kt_param_read(const struct kt_param *param, const struct kt_value *value,
@@ -79,7 +90,9 @@ int kt_param_refuse_negative(const struct kt_param_arg *arg, const char *name, c
 int kt_param_refuse_infinite(const struct kt_param_arg *arg, const char *name, const char **param,
 			     struct kt_err *err);
 
-/* "at_most 10", "between 1 and 5"; nothing when it was not given. */
+/* "at_most 10", "between 1 and 5"; nothing when it was not given. What nests is printed by
+ * kt_pattern_print().
+ */
 void kt_param_print(const struct kt_param *param, const struct kt_param_arg *arg,
 		    struct kt_buf *out);
 

@@ -83,7 +83,7 @@ static const struct kt_pattern patterns[] = {
 		.name = "eventually",
 		.sentence = "before a deadline one value stands to the limits as they say",
 		PARAMS(kt_pattern_temporal_eventually_params),
-		.check = kt_pattern_temporal_check,
+		.check = kt_pattern_temporal_check_eventually,
 		.judge = kt_pattern_temporal_eventually,
 	},
 	{
@@ -92,6 +92,13 @@ static const struct kt_pattern patterns[] = {
 		PARAMS(kt_pattern_temporal_always_params),
 		.check = kt_pattern_temporal_check_always,
 		.judge = kt_pattern_temporal_always,
+	},
+	{
+		.name = "until",
+		.sentence = "one condition holds until another is reached",
+		PARAMS(kt_pattern_temporal_until_params),
+		.check = kt_pattern_temporal_check_until,
+		.judge = kt_pattern_temporal_until,
 	},
 };
 
@@ -117,42 +124,120 @@ const struct kt_projection *kt_pattern_other(const struct kt_pattern_use *use)
 	return NULL;
 }
 
-void kt_pattern_print(const struct kt_pattern_use *use, struct kt_buf *out)
+static bool is_nested(enum kt_param_kind kind)
 {
-	const char *between = " ";
+	return kind == KT_PARAM_PATTERN || kind == KT_PARAM_CONDITION ||
+	       kind == KT_PARAM_CONDITIONS;
+}
 
-	kt_buf_puts(out, use->pattern->name);
+static void print_args(const struct kt_pattern_use *use, struct kt_buf *out);
+
+/* "hold (at_most 10)", "any_of (at_most 10) or (at_least 90)" */
+static void print_nested(const struct kt_param *param, const struct kt_param_arg *arg,
+			 struct kt_buf *out)
+{
+	kt_buf_puts(out, param->name);
+	for (size_t i = 0; i < arg->n_uses; i++) {
+		kt_buf_puts(out, i ? " or (" : " (");
+		print_args(&arg->uses[i], out);
+		kt_buf_puts(out, ")");
+	}
+}
+
+/* Calls itself no deeper than KT_PATTERN_DEPTH_MAX: so deep was read. */
+static void print_args(const struct kt_pattern_use *use, struct kt_buf *out)
+{
+	const char *between = "";
+
 	for (size_t i = 0; i < use->pattern->n_params; i++) {
+		const struct kt_param *param = &use->pattern->params[i];
+
 		if (!use->args[i].given)
 			continue;
 		kt_buf_puts(out, between);
-		kt_param_print(&use->pattern->params[i], &use->args[i], out);
+		if (is_nested(param->kind))
+			print_nested(param, &use->args[i], out);
+		else
+			kt_param_print(param, &use->args[i], out);
 		between = ", ";
 	}
 }
 
-int kt_pattern_check(const struct kt_pattern_use *use, const char **param, struct kt_err *err)
+void kt_pattern_print(const struct kt_pattern_use *use, struct kt_buf *out)
 {
-	const struct kt_pattern *pattern = use->pattern;
+	KT_AUTO_BUF args = { 0 };
+
+	print_args(use, &args);
+	kt_buf_printf(out, "%s%s%s", use->pattern->name, args.len ? " " : "", kt_buf_text(&args));
+}
+
+static int check_given(const struct kt_pattern *pattern, const struct kt_pattern_use *use,
+		       struct kt_err *err)
+{
+	KT_AUTO_BUF names = { 0 };
 	bool any = false;
 
-	*param = "";
 	for (size_t i = 0; i < pattern->n_params; i++) {
 		any |= use->args[i].given;
 		if (pattern->params[i].required && !use->args[i].given)
 			return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s needs %s: %s",
 					  pattern->name, pattern->params[i].name,
 					  pattern->params[i].sentence);
+		kt_buf_printf(&names, "%s%s", i ? ", " : "", pattern->params[i].name);
 	}
-	if (pattern->any_of_params && !any) {
-		KT_AUTO_BUF names = { 0 };
-
-		for (size_t i = 0; i < pattern->n_params; i++)
-			kt_buf_printf(&names, "%s%s", i ? ", " : "", pattern->params[i].name);
+	if (pattern->any_of_params && !any)
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s needs at least one of: %s",
 				  pattern->name, kt_buf_text(&names));
+	return 0;
+}
+
+/* What a nested one is refused for is said behind the names of those around it. */
+static int check_nested(const struct kt_pattern_use *use, struct kt_place *place,
+			struct kt_err *err)
+{
+	const struct kt_pattern *pattern = use->pattern;
+
+	for (size_t i = 0; i < pattern->n_params; i++) {
+		const struct kt_param *param = &pattern->params[i];
+		size_t mark = kt_place_enter(place, param->name);
+
+		for (size_t j = 0; is_nested(param->kind) && j < use->args[i].n_uses; j++) {
+			size_t item = param->kind == KT_PARAM_CONDITIONS
+					      ? kt_place_enter_item(place, j)
+					      : strlen(place->path);
+
+			if (kt_pattern_check(&use->args[i].uses[j], place, err) < 0) {
+				/* A condition is known by whose it is. */
+				if (param->kind != KT_PARAM_PATTERN)
+					kt_err_wrap(err, "%s", param->name);
+				if (pattern != &kt_pattern_temporal_condition)
+					kt_err_wrap(err, "%s", pattern->name);
+				return -EINVAL;
+			}
+			kt_place_leave(place, item);
+		}
+		kt_place_leave(place, mark);
 	}
-	return pattern->check ? pattern->check(use, param, err) : 0;
+	return 0;
+}
+
+int kt_pattern_check(const struct kt_pattern_use *use, struct kt_place *place, struct kt_err *err)
+{
+	const struct kt_pattern *pattern = use->pattern;
+	struct kt_place nowhere = { 0 };
+	const char *param = "";
+	int status = check_given(pattern, use, err);
+
+	if (!place)
+		place = &nowhere;
+	if (status == 0)
+		status = check_nested(use, place, err);
+	if (status < 0 || !pattern->check)
+		return status;
+	status = pattern->check(use, &param, err);
+	if (status < 0 && *param)
+		kt_place_enter(place, param);
+	return status;
 }
 
 void kt_pattern_judge(const struct kt_pattern_use *use, const struct kt_pattern_input *input,
@@ -161,13 +246,12 @@ void kt_pattern_judge(const struct kt_pattern_use *use, const struct kt_pattern_
 	KT_AUTO_BUF head = { 0 };
 	struct kt_pattern_talk talk = { .input = input, .verdict = verdict };
 	struct kt_err err = { 0 };
-	const char *param;
 
 	kt_buf_printf(&head, "%s (", input->label);
 	kt_pattern_print(use, &head);
 	kt_buf_puts(&head, ")");
 	talk.head = kt_buf_text(&head);
-	if (kt_pattern_check(use, &param, &err) < 0) {
+	if (kt_pattern_check(use, NULL, &err) < 0) {
 		kt_verdict_say(verdict, KT_VERDICT_FAIL, KT_VERDICT_KIND_TEMPORAL, input->assertion,
 			       "%s: %s", talk.head, err.text);
 		return;

@@ -12,14 +12,18 @@
 
 #include "assertions/column.h"
 #include "assertions/param.h"
+#include "assertions/place.h"
 #include "assertions/projection.h"
 #include "assertions/verdict.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#define KT_PATTERN_PARAMS_MAX 12
-#define KT_PATTERN_SAID_MAX   64
+#define KT_PATTERN_PARAMS_MAX   16
+#define KT_PATTERN_SAID_MAX     64
+#define KT_PATTERN_DEPTH_MAX    4 /* conditions in conditions */
+#define KT_PATTERN_BRANCHES_MAX 8 /* of any_of in a condition */
+#define KT_PATTERN_NODES_MAX    64 /* conditions in one pattern, all levels together */
 
 struct kt_pattern;
 struct kt_pattern_talk; /* a pattern while it judges (pattern_talk.h) */
@@ -61,13 +65,15 @@ const struct kt_pattern *kt_pattern_by_name(const char *name); /* NULL when ther
 /* The second series that this use of a pattern wants a column of; NULL when it wants none. */
 const struct kt_projection *kt_pattern_other(const struct kt_pattern_use *use);
 
-/* "nondecreasing", "each at_least 1, at_most 10": pattern with parameters, as in every message. */
+/* "nondecreasing", "each at_least 1, at_most 10", "eventually within_ms 900, always (lt 5)": pattern with
+ * parameters, as in every message.
+ */
 void kt_pattern_print(const struct kt_pattern_use *use, struct kt_buf *out);
 
-/* Everything required is there and fits together; -EINVAL with fault INPUT. *param is the parameter
- * at fault, empty when it is none of those given.
+/* Everything required is there and fits together, at every level; -EINVAL with fault INPUT. place (may
+ * be NULL) is entered down to the parameter at fault.
  */
-int kt_pattern_check(const struct kt_pattern_use *use, const char **param, struct kt_err *err);
+int kt_pattern_check(const struct kt_pattern_use *use, struct kt_place *place, struct kt_err *err);
 
 /* Wrong parameters are one Fail; else the pattern's own function. */
 void kt_pattern_judge(const struct kt_pattern_use *use, const struct kt_pattern_input *input,

@@ -1,4 +1,5 @@
 #include "assertions/pattern_temporal.h"
+#include "assertions/condition.h"
 #include "assertions/pattern_each.h"
 #include "assertions/pattern_talk.h"
 #include "proto/base/limits.h"
@@ -7,71 +8,114 @@
 
 #define DEADLINE_MS_MAX ((uint64_t)(KT_DURATION_NS_MAX / KT_NS_PER_MS))
 
-enum eventually_param { EVENTUALLY_WITHIN_MS = KT_COMPARISON_N, EVENTUALLY_N };
-enum always_param { ALWAYS_FROM_MS = KT_COMPARISON_N, ALWAYS_TO_MS, ALWAYS_N };
+/* ---- parameters ---- */
+
+#define NESTED(id_, name_, kind_, sentence_) \
+	[KT_PATTERN_TEMPORAL_##              \
+		id_] = { .name = (name_), .kind = KT_PARAM_##kind_, .sentence = (sentence_) }
+#define CONDITION                                                                               \
+	KT_COMPARISON_PARAMS, NESTED(EVENTUALLY, "eventually", PATTERN, "from that sample on"), \
+		NESTED(ALWAYS, "always", PATTERN, "from that sample on"),                       \
+		NESTED(UNTIL, "until", PATTERN, "from that sample on"),                         \
+		NESTED(ANY_OF, "any_of", CONDITIONS, "at least one of them")
+#define TIME(id_, name_, fallback_, sentence_)                              \
+	[KT_PATTERN_TEMPORAL_##id_] = { .name = (name_),                    \
+					.kind = KT_PARAM_COUNT,             \
+					.unit = "ms",                       \
+					.max = DEADLINE_MS_MAX,             \
+					.fallback = (fallback_),            \
+					.required = sizeof(fallback_) == 1, \
+					.sentence = (sentence_) }
+
+static const struct kt_param condition_params[] = { CONDITION };
+
+const struct kt_pattern kt_pattern_temporal_condition = {
+	.name = "condition",
+	.sentence = "the value stands so at a sample, and what nests holds from there",
+	.params = condition_params,
+	.n_params = KT_PATTERN_TEMPORAL_CONDITION_N,
+	.check = kt_condition_check,
+};
 
 const struct kt_param kt_pattern_temporal_eventually_params[] = {
-	KT_COMPARISON_PARAMS,
-	[EVENTUALLY_WITHIN_MS] = { .name = "within_ms",
-				   .kind = KT_PARAM_COUNT,
-				   .unit = "ms",
-				   .max = DEADLINE_MS_MAX,
-				   .required = true,
-				   .sentence = "by when one value must stand so" },
+	CONDITION,
+	TIME(WITHIN_MS, "within_ms", "", "by when the condition must hold once"),
 };
 
 const struct kt_param kt_pattern_temporal_always_params[] = {
-	KT_COMPARISON_PARAMS,
-	[ALWAYS_FROM_MS] = { .name = "from_ms",
-			     .kind = KT_PARAM_COUNT,
-			     .unit = "ms",
-			     .max = DEADLINE_MS_MAX,
-			     .fallback = "0",
-			     .sentence = "samples before it are not judged" },
-	[ALWAYS_TO_MS] = { .name = "to_ms",
-			   .kind = KT_PARAM_COUNT,
-			   .unit = "ms",
-			   .max = DEADLINE_MS_MAX,
-			   .fallback = "the end",
-			   .sentence = "samples after it are not judged" },
+	CONDITION,
+	TIME(FROM_MS, "from_ms", "0", "samples before it are not judged"),
+	TIME(TO_MS, "to_ms", "the end", "samples after it are not judged"),
 };
 
-int kt_pattern_temporal_check(const struct kt_pattern_use *use, const char **param,
-			      struct kt_err *err)
-{
-	KT_AUTO_BUF names = { 0 };
+const struct kt_param kt_pattern_temporal_until_params[] = {
+	[KT_PATTERN_TEMPORAL_UNTIL_HOLD] = { .name = "hold",
+					     .kind = KT_PARAM_CONDITION,
+					     .required = true,
+					     .sentence = "what must hold at every sample before" },
+	[KT_PATTERN_TEMPORAL_UNTIL_THEN] = { .name = "then",
+					     .kind = KT_PARAM_CONDITION,
+					     .required = true,
+					     .sentence = "what must be reached" },
+	TIME(UNTIL_WITHIN_MS, "within_ms", "the end", "by when it must be reached"),
+};
 
-	if (kt_comparison_given(use->args))
-		return kt_comparison_check(use->args, param, err);
-	for (size_t i = 0; i < KT_COMPARISON_N; i++)
-		kt_buf_printf(&names, "%s%s", i ? ", " : "", use->pattern->params[i].name);
-	return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s needs at least one of: %s",
-			  use->pattern->name, kt_buf_text(&names));
+int kt_pattern_temporal_check_eventually(const struct kt_pattern_use *use, const char **param,
+					 struct kt_err *err)
+{
+	return kt_condition_check(use, param, err);
+}
+
+int kt_pattern_temporal_check_until(const struct kt_pattern_use *use, const char **param,
+				    struct kt_err *err)
+{
+	return kt_condition_check(use, param, err);
 }
 
 int kt_pattern_temporal_check_always(const struct kt_pattern_use *use, const char **param,
 				     struct kt_err *err)
 {
-	const struct kt_param_arg *from = &use->args[ALWAYS_FROM_MS];
-	const struct kt_param_arg *to = &use->args[ALWAYS_TO_MS];
+	const struct kt_param_arg *from = &use->args[KT_PATTERN_TEMPORAL_FROM_MS];
+	const struct kt_param_arg *to = &use->args[KT_PATTERN_TEMPORAL_TO_MS];
 
 	if (from->given && to->given && from->count > to->count) {
 		*param = "from_ms";
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "from_ms %llu is after to_ms %llu",
 				  (unsigned long long)from->count, (unsigned long long)to->count);
 	}
-	return kt_pattern_temporal_check(use, param, err);
+	return kt_condition_check(use, param, err);
+}
+
+/* ---- what is said ---- */
+
+/* The slots of the window that are not decided. */
+struct unknown {
+	size_t n;
+	size_t first;
+};
+
+static void remember_unknown(struct unknown *unknown, size_t i)
+{
+	if (unknown->n++ == 0)
+		unknown->first = i;
 }
 
 /* "2 samples have no value, the first periodic_001 (+100 ms): AxisError: ..." */
-static void unsure_unknown(struct kt_pattern_talk *talk, const char *what, size_t n,
-			   const struct kt_column_slot *first)
+static void unsure_unknown(struct kt_pattern_talk *talk, const struct kt_pattern_use *use,
+			   const char *what, const struct unknown *unknown)
 {
+	const struct kt_column *column = talk->input->column;
+	const struct kt_column_slot *first = &column->slots[unknown->first];
 	KT_AUTO_BUF text = { 0 };
 
-	kt_buf_printf(&text, "%s%zu samples have no value, the first ", what, n);
-	kt_column_slot_print_place(first, &text);
-	kt_buf_printf(&text, ": %s", first->error->text);
+	if (!kt_column_slot_usable(first) && !kt_condition_nests(use)) {
+		kt_buf_printf(&text, "%s%zu samples have no value, the first ", what, unknown->n);
+		kt_column_slot_print_place(first, &text);
+		kt_buf_printf(&text, ": %s", first->error->text);
+	} else {
+		kt_buf_printf(&text, "%s%zu samples are not decided; ", what, unknown->n);
+		kt_condition_explain(use, column, unknown->first, KT_TRUTH_UNKNOWN, &text);
+	}
 	kt_pattern_talk_unsure(talk, &text);
 }
 
@@ -83,68 +127,191 @@ static void unsure_empty(struct kt_pattern_talk *talk)
 	kt_pattern_talk_unsure(talk, &text);
 }
 
+static void fail_explained(struct kt_pattern_talk *talk, const struct kt_pattern_use *use,
+			   const char *what, size_t i)
+{
+	KT_AUTO_BUF text = { 0 };
+
+	kt_buf_puts(&text, what);
+	kt_condition_explain(use, talk->input->column, i, KT_TRUTH_FALSE, &text);
+	kt_pattern_talk_fail(talk, &text);
+}
+
+static void note_witness(struct kt_pattern_talk *talk, const char *what,
+			 const struct kt_column_slot *slot)
+{
+	KT_AUTO_BUF text = { 0 };
+
+	kt_buf_printf(&text, "%s ", what);
+	if (kt_column_slot_usable(slot))
+		kt_column_slot_print(slot, &text);
+	else
+		kt_column_slot_print_place(slot, &text);
+	kt_pattern_talk_note(talk, &text);
+}
+
+/* Windows need to know what comes first. */
+static bool in_order(struct kt_pattern_talk *talk, const struct kt_pattern_use *use)
+{
+	const struct kt_column *column = talk->input->column;
+	size_t i;
+	KT_AUTO_BUF text = { 0 };
+
+	if (!kt_condition_nests(use) || (i = kt_truth_in_order(column)) == column->n)
+		return true;
+	kt_buf_puts(&text, "time runs backwards at ");
+	kt_column_slot_print_place(&column->slots[i], &text);
+	kt_pattern_talk_unsure(talk, &text);
+	return false;
+}
+
+/* ---- eventually ---- */
+
 void kt_pattern_temporal_eventually(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
 {
 	const struct kt_column *column = talk->input->column;
-	int64_t end_ns = (int64_t)use->args[EVENTUALLY_WITHIN_MS].count * KT_NS_PER_MS;
-	const struct kt_column_slot *unknown = NULL; /* the first */
-	const struct kt_column_slot *last = NULL;
-	size_t n_unknown = 0;
+	int64_t end_ns = (int64_t)use->args[KT_PATTERN_TEMPORAL_WITHIN_MS].count * KT_NS_PER_MS;
+	KT_AUTO_FREE uint8_t *truth = NULL;
+	struct unknown unknown = { 0 };
+	size_t last = column->n; /* that is decided */
 
+	if (!in_order(talk, use))
+		return;
+	truth = kt_condition_truth(use, column);
 	for (size_t i = 0; i < column->n; i++) {
-		const struct kt_column_slot *slot = &column->slots[i];
-		struct kt_number value;
-
-		if (slot->elapsed_ns > end_ns)
+		if (column->slots[i].elapsed_ns > end_ns)
 			continue;
-		if (!kt_column_slot_usable(slot)) {
-			if (n_unknown++ == 0)
-				unknown = slot;
-			continue;
-		}
-		value = kt_column_slot_number(slot);
-		if (kt_comparison_holds(use->args, &value)) {
-			KT_AUTO_BUF text = { 0 };
-
-			kt_buf_puts(&text, "first ");
-			kt_column_slot_print(slot, &text);
-			kt_pattern_talk_note(talk, &text);
+		if (truth[i] == KT_TRUTH_TRUE) {
+			note_witness(talk, "first", &column->slots[i]);
 			return;
 		}
-		last = slot;
+		if (truth[i] == KT_TRUTH_UNKNOWN)
+			remember_unknown(&unknown, i);
+		else
+			last = i;
 	}
-	if (unknown)
-		unsure_unknown(talk, "not seen, but ", n_unknown, unknown);
-	else if (last)
-		kt_pattern_talk_fail_slot(talk, "never, last seen", last);
-	else
+	if (unknown.n)
+		unsure_unknown(talk, use, "not seen, but ", &unknown);
+	else if (last == column->n)
 		unsure_empty(talk);
+	else if (kt_condition_nests(use))
+		fail_explained(talk, use, "never, last: ", last);
+	else
+		kt_pattern_talk_fail_slot(talk, "never, last seen", &column->slots[last]);
+}
+
+/* ---- always ---- */
+
+/* The first of those that break it is explained. */
+static void fail_always(struct kt_pattern_talk *talk, const struct kt_pattern_use *use, size_t i)
+{
+	const struct kt_column_slot *slot = &talk->input->column->slots[i];
+	size_t fails = talk->fails;
+
+	if (kt_column_slot_usable(slot))
+		kt_pattern_each_slot(use->args, talk, slot);
+	if (talk->fails == 0) {
+		fail_explained(talk, use, "", i);
+	} else if (talk->fails == fails) {
+		KT_AUTO_BUF text = { 0 };
+
+		kt_buf_puts(&text, "nor at ");
+		kt_column_slot_print_place(slot, &text);
+		kt_pattern_talk_fail(talk, &text);
+	}
 }
 
 void kt_pattern_temporal_always(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
 {
 	const struct kt_column *column = talk->input->column;
-	const struct kt_param_arg *from = &use->args[ALWAYS_FROM_MS];
-	const struct kt_param_arg *to = &use->args[ALWAYS_TO_MS];
+	const struct kt_param_arg *from = &use->args[KT_PATTERN_TEMPORAL_FROM_MS];
+	const struct kt_param_arg *to = &use->args[KT_PATTERN_TEMPORAL_TO_MS];
 	int64_t from_ns = from->given ? (int64_t)from->count * KT_NS_PER_MS : INT64_MIN;
 	int64_t to_ns = to->given ? (int64_t)to->count * KT_NS_PER_MS : INT64_MAX;
-	const struct kt_column_slot *unknown = NULL; /* the first */
-	size_t n_unknown = 0;
+	KT_AUTO_FREE uint8_t *truth = NULL;
+	struct unknown unknown = { 0 };
 	size_t n = 0;
 
+	if (!in_order(talk, use))
+		return;
+	truth = kt_condition_truth(use, column);
 	for (size_t i = 0; i < column->n; i++) {
 		const struct kt_column_slot *slot = &column->slots[i];
 
 		if (slot->elapsed_ns < from_ns || slot->elapsed_ns > to_ns)
 			continue;
 		n++;
-		if (kt_column_slot_usable(slot))
-			kt_pattern_each_slot(use->args, talk, slot);
-		else if (n_unknown++ == 0)
-			unknown = slot;
+		if (truth[i] == KT_TRUTH_FALSE)
+			fail_always(talk, use, i);
+		else if (truth[i] == KT_TRUTH_UNKNOWN)
+			remember_unknown(&unknown, i);
 	}
 	if (n == 0)
 		unsure_empty(talk);
-	else if (unknown && talk->fails == 0)
-		unsure_unknown(talk, "", n_unknown, unknown);
+	else if (unknown.n && talk->fails == 0)
+		unsure_unknown(talk, use, "", &unknown);
+}
+
+/* ---- until ---- */
+
+/* What was seen up to here, slot by slot. */
+struct reaching {
+	const struct kt_pattern_use *hold;
+	const struct kt_pattern_use *then;
+	struct unknown maybe; /* then is unknown */
+	struct unknown shaken; /* hold is unknown */
+	size_t last; /* of the window */
+	size_t n;
+};
+
+/* One slot more; false when it decides. */
+static bool reach(struct kt_pattern_talk *talk, struct reaching *seen, size_t i, enum kt_truth hold,
+		  enum kt_truth then)
+{
+	seen->n++;
+	seen->last = i;
+	if (then == KT_TRUTH_TRUE) {
+		if (seen->shaken.n)
+			unsure_unknown(talk, seen->hold, "hold: ", &seen->shaken);
+		else
+			note_witness(talk, "reached at", &talk->input->column->slots[i]);
+		return false;
+	}
+	if (then == KT_TRUTH_UNKNOWN)
+		remember_unknown(&seen->maybe, i);
+	if (hold == KT_TRUTH_UNKNOWN)
+		remember_unknown(&seen->shaken, i);
+	if (hold != KT_TRUTH_FALSE)
+		return true;
+	if (seen->maybe.n)
+		unsure_unknown(talk, seen->then, "then: ", &seen->maybe);
+	else
+		fail_explained(talk, seen->hold, "broken before then is reached: ", i);
+	return false;
+}
+
+void kt_pattern_temporal_until(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
+{
+	const struct kt_column *column = talk->input->column;
+	const struct kt_param_arg *within = &use->args[KT_PATTERN_TEMPORAL_UNTIL_WITHIN_MS];
+	int64_t end_ns = within->given ? (int64_t)within->count * KT_NS_PER_MS : INT64_MAX;
+	struct reaching seen = { .hold = use->args[KT_PATTERN_TEMPORAL_UNTIL_HOLD].uses,
+				 .then = use->args[KT_PATTERN_TEMPORAL_UNTIL_THEN].uses };
+	KT_AUTO_FREE uint8_t *hold = NULL;
+	KT_AUTO_FREE uint8_t *then = NULL;
+
+	if (!in_order(talk, use))
+		return;
+	hold = kt_condition_truth(seen.hold, column);
+	then = kt_condition_truth(seen.then, column);
+	for (size_t i = 0; i < column->n; i++)
+		if (column->slots[i].elapsed_ns <= end_ns &&
+		    !reach(talk, &seen, i, hold[i], then[i]))
+			return;
+	if (seen.n == 0)
+		unsure_empty(talk);
+	else if (seen.maybe.n)
+		unsure_unknown(talk, seen.then, "then: ", &seen.maybe);
+	else
+		fail_explained(talk, seen.then, "then is never reached: ", seen.last);
 }

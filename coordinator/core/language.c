@@ -15,6 +15,7 @@
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
 
@@ -630,7 +631,7 @@ static void check_step(struct kt_grammar_reader *reader, const struct kt_doc_nod
 /* ---- assertions ---- */
 
 /* Nothing an assertion takes nests deeper than this; what does becomes nil, and is refused as such. */
-#define VALUE_DEPTH_MAX 4
+#define VALUE_DEPTH_MAX 16
 
 static struct kt_value value_of(struct kt_arena *arena, const struct kt_doc_node *node,
 				unsigned int depth)
@@ -669,33 +670,51 @@ static struct kt_value value_of(struct kt_arena *arena, const struct kt_doc_node
 	return value;
 }
 
-/* Where in the file a refused key or value of an assertion stands. */
-static struct kt_doc_pos refused_at(const struct kt_assertion *assertion,
-				    const struct kt_doc_node *node)
+/* The member or item of node that a step of a place names ("name", "[3]"); NULL when there is none.
+ * Moves *at behind the step.
+ */
+static const struct kt_doc_node *step_into(const struct kt_doc_node *node, const char **at)
 {
-	const char *param = assertion->where.param;
-	const struct kt_doc_node *at = node;
-	struct kt_doc_pos pos;
+	size_t len;
+	size_t item;
 
-	if (param && *param && node->type == KT_DOC_TABLE && kt_doc_get(node, param))
-		at = kt_doc_get(node, param);
-	if (assertion->where.at_key)
-		return at->key_pos;
-	pos = at->pos;
-	/* The text begins behind its quote. */
-	if (at->type == KT_DOC_STRING && assertion->where.offset > 0)
-		pos.column += 1 + (uint32_t)assertion->where.offset;
-	return pos;
+	if (**at == '[') {
+		item = strtoul(*at + 1, NULL, 10);
+		*at += strcspn(*at, "]") + 1;
+		return node->type == KT_DOC_ARRAY && item < node->n ? item_at(node, item) : NULL;
+	}
+	*at += **at == '.';
+	len = strcspn(*at, ".[");
+	if (node->type != KT_DOC_TABLE)
+		return NULL;
+	for (const struct kt_doc_node *child = node->first; child; child = child->next) {
+		if (strncmp(child->key, *at, len) != 0 || child->key[len])
+			continue;
+		*at += len;
+		return child;
+	}
+	return NULL;
 }
 
-/* The same for what its check refused: a pattern's parameters, or else the whole. */
-static struct kt_doc_pos checked_at(const struct kt_assertion *assertion,
-				    const struct kt_doc_node *node)
+/* Where in the file a refused key or value of an assertion stands: as far as the place can be followed.
+ * A key with dots cannot.
+ */
+static struct kt_doc_pos refused_at(const struct kt_place *place, const struct kt_doc_node *node)
 {
-	const char *key = assertion->where.key;
-	const struct kt_doc_node *child = key && *key ? kt_doc_get(node, key) : NULL;
+	const struct kt_doc_node *next = node;
+	const char *at = place->path;
+	struct kt_doc_pos pos;
 
-	return child ? refused_at(assertion, child) : node->pos;
+	while (*at && next) {
+		next = step_into(node, &at);
+		if (next)
+			node = next;
+	}
+	pos = place->at_key && next ? node->key_pos : node->pos;
+	/* The text begins behind its quote. */
+	if (node->type == KT_DOC_STRING && place->offset > 0)
+		pos.column += 1 + (uint32_t)place->offset;
+	return pos;
 }
 
 static void read_assertion(struct kt_grammar_reader *reader, const struct kt_doc_node *node,
@@ -709,13 +728,13 @@ static void read_assertion(struct kt_grammar_reader *reader, const struct kt_doc
 		struct kt_value value = value_of(reader->arena, child, VALUE_DEPTH_MAX);
 
 		if (kt_assertion_set(assertion, child->key, &value, &err) < 0)
-			kt_problem_add(reader->problems, refused_at(assertion, child),
+			kt_problem_add(reader->problems, refused_at(&assertion->where, node),
 				       "[[scenario.assert]]: %s", err.text);
 	}
 	/* What was refused above would only be said to be missing here. */
 	if (before == reader->problems->n + reader->problems->n_more &&
 	    kt_assertion_check(assertion, &err) < 0)
-		kt_problem_add(reader->problems, checked_at(assertion, node),
+		kt_problem_add(reader->problems, refused_at(&assertion->where, node),
 			       "[[scenario.assert]]: %s", err.text);
 }
 

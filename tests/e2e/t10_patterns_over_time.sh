@@ -20,6 +20,7 @@ ratio_across_steps = { early = 0, late = 0, at_most = 1 }
 ratio_within = { other = "bpf:m", lo = 2, hi = 2.1 }
 eventually = { gt = 4000, within_ms = 8000 }
 always = { at_least = 2000, from_ms = 4000 }
+until = { hold = { at_most = 3000 }, then = { gt = 4000 }, within_ms = 8000 }
 '
 
 # judged EXIT SED: the matrix with one line replaced ends with that status.
@@ -53,6 +54,10 @@ judged 1 's/within_ms = 8000/within_ms = 6000/'
 says 'eventually .*never, last seen at periodic_001 \(\+50[0-9.]+ ms\): 2100'
 judged 1 's/at_least = 2000/at_least = 2101/'
 says 'always .*below 2101 at periodic_001 \(\+50[0-9.]+ ms\): 2100'
+judged 1 's/at_most = 3000/at_most = 2000/'
+says 'until .*broken before then is reached: above 2000 at periodic_001 \(\+50[0-9.]+ ms\): 2100'
+judged 1 's/at_least = 2000, from_ms = 4000/eventually = { gt = 2000, within_ms = 1000 }, to_ms = 5000/'
+says 'always .*eventually from periodic_000 \(\+30[0-9.]+ ms\): never, last 100 at periodic_000'
 judged 4 's/late = 0/late = 1/'
 says 'no value in step 1'
 judged 4 's/bpf.m=50/bpf.m=0/'
@@ -65,4 +70,7 @@ refused 's/, deadline_ms = 8000//' '[0-9]+:[0-9]+: .*converges_to needs deadline
 refused 's/gt = 4000, //' '[0-9]+:[0-9]+: .*eventually needs at least one of: at_least'
 refused 's/early = 0/erly = 0/' "[0-9]+:[0-9]+: .*erly.*did you mean 'early'"
 refused 's/"bpf:m"/"bpf:m..n"/' '[0-9]+:[0-9]+: .*ratio_within: '
+refused 's/gt = 4000 }, within/gr = 4000 }, within/' "[0-9]+:47: .*until: then: unknown parameter 'gr'; did you mean 'gt'"
+refused 's/at_most = 3000/at_most = "3000"/' '[0-9]+:30: .*until: hold: at_most must be a number, not a string'
+refused 's/{ gt = 4000 }, within_ms = 8000 }/{ any_of = [{ gt = 1 }, { between = [2, 1] }] } }/' '[0-9]+:81: .*until: then: any_of: between .2, 1. is empty'
 nothing_left

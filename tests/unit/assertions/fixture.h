@@ -67,13 +67,53 @@ static inline struct kt_column fixture_column(struct kt_arena *arena, const char
 	return (struct kt_column){ .slots = slots, .n = n };
 }
 
-/* A key and its value as a tiny text: "true", "3", "0.5", "'text'", "[1, 5]", "{at_most 3, lt 7}". */
+/* The length of the first piece of text up to a ',' or ';' that is in no brackets or quotes. */
+static inline size_t fixture_piece(const char *text)
+{
+	size_t len = 0;
+	int depth = 0;
+	bool quoted = false;
+
+	for (; text[len] && (depth || quoted || !strchr(",;", text[len])); len++) {
+		quoted ^= text[len] == '\'';
+		depth += strchr("[{(", text[len]) != NULL;
+		depth -= strchr("]})", text[len]) != NULL;
+	}
+	return len;
+}
+
+static inline struct kt_value fixture_value(struct kt_arena *arena, const char *text);
+
+/* "[1; 5]" or "{at_most 3, lt 7}": text points behind the opening bracket. */
+static inline struct kt_value fixture_container(struct kt_arena *arena, const char *text, bool map)
+{
+	char *inner = kt_arena_copy(arena, text, strlen(text) - 1);
+	struct kt_value value = map ? kt_value_map(arena, 16) : kt_value_list(arena, 16);
+
+	value.n = 0;
+	for (char *at = inner + strspn(inner, " "); *at; at += strspn(at, ",; ")) {
+		size_t len = fixture_piece(at);
+		char *piece = kt_arena_copy(arena, at, len);
+		char *space = strchr(piece, ' ');
+
+		at += len;
+		kt_must(value.n < 16);
+		if (!map) {
+			value.items[value.n++] = fixture_value(arena, piece);
+			continue;
+		}
+		kt_must(space);
+		*space = 0;
+		value.pairs[value.n].key = piece;
+		value.pairs[value.n++].value = fixture_value(arena, space + 1);
+	}
+	return value;
+}
+
+/* A value as a tiny text: "true", "3", "0.5", "'text'", "[1; 5]", "{at_most 3, any_of [{lt 7}; {eq 9}]}". */
 static inline struct kt_value fixture_value(struct kt_arena *arena, const char *text)
 {
 	size_t len = strlen(text);
-	char *inner = kt_arena_copy(arena, text + (len > 0), len > 1 ? len - 2 : 0);
-	char *rest = NULL;
-	struct kt_value value;
 	struct kt_value string = { .type = KT_VALUE_STR, .n = (uint32_t)len, .str = text };
 	struct kt_number number;
 
@@ -84,36 +124,9 @@ static inline struct kt_value fixture_value(struct kt_arena *arena, const char *
 	if (strcmp(text, "inf") == 0)
 		return kt_value_f64(INFINITY);
 	if (*text == '\'')
-		return kt_value_str(arena, inner);
-	if (*text == '[') {
-		value = kt_value_list(arena, 2);
-		for (size_t i = 0; i < 2; i++) {
-			char *word = strtok_r(i ? NULL : inner, ", ", &rest);
-
-			value.items[i] = fixture_value(arena, word ? word : "true");
-		}
-		return value;
-	}
-	if (*text == '{') {
-		value = kt_value_map(arena, 16);
-		value.n = 0;
-		for (char *word = strtok_r(inner, ",", &rest); word;
-		     word = strtok_r(NULL, ",", &rest)) {
-			char *space;
-
-			word += strspn(word, " ");
-			space = strchr(word, ' ');
-			kt_must(space);
-			*space = 0;
-			value.pairs[value.n].key = word;
-			/* ';' stands for the ',' of a list */
-			for (char *c = space + 1; *c; c++)
-				if (*c == ';')
-					*c = ',';
-			value.pairs[value.n++].value = fixture_value(arena, space + 1);
-		}
-		return value;
-	}
+		return kt_value_str(arena, kt_arena_copy(arena, text + 1, len - 2));
+	if (*text == '[' || *text == '{')
+		return fixture_container(arena, text + 1, *text == '{');
 	kt_must(kt_number_from_value(&string, KT_NUMBER_WANT_ANY, &number));
 	if (number.type == KT_NUMBER_F64)
 		return kt_value_f64(number.f64);

@@ -2,6 +2,11 @@
 
 #include <errno.h>
 
+static const char *path_of(struct kt_arena *arena, const char *key, const char *param)
+{
+	return kt_arena_printf(arena, "%s%s%s", key, *param ? "." : "", param);
+}
+
 Test(assertion, mistakes_are_refused_with_what_would_be_right)
 {
 	static const struct {
@@ -66,6 +71,26 @@ Test(assertion, mistakes_are_refused_with_what_would_be_right)
 		{ "nondecreasing=false", "leave it out", "nondecreasing", "", false, 0 },
 		{ "nondecreasing=true nondecreasing=true", "'nondecreasing' is there twice",
 		  "nondecreasing", "", true, 0 },
+		{ "until={hold 3}", "until: hold must be a table of conditions, not integer",
+		  "until", "hold", false, 0 },
+		{ "until={hold {at_mots 3}}",
+		  "until: hold: unknown parameter 'at_mots'; did you mean 'at_most'?", "until",
+		  "hold.at_mots", true, 0 },
+		{ "always={any_of [{at_most 3}; {eventually {within_ms true}}]}",
+		  "always: any_of: eventually: within_ms must be a whole number, not a bool",
+		  "always", "any_of[1].eventually.within_ms", false, 0 },
+		{ "always={any_of []}",
+		  "always: any_of must be a list of tables of conditions, 1 to 8 of them", "always",
+		  "any_of", false, 0 },
+		{ "always={any_of {at_most 3}}", "any_of must be a list", "always", "any_of", false,
+		  0 },
+		{ "always={any_of [3]}", "any_of must be a table of conditions, not integer",
+		  "always", "any_of[0]", false, 0 },
+		{ "always={always {always {always {always {always {at_most 3}}}}}}",
+		  "conditions in conditions, at most 4 deep", "always",
+		  "always.always.always.always.always", false, 0 },
+		{ "always={min_samples 3}", "'min_samples' stands beside always", "always",
+		  "min_samples", true, 0 },
 		{ "min_samples=2 min_samples=2", "'min_samples' is there twice", "min_samples", "",
 		  true, 0 },
 		{ "min_samples='2'", "min_samples must be a whole number, not a string",
@@ -97,8 +122,8 @@ Test(assertion, mistakes_are_refused_with_what_would_be_right)
 		cr_assert_eq(err.code, EINVAL);
 		cr_assert_eq(err.fault, KT_FAULT_INPUT);
 		cr_assert(strstr(err.text, rows[i].says), "%s: %s", rows[i].assertion, err.text);
-		cr_assert_str_eq(assertion.where.key, rows[i].key, "%s", rows[i].assertion);
-		cr_assert_str_eq(assertion.where.param, rows[i].param, "%s", rows[i].assertion);
+		cr_assert_str_eq(assertion.where.path, path_of(&arena, rows[i].key, rows[i].param),
+				 "%s: %s", rows[i].assertion, err.text);
 		cr_assert_eq(assertion.where.at_key, rows[i].at_key, "%s", rows[i].assertion);
 		cr_assert_eq(assertion.where.offset, rows[i].offset, "%s", rows[i].assertion);
 	}
@@ -151,6 +176,17 @@ Test(assertion, check_finds_what_only_the_whole_can_show)
 		  "eventually", "" },
 		{ "series='bpf:x' eventually={between [5; 1], within_ms 3}",
 		  "between [5, 1] is empty", "eventually", "between" },
+		{ "series='bpf:x' eventually={within_ms 3}",
+		  "eventually needs at least one of: at_least, at_most, between, eq, ne, gt, lt, "
+		  "eventually, always, until, any_of",
+		  "eventually", "" },
+		{ "series='bpf:x' eventually={within_ms 3, always {from_ms 2, to_ms 1, lt 3}}",
+		  "eventually: from_ms 2 is after to_ms 1", "eventually", "always.from_ms" },
+		{ "series='bpf:x' until={hold {lt 3}, then {any_of [{lt 3}; {between [2; 1]}]}}",
+		  "until: then: any_of: between [2, 1] is empty", "until",
+		  "then.any_of[1].between" },
+		{ "series='bpf:x' until={hold {}, then {lt 3}}",
+		  "until: hold: condition needs at least one of: at_least", "until", "hold" },
 		{ "series='bpf:x' each={between [5; 1]}", "between [5, 1] is empty", "each",
 		  "between" },
 	};
@@ -169,8 +205,8 @@ Test(assertion, check_finds_what_only_the_whole_can_show)
 		if (rows[i].says)
 			cr_assert(strstr(err.text, rows[i].says), "%s: %s", rows[i].assertion,
 				  err.text);
-		cr_assert_str_eq(assertion.where.key, rows[i].key, "%s", rows[i].assertion);
-		cr_assert_str_eq(assertion.where.param, rows[i].param, "%s", rows[i].assertion);
+		cr_assert_str_eq(assertion.where.path, path_of(&arena, rows[i].key, rows[i].param),
+				 "%s: %s", rows[i].assertion, err.text);
 	}
 }
 

@@ -388,6 +388,151 @@ Test(pattern, eventually_and_always_know_what_they_do_not_know)
 	CHECK(rows);
 }
 
+Test(pattern, until_holds_one_condition_before_another_is_reached)
+{
+	static const struct golden rows[] = {
+		{ "until={hold {at_most 5}, then {at_least 9}}", "1 5 9 1", PASS, 0, "holds over 4",
+		  "reached at 9 at periodic_002 (+200 ms)" },
+		/* what is reached need not hold, and what comes after does not matter */
+		{ "until={hold {at_most 5}, then {at_least 9}}", "9 99", PASS, 0, NULL,
+		  "reached at 9 at periodic_000" },
+		{ "name='x' until={hold {at_most 5}, then {at_least 9}, within_ms 900}", "1 6 9",
+		  FAIL, 1,
+		  "x (until hold (at_most 5), then (at_least 9), within_ms 900): broken before "
+		  "then "
+		  "is reached: above 5 at periodic_001 (+100 ms): 6",
+		  NULL },
+		{ "until={hold {at_most 5}, then {at_least 9}}", "1 2", FAIL, 1,
+		  "then is never reached: below 9 at periodic_001 (+100 ms): 2", NULL },
+		/* the sample at the deadline counts, the one behind it does not */
+		{ "until={hold {at_most 5}, then {at_least 9}, within_ms 200}", "1 1 9", PASS, 0,
+		  NULL, NULL },
+		{ "until={hold {at_most 5}, then {at_least 9}, within_ms 199}", "1 1 9", FAIL, 1,
+		  "never reached: below 9 at periodic_001", NULL },
+		{ "until={hold {at_most 5}, then {at_least 9}, within_ms 50}", "1@60", INCON, 0,
+		  "no sample in that time", NULL },
+		{ "until={hold {at_most 5}, then {at_least 9}}", "", INCON, 0, "no sample", NULL },
+		/* unknown: only when it could be otherwise */
+		{ "until={hold {at_most 5}, then {at_least 9}}", "1 E 9", INCON, 0,
+		  "hold: 1 samples have no value, the first periodic_001 (+100 ms)", NULL },
+		{ "until={hold {at_most 5}, then {eq 9}}", "1 E 6 9", INCON, 0, "then: 1 samples",
+		  NULL },
+		{ "until={hold {at_most 5}, then {eq 9}}", "1 6 E 9", FAIL, 1, "above 5", NULL },
+		{ "until={hold {at_most 5}, then {eq 9}}", "1 1 E", INCON, 0, "then: 1 samples",
+		  NULL },
+		{ "until={hold {at_most 5}, then {eq 9}}", "9 E E 9", PASS, 0, NULL, NULL },
+		{ "until={hold {at_most 5}, then {eq 9}}", "NaN 9", FAIL, 1, "incomparable", NULL },
+		{ "until={hold {at_most 9007199254740992}, then {eq 9007199254740994}}",
+		  "9007199254740993 9007199254740994", FAIL, 1, "above 9007199254740992", NULL },
+		{ "until={hold {between [5; 1]}, then {eq 9}}", "1", FAIL, 1,
+		  "until: hold: between [5, 1] is empty", NULL },
+		{ "until={hold {at_most 5}}", "1", FAIL, 1, "until needs then", NULL },
+	};
+
+	CHECK(rows);
+}
+
+Test(pattern, conditions_nest)
+{
+	static const struct golden rows[] = {
+		/* reached, and kept for so long */
+		{ "eventually={within_ms 900, always {at_least 5, to_ms 200}}", "1 5 6 7 1", PASS,
+		  0, NULL, "first 5 at periodic_001 (+100 ms)" },
+		{ "name='x' eventually={within_ms 900, always {at_least 5, to_ms 200}}",
+		  "1 5 6 1 1 1 1", FAIL, 1,
+		  "x (eventually always (at_least 5, to_ms 200), within_ms 900): never, last: "
+		  "always "
+		  "from periodic_006 (+600 ms): below 5 at periodic_006 (+600 ms): 1",
+		  NULL },
+		{ "eventually={within_ms 900, always {at_least 5, to_ms 200}}", "1 5 6 E 1", INCON,
+		  0,
+		  "not seen, but 1 samples are not decided; always from periodic_001 (+100 ms): no "
+		  "value at periodic_003 (+300 ms)",
+		  NULL },
+		{ "eventually={within_ms 300, always {at_least 5, to_ms 200}}", "1 5 6 1 1 1", FAIL,
+		  1,
+		  "never, last: always from periodic_003 (+300 ms): below 5 at periodic_003 (+300 "
+		  "ms): 1",
+		  NULL },
+		/* what the samples do not show is not made up */
+		{ "eventually={within_ms 900, always {at_least 5, to_ms 200}}", "1 5 6", INCON, 0,
+		  "2 samples are not decided; always from periodic_001 (+100 ms): the samples end "
+		  "before it is decided",
+		  NULL },
+		{ "eventually={within_ms 900, always {at_least 5}}", "1 5 6", PASS, 0, NULL, NULL },
+		/* recovers each time */
+		{ "always={eventually {lt 5, within_ms 100}, to_ms 300}", "9 1 9 1 9", PASS, 0,
+		  NULL, NULL },
+		{ "name='x' always={eventually {lt 5, within_ms 100}, to_ms 300}", "9 1 9 9 9",
+		  FAIL, 2,
+		  "x (always eventually (lt 5, within_ms 100), to_ms 300): eventually from "
+		  "periodic_002 (+200 ms): never, last 9 at periodic_003 (+300 ms)",
+		  NULL },
+		{ "always={eventually {lt 5, within_ms 100}, to_ms 300}", "9 9 9 1 1", FAIL, 2,
+		  "nor at periodic_001 (+100 ms)", NULL },
+		{ "always={eventually {lt 5, within_ms 100}}", "9 1 9", INCON, 0,
+		  "eventually from periodic_002 (+200 ms): the samples end before it is decided",
+		  NULL },
+		{ "always={eventually {lt 5, within_ms 100}, to_ms 300}", "9 1 9 E 9", INCON, 0,
+		  "2 samples are not decided; eventually from periodic_002 (+200 ms): no value at "
+		  "periodic_003 (+300 ms): AxisError: test: deadline",
+		  NULL },
+		/* high values only when they come down again: any_of is an implication */
+		{ "always={any_of [{at_most 5}; {eventually {at_most 5, within_ms 200}}], to_ms "
+		  "200}",
+		  "1 9 9 5 1", PASS, 0, NULL, NULL },
+		{ "always={any_of [{at_most 5}; {eventually {at_most 5, within_ms 100}}], to_ms "
+		  "200}",
+		  "1 9 9 5 1", FAIL, 1, "none of 2 branches holds at periodic_001 (+100 ms): 9",
+		  NULL },
+		{ "always={any_of [{at_most 5}; {eq 9}]}", "1 E", INCON, 0,
+		  "no value at periodic_001 (+100 ms)", NULL },
+		{ "always={at_least 1, any_of [{at_most 5}; {eq 9}]}", "1 9 5", PASS, 0, NULL,
+		  NULL },
+		{ "always={at_least 1, any_of [{at_most 5}; {eq 9}]}", "0 9 7", FAIL, 2,
+		  "below 1 at periodic_000", NULL },
+		/* a comparison beside what nests */
+		{ "eventually={gt 2, always {at_most 7}, within_ms 900}", "1 9 3 4", PASS, 0, NULL,
+		  "first 3 at periodic_002" },
+		{ "eventually={gt 4, always {at_most 7}, within_ms 900}", "1 9 3 4", FAIL, 1,
+		  "never, last: not above 4 at periodic_003 (+300 ms): 4", NULL },
+		/* until within always: each time it is low it stays so until it is 0 */
+		{ "always={until {hold {at_most 5}, then {eq 0}}}", "5 0 3 0", PASS, 0, NULL,
+		  NULL },
+		{ "always={until {hold {at_most 5}, then {eq 0}}}", "5 0 6 0", FAIL, 1,
+		  "until from periodic_002 (+200 ms): broken before then is reached, above 5 at "
+		  "periodic_002 (+200 ms): 6",
+		  NULL },
+		{ "always={until {hold {at_most 5}, then {eq 0}}}", "5 0 3", FAIL, 1,
+		  "until from periodic_002 (+200 ms): then is never reached, last 3 at "
+		  "periodic_002",
+		  NULL },
+		{ "always={until {hold {at_most 5}, then {eq 0}, within_ms 500}}", "5 0 3", INCON,
+		  0, "until from periodic_002 (+200 ms): the samples end before then is reached",
+		  NULL },
+		{ "always={until {hold {at_most 5}, then {eq 0}}}", "5 E 0 0", INCON, 0,
+		  "until from periodic_000 (+0 ms): no value at periodic_001", NULL },
+		/* until over what nests */
+		{ "until={hold {eventually {at_least 9, within_ms 100}}, then {eq 7}}", "1 9 7",
+		  PASS, 0, NULL, "reached at 7" },
+		{ "until={hold {eventually {at_least 9, within_ms 100}}, then {eq 7}}", "1 1 9 7",
+		  FAIL, 1,
+		  "broken before then is reached: eventually from periodic_000 (+0 ms): never, "
+		  "last "
+		  "1 at periodic_001",
+		  NULL },
+		/* windows need an order of time */
+		{ "always={eventually {lt 5, within_ms 100}}", "9@100 1@50", INCON, 0,
+		  "time runs backwards at periodic_001 (+50 ms)", NULL },
+		{ "always={eventually {between [3; 1]}}", "1", FAIL, 1,
+		  "always: eventually needs within_ms", NULL },
+		{ "always={any_of [{lt 3}; {between [3; 1]}]}", "1", FAIL, 1,
+		  "always: any_of: between [3, 1] is empty", NULL },
+	};
+
+	CHECK(rows);
+}
+
 Test(pattern, what_is_inconclusive_is_not_said_to_hold)
 {
 	KT_AUTO_ARENA arena = { 0 };
