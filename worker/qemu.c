@@ -104,6 +104,8 @@ static const struct kernel_option kernel_options[] = {
 	{ TCG, "tsc=reliable",
 	  "7.2 can hang at boot in its clock-source skew check (1 of 59 boots)" },
 	{ TCG, "no_timer_check", "the PIT check fails on a loaded host" },
+	{ TCG, "pti=off",
+	  "two TLB flushes per system call, against a hole that an emulated CPU has not" },
 	{ ALWAYS, "cryptomgr.notests", "1.4 s of self-tests" },
 	{ ALWAYS, "init_on_alloc=0", "clearing pages twice: RAM is fresh" },
 	{ ALWAYS, "rcupdate.rcu_expedited=1", "grace periods of the boot" },
