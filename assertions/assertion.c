@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+static const char *const reset_words[] = { "epoch", NULL };
+
 static const struct kt_param options[] = {
 	[KT_ASSERTION_SERIES] = { .name = "series",
 				  .kind = KT_PARAM_TEXT,
@@ -47,6 +49,11 @@ static const struct kt_param options[] = {
 				  .kind = KT_PARAM_FLAG,
 				  .fallback = "false",
 				  .sentence = "pairs are judged across samples without a value" },
+	[KT_ASSERTION_RESET] = { .name = "reset",
+				 .kind = KT_PARAM_WORD,
+				 .words = reset_words,
+				 .sentence = "after a restart of the scheduler its counters begin "
+					     "anew: each of its lives is judged by itself" },
 };
 
 _Static_assert(sizeof(options) / sizeof(options[0]) == KT_ASSERTION_OPTION_N,
@@ -265,7 +272,7 @@ void kt_assertion_print(const struct kt_assertion *assertion, struct kt_buf *out
 	static const enum kt_assertion_option said[] = { KT_ASSERTION_MUST_PROGRESS,
 							 KT_ASSERTION_MIN_SAMPLES,
 							 KT_ASSERTION_MIN_COVERAGE,
-							 KT_ASSERTION_BRIDGE };
+							 KT_ASSERTION_BRIDGE, KT_ASSERTION_RESET };
 	const char *between = ": ";
 
 	kt_buf_puts(out, assertion->options[KT_ASSERTION_SERIES].given ? assertion->projection.text

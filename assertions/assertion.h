@@ -37,6 +37,7 @@ enum kt_assertion_option {
 	KT_ASSERTION_MIN_COVERAGE, /* share of slots that carry a value; 0.5 */
 	KT_ASSERTION_MUST_PROGRESS, /* a column that never changes is a failure */
 	KT_ASSERTION_BRIDGE, /* pairs are judged across errored slots */
+	KT_ASSERTION_RESET, /* "epoch": a restart of the scheduler begins anew */
 	KT_ASSERTION_OPTION_N
 };
 

@@ -96,45 +96,66 @@ static bool same(const struct kt_number *a, const struct kt_number *b)
 	return kt_number_compare(a, b) == 0;
 }
 
-static void judge_progress(struct judging *judging, struct kt_verdict *verdict)
+/* The values of one life of the scheduler, or of all of them when restarts do not matter. */
+struct progress {
+	const struct kt_column_slot *first;
+	const struct kt_column_slot *last;
+	struct kt_number value; /* of the first */
+	bool changes;
+};
+
+static void say_stayed(struct judging *judging, const struct progress *seen,
+		       struct kt_verdict *verdict)
 {
-	const struct kt_column_slot *first = NULL;
-	const struct kt_column_slot *last = NULL;
-	KT_AUTO_BUF places = { 0 };
-	struct kt_number stayed;
 	char value[KT_NUMBER_TEXT_BYTES];
+	KT_AUTO_BUF places = { 0 };
 
-	for (size_t i = 0; i < judging->column->n; i++) {
-		const struct kt_column_slot *slot = &judging->column->slots[i];
-		struct kt_number number;
-
-		if (!kt_column_slot_usable(slot))
-			continue;
-		number = kt_column_slot_number(slot);
-		if (!first) {
-			first = slot;
-			stayed = number;
-		} else if (!same(&stayed, &number)) {
-			kt_verdict_say(verdict, KT_VERDICT_PASS, KT_VERDICT_KIND_PROGRESS,
-				       judging->label, "%s (must_progress): it changes",
-				       judging->label);
-			return;
-		}
-		last = slot;
-	}
-	if (first == last) {
-		kt_verdict_say(verdict, KT_VERDICT_INCONCLUSIVE, KT_VERDICT_KIND_PROGRESS,
-			       judging->label,
-			       "%s (must_progress): %zu of the 2 values that progress shows in",
-			       judging->label, judging->usable);
-		return;
-	}
-	kt_column_slot_print_place(first, &places);
+	kt_column_slot_print_place(seen->first, &places);
 	kt_buf_puts(&places, " to ");
-	kt_column_slot_print_place(last, &places);
+	kt_column_slot_print_place(seen->last, &places);
 	kt_verdict_say(verdict, KT_VERDICT_FAIL, KT_VERDICT_KIND_PROGRESS, judging->label,
 		       "%s (must_progress): stayed at %s from %s", judging->label,
-		       kt_number_format(&stayed, value), kt_buf_text(&places));
+		       kt_number_format(&seen->value, value), kt_buf_text(&places));
+}
+
+static void judge_progress(struct judging *judging, struct kt_verdict *verdict)
+{
+	const struct kt_column *column = judging->column;
+	bool reset = judging->assertion->options[KT_ASSERTION_RESET].given;
+	struct progress seen = { 0 };
+	size_t judged = 0; /* lives with two values at least */
+	size_t stayed = 0;
+
+	for (size_t i = 0; i <= column->n; i++) {
+		const struct kt_column_slot *slot = i < column->n ? &column->slots[i] : NULL;
+		struct kt_number number;
+
+		if (slot && !kt_column_slot_usable(slot))
+			continue;
+		/* A life has ended. */
+		if (seen.first != seen.last &&
+		    (!slot || (reset && slot->epoch != seen.first->epoch))) {
+			judged++;
+			if (!seen.changes && stayed++ < KT_PATTERN_SAID_MAX)
+				say_stayed(judging, &seen, verdict);
+		}
+		if (!slot)
+			break;
+		number = kt_column_slot_number(slot);
+		if (!seen.first || (reset && slot->epoch != seen.first->epoch))
+			seen = (struct progress){ .first = slot, .value = number };
+		seen.changes |= !same(&seen.value, &number);
+		seen.last = slot;
+	}
+	if (judged == 0)
+		kt_verdict_say(verdict, KT_VERDICT_INCONCLUSIVE, KT_VERDICT_KIND_PROGRESS,
+			       judging->label,
+			       "%s (must_progress): %zu of the 2 values that progress shows in%s",
+			       judging->label, judging->usable,
+			       judging->usable > 1 ? " in one life of the scheduler" : "");
+	else if (stayed == 0)
+		kt_verdict_say(verdict, KT_VERDICT_PASS, KT_VERDICT_KIND_PROGRESS, judging->label,
+			       "%s (must_progress): it changes", judging->label);
 }
 
 /* ---- notes ---- */
@@ -252,7 +273,8 @@ static void find(struct judging *judging, struct kt_verdict *found)
 	struct kt_pattern_input input = { .column = judging->column,
 					  .label = judging->label,
 					  .assertion = judging->label,
-					  .bridge = bridge->given && bridge->flag };
+					  .bridge = bridge->given && bridge->flag,
+					  .reset = assertion->options[KT_ASSERTION_RESET].given };
 
 	for (size_t i = 0; i < assertion->n_patterns; i++) {
 		const struct kt_pattern_use *use = &assertion->patterns[i];

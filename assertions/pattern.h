@@ -40,6 +40,7 @@ struct kt_pattern_input {
 	const char *label; /* begins every message */
 	const char *assertion; /* detail.assertion of everything said */
 	bool bridge; /* a pair is judged across errored slots */
+	bool reset; /* nothing is judged across a restart of the scheduler (slot.epoch) */
 };
 
 /* Says every Fail, Inconclusive and note there is; a Pass is said for it when it said only notes. */

@@ -88,9 +88,9 @@ static void gather_steady(const struct kt_pattern_use *use, const struct kt_colu
 /* The mean is a quotient, and so the band around it a pair of doubles; the values are compared with
  * it as they are.
  */
-void kt_pattern_band_steady_within(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
+static void judge_steady(const struct kt_pattern_use *use, struct kt_pattern_talk *talk,
+			 const struct kt_column *column)
 {
-	const struct kt_column *column = talk->input->column;
 	double tol = kt_number_to_f64(&use->args[STEADY_TOL].number);
 	struct steady steady = { 0 };
 	struct kt_number mean;
@@ -138,6 +138,31 @@ void kt_pattern_band_steady_within(const struct kt_pattern_use *use, struct kt_p
 			      text.len ? "; " : "", steady.skipped);
 	if (text.len)
 		kt_pattern_talk_note(talk, &text);
+}
+
+/* The slots from `from` on that belong to one life of the scheduler. */
+static struct kt_column life_from(const struct kt_column *column, size_t from)
+{
+	struct kt_column life = { .slots = column->slots + from };
+
+	while (from + life.n < column->n && life.slots[life.n].epoch == life.slots[0].epoch)
+		life.n++;
+	return life;
+}
+
+void kt_pattern_band_steady_within(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
+{
+	const struct kt_column *column = talk->input->column;
+	struct kt_column life;
+
+	if (!talk->input->reset || column->n == 0) {
+		judge_steady(use, talk, column);
+		return;
+	}
+	for (size_t i = 0; i < column->n; i += life.n) {
+		life = life_from(column, i);
+		judge_steady(use, talk, &life);
+	}
 }
 
 /* ---- converges_to ---- */
@@ -293,8 +318,12 @@ void kt_pattern_band_converges_to(const struct kt_pattern_use *use, struct kt_pa
 	struct converging seen = { 0 };
 	KT_AUTO_BUF text = { 0 };
 
-	for (size_t i = 0; i < column->n; i++)
+	for (size_t i = 0; i < column->n; i++) {
+		if (talk->input->reset && i > 0 &&
+		    column->slots[i].epoch != column->slots[i - 1].epoch)
+			seen.run = 0;
 		follow(use, &column->slots[i], run, &seen);
+	}
 	if (seen.witness) {
 		kt_buf_printf(&text, "reached, %zu in a row to ", run);
 		kt_column_slot_print(seen.witness, &text);

@@ -5,36 +5,33 @@
 #include <errno.h>
 #include <math.h>
 
-struct unjudged {
+/* Pairs that a note lists: "a/b, b/c and 3 more". */
+struct listed {
 	struct kt_buf list;
 	size_t n;
 };
 
-static void unjudged_destroy(struct unjudged *unjudged)
+static void listed_destroy(struct listed *listed)
 {
-	kt_buf_destroy(&unjudged->list);
+	kt_buf_destroy(&listed->list);
 }
 
-static void note_unjudged(struct unjudged *unjudged, const struct kt_column_slot *a,
-			  const struct kt_column_slot *b)
+static void list_pair(struct listed *listed, const struct kt_column_slot *a,
+		      const struct kt_column_slot *b)
 {
-	if (unjudged->n++ < KT_PATTERN_TALK_LISTED_MAX)
-		kt_buf_printf(&unjudged->list, "%s%s/%s", unjudged->n > 1 ? ", " : "", a->tag,
-			      b->tag);
+	if (listed->n++ < KT_PATTERN_TALK_LISTED_MAX)
+		kt_buf_printf(&listed->list, "%s%s/%s", listed->n > 1 ? ", " : "", a->tag, b->tag);
 }
 
-static void say_unjudged(struct kt_pattern_talk *talk, const struct unjudged *unjudged)
+static void say_listed(struct kt_pattern_talk *talk, const char *what, const struct listed *listed)
 {
 	KT_AUTO_BUF text = { 0 };
 
-	if (unjudged->n == 0)
+	if (listed->n == 0)
 		return;
-	kt_buf_printf(&text, "%s: %s",
-		      talk->input->bridge ? "judged across errors"
-					  : "pairs not judged because of errors",
-		      kt_buf_text(&unjudged->list));
-	if (unjudged->n > KT_PATTERN_TALK_LISTED_MAX)
-		kt_buf_printf(&text, " and %zu more", unjudged->n - KT_PATTERN_TALK_LISTED_MAX);
+	kt_buf_printf(&text, "%s: %s", what, kt_buf_text(&listed->list));
+	if (listed->n > KT_PATTERN_TALK_LISTED_MAX)
+		kt_buf_printf(&text, " and %zu more", listed->n - KT_PATTERN_TALK_LISTED_MAX);
 	kt_pattern_talk_note(talk, &text);
 }
 
@@ -45,8 +42,10 @@ static void judge_pairs(const struct kt_pattern_use *use, struct kt_pattern_talk
 			judge_pair_fn *judge_pair)
 {
 	const struct kt_column *column = talk->input->column;
+	bool bridge = talk->input->bridge;
 	const struct kt_column_slot *before = NULL; /* last one that carries a value */
-	KT_AUTO(unjudged_destroy) struct unjudged unjudged = { 0 };
+	KT_AUTO(listed_destroy) struct listed gaps = { 0 }; /* pairs with an errored slot */
+	KT_AUTO(listed_destroy) struct listed restarts = { 0 }; /* pairs with a restart between */
 	KT_AUTO_BUF few = { 0 };
 
 	for (size_t i = 0; i < column->n; i++) {
@@ -54,17 +53,23 @@ static void judge_pairs(const struct kt_pattern_use *use, struct kt_pattern_talk
 		bool adjacent = i > 0 && before == slot - 1;
 
 		if (!kt_column_slot_usable(slot)) {
-			if (!talk->input->bridge && i > 0)
-				note_unjudged(&unjudged, slot - 1, slot);
+			if (!bridge && i > 0)
+				list_pair(&gaps, slot - 1, slot);
 			continue;
 		}
-		if (adjacent || (before && talk->input->bridge))
-			judge_pair(use, talk, slot, before);
-		if (!adjacent && (talk->input->bridge ? before != NULL : i > 0))
-			note_unjudged(&unjudged, talk->input->bridge ? before : slot - 1, slot);
+		if (!adjacent && (bridge ? before != NULL : i > 0))
+			list_pair(&gaps, bridge ? before : slot - 1, slot);
+		if (adjacent || (before && bridge)) {
+			if (talk->input->reset && slot->epoch != before->epoch)
+				list_pair(&restarts, before, slot);
+			else
+				judge_pair(use, talk, slot, before);
+		}
 		before = slot;
 	}
-	say_unjudged(talk, &unjudged);
+	say_listed(talk, bridge ? "judged across errors" : "pairs not judged because of errors",
+		   &gaps);
+	say_listed(talk, "not judged across restarts of the scheduler", &restarts);
 	if (column->n < 2) {
 		kt_buf_printf(&few, "%zu of the 2 samples that a pair needs", column->n);
 		kt_pattern_talk_note(talk, &few);

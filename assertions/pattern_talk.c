@@ -44,6 +44,9 @@ void kt_pattern_talk_print_pair(const struct kt_column_slot *slot,
 	kt_column_slot_print_place(slot, text);
 	kt_buf_printf(text, ": %s after ", kt_number_format(&number, value));
 	kt_column_slot_print(before, text);
+	if (slot->epoch != before->epoch)
+		kt_buf_puts(text, "; the scheduler restarted in between (reset = \"epoch\" judges "
+				  "each of its lives by itself)");
 }
 
 void kt_pattern_talk_fail_pair(struct kt_pattern_talk *talk, const char *what,

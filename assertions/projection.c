@@ -701,6 +701,7 @@ void kt_projection_column(const struct kt_projection *projection, const struct k
 		slots[i].elapsed_ns = sample->elapsed_ns;
 		slots[i].tag = sample->tag;
 		slots[i].step = (uint32_t)sample->step;
+		slots[i].epoch = (uint16_t)sample->epoch;
 		if (read_sample(&walk, sample, want, &number))
 			kt_column_slot_set(&slots[i], &number);
 		else

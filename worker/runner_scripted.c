@@ -154,6 +154,14 @@ static int finish_end(struct command *command, size_t index, size_t first, struc
 }
 
 /* Turns the words of a command into what playing it needs. */
+static bool is_epoch_right(const char *word)
+{
+	uint64_t epoch;
+
+	return strncmp(word, "epoch=", 6) != 0 ||
+	       (read_u64(word + 6, &epoch) && epoch <= KT_EPOCHS_MAX);
+}
+
 static int finish_command(struct command *command, size_t index, struct kt_err *err)
 {
 	const char *name = verbs[command->verb].name;
@@ -185,6 +193,9 @@ static int finish_command(struct command *command, size_t index, struct kt_err *
 		for (size_t i = 0; i < command->n_words; i++)
 			if (!strpbrk(command->words[i].text, "=!"))
 				return bad(err, index, "expected AXIS.PATH=VALUE or AXIS!ERROR",
+					   command->words[i].text);
+			else if (!is_epoch_right(command->words[i].text))
+				return bad(err, index, "expected epoch=N, 0 to 65535",
 					   command->words[i].text);
 		return 0;
 	default:
@@ -398,6 +409,10 @@ static void fill_given(struct kt_arena *arena, const struct command *command,
 			sample->placeholder = cut;
 			continue;
 		}
+		if (!is_error && strcmp(word, "epoch") == 0) {
+			read_u64(cut, &sample->epoch);
+			continue;
+		}
 		dot = strchr(word, '.');
 		if (dot)
 			*dot = 0;
@@ -431,6 +446,19 @@ static void fill_default(struct kt_run *run, struct kt_arena *arena, struct kt_m
 	}
 }
 
+/* The step that runs at that time: each holds from the end of the one before. */
+static uint64_t step_at(const struct kt_msg_scenario *scenario, int64_t elapsed_ns)
+{
+	int64_t end_ns = 0;
+
+	for (uint64_t i = 0; i + 1 < scenario->n_steps; i++) {
+		end_ns += scenario->steps[i].hold_ns;
+		if (elapsed_ns < end_ns)
+			return i;
+	}
+	return scenario->n_steps ? scenario->n_steps - 1 : 0;
+}
+
 static void play_sample(struct kt_run *run, const struct command *command)
 {
 	const struct kt_msg_scenario *scenario = run->job.scenario;
@@ -458,6 +486,7 @@ static void play_sample(struct kt_run *run, const struct command *command)
 	if (sample.elapsed_ns < run->last_elapsed_ns)
 		sample.elapsed_ns = run->last_elapsed_ns;
 	run->last_elapsed_ns = sample.elapsed_ns;
+	sample.step = step_at(scenario, sample.elapsed_ns);
 	sample.frozen_ns = (int64_t)(draw(run) % KT_NS_PER_MS);
 	for (size_t i = 0; i < sample.n_axes; i++) {
 		struct kt_msg_axis *axis = &sample.axes[i];

@@ -16,6 +16,7 @@
  *	    AXIS!ERROR           stats!deadline: the axis is a typed error
  *	    tag=NAME             a capture on demand; without it periodic ones come first
  *	    placeholder="WHY"    nothing could be captured
+ *	    epoch=N              which life of the scheduler: it was restarted N times
  *	                         without any WHAT: counters that rise, drawn from job.seed
  *	log STREAM "TEXT"        a piece of a log, and a newline
  *	logs STREAM BYTES        that many bytes of log, in pieces
@@ -30,7 +31,7 @@
  * The empty script is: boot 1ms; load 1ms; then each periodic sample of job.scenario after its share
  * of duration/1000; end.
  *
- * Samples have the shape of real ones: elapsed_ns and offset_ns are the scenario's (boundary.h), not
+ * Samples have the shape of real ones: elapsed_ns, offset_ns and step are the scenario's (boundary.h), not
  * the script's few milliseconds; a bpf variable stands in the vars of a map "<scheduler>.bss" that
  * belongs to the running scheduler (worker/introspect/introspect.h); stats is what the scheduler would
  * answer. A path with dots makes maps in maps.

@@ -53,6 +53,7 @@
 #define KT_SERIES_BYTES_MAX        (128u << 20) /* encoded samples of one attempt */
 #define KT_STATS_BYTES_MAX         (256u << 10) /* one scx_stats request or answer */
 #define KT_AXES_MAX                16
+#define KT_EPOCHS_MAX              65535 /* restarts of the scheduler in one attempt */
 
 /* the fleet */
 #define KT_SLOTS_MAX            1024

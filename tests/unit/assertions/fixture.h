@@ -5,6 +5,7 @@
  *	"0 100#1 5#1"		a step behind #, and behind the time
  *	"5 6 | 2 3"		the column of a pattern's second series behind |
  *	"5 6%a | 2%a 3"		a tag behind %, behind all else
+ *	"5 6~1 7~1"		an epoch behind ~, before the tag
  */
 #ifndef KT_TEST_FIXTURE_H
 #define KT_TEST_FIXTURE_H
@@ -32,6 +33,7 @@ static inline struct kt_column fixture_column(struct kt_arena *arena, const char
 	for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
 		struct kt_column_slot *slot = &slots[n];
 		char *tag = strchr(word, '%');
+		char *epoch = strchr(word, '~');
 		char *step = strchr(word, '#');
 		char *at = strchr(word, '@');
 		struct kt_value value = { .type = KT_VALUE_STR };
@@ -42,6 +44,10 @@ static inline struct kt_column fixture_column(struct kt_arena *arena, const char
 		if (tag) {
 			slot->tag = tag + 1;
 			*tag = 0;
+		}
+		if (epoch) {
+			slot->epoch = (uint16_t)atoi(epoch + 1);
+			*epoch = 0;
 		}
 		if (step) {
 			slot->step = (uint32_t)atoi(step + 1);

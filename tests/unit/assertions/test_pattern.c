@@ -601,6 +601,53 @@ Test(pattern, always_true_takes_nothing_else)
 	CHECK(rows);
 }
 
+/* A restart of the scheduler: ~1 is its second life. */
+Test(pattern, a_restart_begins_anew_when_asked_for)
+{
+	static const struct golden rows[] = {
+		{ "nondecreasing=true", "5 6 0~1 1~1", FAIL, 1,
+		  "0 after 6 at periodic_001 (+100 ms); the scheduler restarted in between (reset "
+		  "= \"epoch\"",
+		  NULL },
+		{ "nondecreasing=true reset='epoch'", "5 6 0~1 1~1", PASS, 0, NULL,
+		  "not judged across restarts of the scheduler: periodic_001/periodic_002" },
+		{ "nondecreasing=true reset='epoch'", "5 6 3~1 1~1", FAIL, 1, "1 after 3", NULL },
+		{ "nondecreasing=true reset='epoch'", "6 5 0~1 1~1", FAIL, 1, "5 after 6", NULL },
+		{ "strictly_increasing=true reset='epoch'", "5 5~1 5~2", PASS, 0, NULL,
+		  "periodic_000/periodic_001, periodic_001/periodic_002" },
+		{ "nondecreasing=true reset='epoch' bridge=true", "5 E 0~1", PASS, 0, NULL,
+		  "across restarts of the scheduler: periodic_000/periodic_002" },
+		{ "nondecreasing=true reset='epoch' bridge=true", "5~1 E 0~1", FAIL, 1, NULL,
+		  NULL },
+		{ "rate_within={lo 0, hi 1}", "0 50 10~1", FAIL, 1, "-0.4 per ms", NULL },
+		{ "rate_within={lo 0, hi 1} reset='epoch'", "0 50 10~1", PASS, 0, NULL, NULL },
+		/* each life has a mean of its own */
+		{ "steady_within={tol 0.1}", "10 10 99~1 99~1", FAIL, 4, NULL, NULL },
+		{ "steady_within={tol 0.1} reset='epoch'", "10 10 99~1 99~1", PASS, 0, NULL, NULL },
+		{ "steady_within={tol 0.1} reset='epoch'", "10 10 50~1 99~1", FAIL, 2,
+		  "(mean 74.5 of 2)", NULL },
+		{ "steady_within={tol 0.1} reset='epoch'", "", PASS, 0, NULL, "no value" },
+		/* a run is of one life */
+		{ "converges_to={target 5, tol 0, deadline_ms 900, run 3}", "5 5 5~1", PASS, 0,
+		  NULL, NULL },
+		{ "converges_to={target 5, tol 0, deadline_ms 900, run 3} reset='epoch'",
+		  "5 5 5~1 5~1", FAIL, 1, "at most 2, the last of them 5 at periodic_001", NULL },
+		{ "converges_to={target 5, tol 0, deadline_ms 900, run 3} reset='epoch'",
+		  "5 5~1 5~1 5~1", PASS, 0, NULL, NULL },
+		/* and each life that can show progress must */
+		{ "must_progress=true reset='epoch'", "1 2 7~1 7~1", FAIL, 1,
+		  "stayed at 7 from periodic_002 (+200 ms) to periodic_003 (+300 ms)", NULL },
+		{ "must_progress=true reset='epoch'", "7 7 1~1 2~1", FAIL, 1, "stayed at 7", NULL },
+		{ "must_progress=true reset='epoch'", "7 7 7~1 7~1", FAIL, 2, NULL, NULL },
+		{ "must_progress=true reset='epoch'", "1 2 7~1", PASS, 0, "it changes", NULL },
+		{ "must_progress=true reset='epoch'", "1 2~1 E~1", INCON, 0,
+		  "2 of the 2 values that progress shows in in one life", NULL },
+		{ "must_progress=true", "1 2~1", PASS, 0, NULL, NULL },
+	};
+
+	CHECK(rows);
+}
+
 /* The options that every pattern has. */
 Test(pattern, too_little_data_is_inconclusive_and_never_a_quiet_pass)
 {
