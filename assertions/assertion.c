@@ -11,11 +11,11 @@ static const char *const reset_words[] = { "epoch", NULL };
 
 static const struct kt_param options[] = {
 	[KT_ASSERTION_SERIES] = { .name = "series",
-				  .kind = KT_PARAM_TEXT,
-				  .min = 1,
-				  .max = KT_NAME_BYTES_MAX,
+				  .kind = KT_PARAM_SERIES,
 				  .required = true,
-				  .sentence = "the column that is judged, \"axis:path\"" },
+				  .sentence =
+					  "the column that is judged, \"axis:path\" or a table of "
+					  "one operation on columns" },
 	[KT_ASSERTION_NAME] = { .name = "name",
 				.kind = KT_PARAM_TEXT,
 				.min = 1,
@@ -49,6 +49,12 @@ static const struct kt_param options[] = {
 				  .kind = KT_PARAM_FLAG,
 				  .fallback = "false",
 				  .sentence = "pairs are judged across samples without a value" },
+	[KT_ASSERTION_STEPS] = { .name = "steps",
+				 .kind = KT_PARAM_COUNTS,
+				 .unit = "index of a step, from 0",
+				 .max = KT_STEPS_MAX - 1,
+				 .fallback = "all",
+				 .sentence = "only samples of these steps are judged" },
 	[KT_ASSERTION_RESET] = { .name = "reset",
 				 .kind = KT_PARAM_WORD,
 				 .words = reset_words,
@@ -144,16 +150,10 @@ static int set_option(struct kt_assertion *assertion, size_t option, const struc
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "'%s' is there twice",
 				  options[option].name);
 	}
-	status = kt_param_read(&options[option], value, assertion->arena, &arg,
-			       &assertion->where.offset, err);
+	status = kt_param_read(&options[option], value, assertion->arena, &arg, &assertion->where,
+			       err);
 	if (status < 0)
 		return status;
-	if (option == KT_ASSERTION_SERIES) {
-		status = kt_projection_parse(arg.text, assertion->arena, &assertion->projection,
-					     &assertion->where.offset, err);
-		if (status < 0)
-			return status;
-	}
 	assertion->options[option] = arg;
 	return 0;
 }
@@ -212,6 +212,10 @@ static int check_wants(struct kt_assertion *assertion, struct kt_err *err)
 {
 	enum kt_number_want want = kt_assertion_want(assertion);
 
+	if (want == KT_NUMBER_WANT_BOOL && kt_assertion_series(assertion)->n_operands)
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+				  "a pattern here reads the series as bool, but %s is a number",
+				  kt_assertion_series(assertion)->text);
 	for (size_t i = 0; i < assertion->n_patterns; i++) {
 		const struct kt_pattern *pattern = assertion->patterns[i].pattern;
 
@@ -258,25 +262,34 @@ enum kt_number_want kt_assertion_want(const struct kt_assertion *assertion)
 	return KT_NUMBER_WANT_ANY;
 }
 
+const struct kt_formula *kt_assertion_series(const struct kt_assertion *assertion)
+{
+	const struct kt_param_arg *series = &assertion->options[KT_ASSERTION_SERIES];
+
+	return series->given ? series->series : NULL;
+}
+
 const char *kt_assertion_label(const struct kt_assertion *assertion)
 {
 	if (assertion->options[KT_ASSERTION_NAME].given)
 		return assertion->options[KT_ASSERTION_NAME].text;
 	if (assertion->options[KT_ASSERTION_SERIES].given)
-		return assertion->projection.text;
+		return kt_assertion_series(assertion)->text;
 	return "column";
 }
 
 void kt_assertion_print(const struct kt_assertion *assertion, struct kt_buf *out)
 {
-	static const enum kt_assertion_option said[] = { KT_ASSERTION_MUST_PROGRESS,
-							 KT_ASSERTION_MIN_SAMPLES,
-							 KT_ASSERTION_MIN_COVERAGE,
-							 KT_ASSERTION_BRIDGE, KT_ASSERTION_RESET };
+	static const enum kt_assertion_option said[] = {
+		KT_ASSERTION_MUST_PROGRESS, KT_ASSERTION_MIN_SAMPLES, KT_ASSERTION_MIN_COVERAGE,
+		KT_ASSERTION_BRIDGE,        KT_ASSERTION_STEPS,       KT_ASSERTION_RESET
+	};
+	const struct kt_formula *series = kt_assertion_series(assertion);
 	const char *between = ": ";
 
-	kt_buf_puts(out, assertion->options[KT_ASSERTION_SERIES].given ? assertion->projection.text
-								       : "column");
+	kt_buf_puts(out, series ? series->text : "column");
+	if (series && *series->unit)
+		kt_buf_printf(out, " [%s]", series->unit);
 	for (size_t i = 0; i < assertion->n_patterns; i++) {
 		kt_buf_puts(out, between);
 		kt_pattern_print(&assertion->patterns[i], out);

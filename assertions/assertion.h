@@ -1,4 +1,4 @@
-/* assertion.h - what a matrix says must hold of one column: a projection, patterns, options.
+/* assertion.h - what a matrix says must hold of one column: a series, patterns, options.
  *
  *	struct kt_assertion assertion;
  *
@@ -18,7 +18,7 @@
 
 #include "assertions/pattern.h"
 #include "assertions/place.h"
-#include "assertions/projection.h"
+#include "assertions/formula.h"
 #include "proto/base/arena.h"
 #include "proto/base/err.h"
 #include "proto/value.h"
@@ -30,13 +30,14 @@
 
 /* Options of every assertion: order of the table in assertion.c. */
 enum kt_assertion_option {
-	KT_ASSERTION_SERIES, /* "bpf:nr_dispatched" */
+	KT_ASSERTION_SERIES, /* "bpf:nr_dispatched", or a formula (formula.h) */
 	KT_ASSERTION_NAME, /* how reports call it; unique within a scenario */
 	KT_ASSERTION_BECAUSE, /* why it must hold, printed with a failure */
 	KT_ASSERTION_MIN_SAMPLES, /* slots that carry a value */
 	KT_ASSERTION_MIN_COVERAGE, /* share of slots that carry a value; 0.5 */
 	KT_ASSERTION_MUST_PROGRESS, /* a column that never changes is a failure */
 	KT_ASSERTION_BRIDGE, /* pairs are judged across errored slots */
+	KT_ASSERTION_STEPS, /* only samples of these steps are judged */
 	KT_ASSERTION_RESET, /* "epoch": a restart of the scheduler begins anew */
 	KT_ASSERTION_OPTION_N
 };
@@ -46,7 +47,6 @@ enum kt_assertion_option {
 
 struct kt_assertion {
 	struct kt_arena *arena;
-	struct kt_projection projection;
 	struct kt_param_arg options[KT_ASSERTION_OPTION_N];
 	struct kt_pattern_use patterns[KT_ASSERTION_PATTERNS_MAX]; /* in the order set */
 	size_t n_patterns;
@@ -59,7 +59,7 @@ const struct kt_param *kt_assertion_options(void);
 void kt_assertion_init(struct kt_assertion *assertion, struct kt_arena *arena);
 
 /* -EINVAL with fault INPUT: an unknown key (with a suggestion and the list), a wrong type, a number out
- * of range, a key given twice, a projection that does not read. assertion->where says where.
+ * of range, a key given twice, a series that does not read. assertion->where says where.
  */
 int kt_assertion_set(struct kt_assertion *assertion, const char *key, const struct kt_value *value,
 		     struct kt_err *err);
@@ -70,7 +70,10 @@ int kt_assertion_check(struct kt_assertion *assertion, struct kt_err *err);
 /* What the column must be read as: what its patterns want. */
 enum kt_number_want kt_assertion_want(const struct kt_assertion *assertion);
 
-/* The name, or else the projection as written: detail.assertion, and what messages begin with. */
+/* What is judged; NULL when nothing was given. */
+const struct kt_formula *kt_assertion_series(const struct kt_assertion *assertion);
+
+/* The name, or else the series as written: detail.assertion, and what messages begin with. */
 const char *kt_assertion_label(const struct kt_assertion *assertion);
 
 /* "bpf:nr_dispatched: nondecreasing, must_progress, min_samples 2" */

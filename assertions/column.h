@@ -31,7 +31,9 @@
 	X(NOT_A_LIST, "NotAList", "an item or a CPU is asked of something that has none")     \
 	X(NO_VALUE, "NoValue", "it is there but could not be read")                           \
 	X(TYPE_MISMATCH, "TypeMismatch", "what is there cannot be read as what is asked for") \
-	X(OVERFLOW, "Overflow", "the sum over the CPUs needs more than 64 bits")
+	X(OVERFLOW, "Overflow", "a sum or difference needs more than 64 bits")                \
+	X(ZERO_DIVISOR, "ZeroDivisor", "there is nothing to divide by")                       \
+	X(NO_TIME, "NoTime", "no time passed, so that there is no rate")
 
 enum kt_column_error_type {
 #define X(id_, name_, sentence_) KT_COLUMN_ERROR_##id_,

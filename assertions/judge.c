@@ -12,7 +12,8 @@ struct judging {
 	const struct kt_assertion *assertion;
 	const struct kt_column *column;
 	const struct kt_column *others; /* others[i] of patterns[i] */
-	const char *label;
+	const char *name; /* of the assertion, or its series */
+	const char *label; /* the same with the unit: begins every message */
 	size_t usable;
 	struct kt_verdict *verdict;
 };
@@ -43,7 +44,7 @@ static bool too_few_samples(struct judging *judging)
 	if (!min->given || judging->usable >= min->count)
 		return false;
 	kt_verdict_say(judging->verdict, KT_VERDICT_INCONCLUSIVE, KT_VERDICT_KIND_COVERAGE,
-		       judging->label,
+		       judging->name,
 		       "%s: %zu of %zu samples carry a value, min_samples asks for %llu",
 		       judging->label, judging->usable, judging->column->n,
 		       (unsigned long long)min->count);
@@ -65,7 +66,7 @@ static bool covers_too_little(struct judging *judging, const char *label,
 	kt_must(errored);
 	kt_column_slot_print_place(errored, &place);
 	kt_verdict_say(judging->verdict, KT_VERDICT_INCONCLUSIVE, KT_VERDICT_KIND_COVERAGE,
-		       judging->label,
+		       judging->name,
 		       "%s: %zu of %zu samples carry a value, min_coverage asks for %.4g of them; "
 		       "at %s: %s",
 		       label, usable, column->n, share, kt_buf_text(&place), errored->error->text);
@@ -79,7 +80,7 @@ static bool too_little_coverage(struct judging *judging)
 	bool too_little = covers_too_little(judging, judging->label, judging->column);
 
 	for (size_t i = 0; i < assertion->n_patterns; i++) {
-		const struct kt_projection *other = kt_pattern_other(&assertion->patterns[i]);
+		const struct kt_formula *other = kt_pattern_other(&assertion->patterns[i]);
 
 		if (other)
 			too_little |= covers_too_little(judging, other->text, &judging->others[i]);
@@ -113,7 +114,7 @@ static void say_stayed(struct judging *judging, const struct progress *seen,
 	kt_column_slot_print_place(seen->first, &places);
 	kt_buf_puts(&places, " to ");
 	kt_column_slot_print_place(seen->last, &places);
-	kt_verdict_say(verdict, KT_VERDICT_FAIL, KT_VERDICT_KIND_PROGRESS, judging->label,
+	kt_verdict_say(verdict, KT_VERDICT_FAIL, KT_VERDICT_KIND_PROGRESS, judging->name,
 		       "%s (must_progress): stayed at %s from %s", judging->label,
 		       kt_number_format(&seen->value, value), kt_buf_text(&places));
 }
@@ -149,12 +150,12 @@ static void judge_progress(struct judging *judging, struct kt_verdict *verdict)
 	}
 	if (judged == 0)
 		kt_verdict_say(verdict, KT_VERDICT_INCONCLUSIVE, KT_VERDICT_KIND_PROGRESS,
-			       judging->label,
+			       judging->name,
 			       "%s (must_progress): %zu of the 2 values that progress shows in%s",
 			       judging->label, judging->usable,
 			       judging->usable > 1 ? " in one life of the scheduler" : "");
 	else if (stayed == 0)
-		kt_verdict_say(verdict, KT_VERDICT_PASS, KT_VERDICT_KIND_PROGRESS, judging->label,
+		kt_verdict_say(verdict, KT_VERDICT_PASS, KT_VERDICT_KIND_PROGRESS, judging->name,
 			       "%s (must_progress): it changes", judging->label);
 }
 
@@ -194,15 +195,14 @@ static void note_errors(struct judging *judging)
 		if (n > LISTED_MAX)
 			kt_buf_printf(&places, " and %zu more", n - LISTED_MAX);
 		kt_verdict_say(judging->verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_PROJECTION,
-			       judging->label, "%s: no value in %zu of %zu samples: %s: %s",
+			       judging->name, "%s: no value in %zu of %zu samples: %s: %s",
 			       judging->label, n, column->n, kt_buf_text(&places), text);
 		told[n_told++] = text;
 		left -= n;
 	}
 	if (left)
 		kt_verdict_say(judging->verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_PROJECTION,
-			       judging->label,
-			       "%s: no value in %zu more samples, for other reasons",
+			       judging->name, "%s: no value in %zu more samples, for other reasons",
 			       judging->label, left);
 }
 
@@ -255,7 +255,7 @@ static void note_measured(struct judging *judging)
 			print_named("highest", high, &text);
 		print_named("last", last, &text);
 	}
-	kt_verdict_say(judging->verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_MEASURED, judging->label,
+	kt_verdict_say(judging->verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_MEASURED, judging->name,
 		       "%s: %zu of %zu samples carry a value%s%s", judging->label, judging->usable,
 		       column->n, text.len ? ": " : "", kt_buf_text(&text));
 }
@@ -272,7 +272,7 @@ static void find(struct judging *judging, struct kt_verdict *found)
 	const struct kt_param_arg *progress = &assertion->options[KT_ASSERTION_MUST_PROGRESS];
 	struct kt_pattern_input input = { .column = judging->column,
 					  .label = judging->label,
-					  .assertion = judging->label,
+					  .assertion = judging->name,
 					  .bridge = bridge->given && bridge->flag,
 					  .reset = assertion->options[KT_ASSERTION_RESET].given };
 
@@ -294,7 +294,7 @@ static void say_because(struct judging *judging)
 
 	if (because->given && kt_verdict_outcome(judging->verdict) > KT_VERDICT_PASS)
 		kt_verdict_say(judging->verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_BECAUSE,
-			       judging->label, "%s: it must hold because %s", judging->label,
+			       judging->name, "%s: it must hold because %s", judging->label,
 			       because->text);
 }
 
@@ -310,17 +310,67 @@ static const struct kt_column *inapplicable(const struct judging *judging)
 	return NULL;
 }
 
+/* Only the slots of the steps that were asked for. */
+static struct kt_column of_steps(const struct kt_column *column, const uint64_t steps[2],
+				 struct kt_arena *arena)
+{
+	struct kt_column_slot *slots = kt_arena_alloc(arena, column->n, sizeof(*slots));
+	struct kt_column chosen = { .slots = slots };
+
+	for (size_t i = 0; i < column->n; i++)
+		if (column->slots[i].step >= steps[0] && column->slots[i].step <= steps[1])
+			slots[chosen.n++] = column->slots[i];
+	return chosen;
+}
+
+/* False when no sample is left: that is said, and nothing else can be. */
+static bool choose_steps(struct judging *judging, struct kt_arena *arena, struct kt_column *column,
+			 struct kt_column *others)
+{
+	const struct kt_assertion *assertion = judging->assertion;
+	const struct kt_param_arg *steps = &assertion->options[KT_ASSERTION_STEPS];
+	KT_AUTO_BUF text = { 0 };
+
+	if (!steps->given)
+		return true;
+	*column = of_steps(judging->column, steps->counts, arena);
+	judging->column = column;
+	for (size_t i = 0; i < assertion->n_patterns; i++)
+		if (kt_pattern_other(&assertion->patterns[i]))
+			others[i] = of_steps(&judging->others[i], steps->counts, arena);
+	judging->others = others;
+	if (column->n)
+		return true;
+	kt_param_print(&kt_assertion_options()[KT_ASSERTION_STEPS], steps, &text);
+	kt_verdict_say(judging->verdict, KT_VERDICT_INCONCLUSIVE, KT_VERDICT_KIND_COVERAGE,
+		       judging->name, "%s: no sample in %s", judging->label, kt_buf_text(&text));
+	return false;
+}
+
+/* What its messages begin with: the label, and the unit when there is one. */
+static const char *label_with_unit(const struct kt_assertion *assertion, struct kt_arena *arena)
+{
+	const struct kt_formula *series = kt_assertion_series(assertion);
+	const char *label = kt_assertion_label(assertion);
+
+	if (!series || !*series->unit)
+		return label;
+	return kt_arena_printf(arena, "%s [%s]", label, series->unit);
+}
+
 void kt_judge_column(const struct kt_assertion *assertion, const struct kt_column *column,
 		     const struct kt_column *others, struct kt_verdict *verdict)
 {
 	KT_AUTO_ARENA arena = { 0 };
+	struct kt_column chosen;
+	struct kt_column others_chosen[KT_ASSERTION_PATTERNS_MAX] = { 0 };
 	struct kt_verdict said;
 	struct kt_verdict found;
 	struct judging judging = { .assertion = assertion,
 				   .column = column,
 				   .others = others,
-				   .label = kt_assertion_label(assertion),
-				   .usable = kt_column_usable(column),
+				   .name = kt_assertion_label(assertion),
+				   .label = label_with_unit(assertion, &arena),
 				   .verdict = &said };
 	const struct kt_column *nothing = inapplicable(&judging);
 	bool enough;
@@ -328,18 +378,21 @@ void kt_judge_column(const struct kt_assertion *assertion, const struct kt_colum
 	kt_verdict_init(&said, &arena);
 	kt_verdict_init(&found, &arena);
 	if (nothing) {
-		kt_verdict_say(verdict, KT_VERDICT_SKIP, KT_VERDICT_KIND_PROJECTION, judging.label,
+		kt_verdict_say(verdict, KT_VERDICT_SKIP, KT_VERDICT_KIND_PROJECTION, judging.name,
 			       "%s: does not apply: %s", judging.label,
 			       nothing->slots[0].error->text);
 		return;
 	}
-	enough = !too_few_samples(&judging);
-	enough &= !too_little_coverage(&judging);
-	find(&judging, &found);
-	if (enough)
-		kt_verdict_merge(&said, &found);
-	else
-		kt_verdict_merge_notes(&said, &found);
+	if (choose_steps(&judging, &arena, &chosen, others_chosen)) {
+		judging.usable = kt_column_usable(judging.column);
+		enough = !too_few_samples(&judging);
+		enough &= !too_little_coverage(&judging);
+		find(&judging, &found);
+		if (enough)
+			kt_verdict_merge(&said, &found);
+		else
+			kt_verdict_merge_notes(&said, &found);
+	}
 	say_because(&judging);
 	note_errors(&judging);
 	note_measured(&judging);
@@ -354,13 +407,20 @@ void kt_judge_series(const struct kt_assertion *assertion, const struct kt_serie
 	struct kt_column others[KT_ASSERTION_PATTERNS_MAX] = { 0 };
 
 	kt_must(assertion->options[KT_ASSERTION_SERIES].given);
-	kt_projection_column(&assertion->projection, series, kt_assertion_want(assertion), &arena,
-			     &column);
+	kt_formula_column(kt_assertion_series(assertion), series, kt_assertion_want(assertion),
+			  &arena, &column);
 	for (size_t i = 0; i < assertion->n_patterns; i++) {
-		const struct kt_projection *other = kt_pattern_other(&assertion->patterns[i]);
+		const struct kt_formula *other = kt_pattern_other(&assertion->patterns[i]);
 
 		if (other)
-			kt_projection_column(other, series, KT_NUMBER_WANT_ANY, &arena, &others[i]);
+			kt_formula_column(other, series, KT_NUMBER_WANT_ANY, &arena, &others[i]);
+	}
+	if (series->n &&
+	    column.n == 0) { /* of a rate, when every sample is the first of its life */
+		kt_verdict_say(verdict, KT_VERDICT_INCONCLUSIVE, KT_VERDICT_KIND_COVERAGE,
+			       kt_assertion_label(assertion), "%s: too few samples for it: %zu",
+			       kt_assertion_label(assertion), series->n);
+		return;
 	}
 	kt_judge_column(assertion, &column, others, verdict);
 }

@@ -108,19 +108,37 @@ static int read_text(const struct kt_param *param, const struct kt_value *value,
 	return 0;
 }
 
-static int read_series(const struct kt_param *param, const struct kt_value *value,
-		       struct kt_arena *arena, struct kt_param_arg *arg, size_t *at,
-		       struct kt_err *err)
+static int read_counts(const struct kt_param *param, const struct kt_value *value,
+		       struct kt_param_arg *arg, struct kt_err *err)
 {
-	struct kt_projection *series = kt_arena_alloc(arena, 1, sizeof(*series));
-	struct kt_param_arg text = { 0 };
-	int status = read_text(param, value, arena, &text, err);
+	struct kt_param_arg ends[2];
+	bool two = value->type == KT_VALUE_LIST;
+
+	if (two && value->n != 2)
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s must be %s", param->name,
+				  kt_param_kind_written(param->kind));
+	for (size_t i = 0; i < 2; i++) {
+		int status = read_count(param, two ? &value->items[i] : value, &ends[i], err);
+
+		if (status < 0)
+			return status;
+		arg->counts[i] = ends[i].count;
+	}
+	if (arg->counts[0] > arg->counts[1])
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+				  "%s [%" PRIu64 ", %" PRIu64 "] is empty: the first stands first",
+				  param->name, arg->counts[0], arg->counts[1]);
+	return 0;
+}
+
+static int read_series(const struct kt_value *value, struct kt_arena *arena,
+		       struct kt_param_arg *arg, struct kt_place *place, struct kt_err *err)
+{
+	struct kt_formula *series = kt_arena_alloc(arena, 1, sizeof(*series));
 
 	kt_must(series);
-	if (status < 0)
-		return status;
 	arg->series = series;
-	return kt_projection_parse(text.text, arena, series, at, err);
+	return kt_formula_read(value, arena, place, series, err);
 }
 
 static int read_word(const struct kt_param *param, const struct kt_value *value,
@@ -143,12 +161,12 @@ static int read_word(const struct kt_param *param, const struct kt_value *value,
 }
 
 int kt_param_read(const struct kt_param *param, const struct kt_value *value,
-		  struct kt_arena *arena, struct kt_param_arg *arg, size_t *at, struct kt_err *err)
+		  struct kt_arena *arena, struct kt_param_arg *arg, struct kt_place *place,
+		  struct kt_err *err)
 {
 	struct kt_param_arg read = { .given = true };
 	int status = 0;
 
-	*at = 0;
 	switch (param->kind) {
 	case KT_PARAM_FLAG:
 		if (value->type != KT_VALUE_BOOL)
@@ -158,6 +176,9 @@ int kt_param_read(const struct kt_param *param, const struct kt_value *value,
 		break;
 	case KT_PARAM_COUNT:
 		status = read_count(param, value, &read, err);
+		break;
+	case KT_PARAM_COUNTS:
+		status = read_counts(param, value, &read, err);
 		break;
 	case KT_PARAM_SHARE:
 		status = read_share(param, value, &read, err);
@@ -176,7 +197,7 @@ int kt_param_read(const struct kt_param *param, const struct kt_value *value,
 		status = read_word(param, value, &read, err);
 		break;
 	case KT_PARAM_SERIES:
-		status = read_series(param, value, arena, &read, at, err);
+		status = read_series(value, arena, &read, place, err);
 		break;
 	case KT_PARAM_PATTERN:
 	case KT_PARAM_CONDITION:
@@ -204,6 +225,11 @@ void kt_param_print(const struct kt_param *param, const struct kt_param_arg *arg
 		break;
 	case KT_PARAM_COUNT:
 		kt_buf_printf(out, " %" PRIu64, arg->count);
+		break;
+	case KT_PARAM_COUNTS:
+		kt_buf_printf(out, " %" PRIu64, arg->counts[0]);
+		if (arg->counts[1] > arg->counts[0])
+			kt_buf_printf(out, " to %" PRIu64, arg->counts[1]);
 		break;
 	case KT_PARAM_SHARE:
 		kt_buf_printf(out, " %.10g", arg->share);

@@ -7,7 +7,8 @@
 #define KT_PARAM_H
 
 #include "assertions/number.h"
-#include "assertions/projection.h"
+#include "assertions/formula.h"
+#include "assertions/place.h"
 #include "proto/base/arena.h"
 #include "proto/base/err.h"
 #include "proto/value.h"
@@ -16,17 +17,18 @@
 #include <stdint.h>
 
 /* kind, how it is written */
-#define KT_PARAM_KINDS(X)                           \
-	X(FLAG, "true")                             \
-	X(COUNT, "a whole number")                  \
-	X(SHARE, "a number from 0 to 1")            \
-	X(NUMBER, "a number")                       \
-	X(RANGE, "two numbers, [lowest, highest]")  \
-	X(TEXT, "a text")                           \
-	X(WORD, "one of a few words")               \
-	X(SERIES, "a series, \"axis:path\"")        \
-	X(PATTERN, "a table of its own parameters") \
-	X(CONDITION, "a table of conditions")       \
+#define KT_PARAM_KINDS(X)                                  \
+	X(FLAG, "true")                                    \
+	X(COUNT, "a whole number")                         \
+	X(COUNTS, "a whole number, or two, [first, last]") \
+	X(SHARE, "a number from 0 to 1")                   \
+	X(NUMBER, "a number")                              \
+	X(RANGE, "two numbers, [lowest, highest]")         \
+	X(TEXT, "a text")                                  \
+	X(WORD, "one of a few words")                      \
+	X(SERIES, "a series, \"axis:path\"")               \
+	X(PATTERN, "a table of its own parameters")        \
+	X(CONDITION, "a table of conditions")              \
 	X(CONDITIONS, "a list of tables of conditions")
 
 enum kt_param_kind {
@@ -40,7 +42,7 @@ struct kt_param {
 	const char *name;
 	enum kt_param_kind kind;
 	const char *unit; /* "samples", "ms"; empty when it has the unit of the column */
-	uint64_t min; /* of a COUNT, and in bytes of a TEXT */
+	uint64_t min; /* of a COUNT or COUNTS, and in bytes of a TEXT */
 	uint64_t max;
 	bool required;
 	const char *fallback; /* what holds when it is not given, for people; empty: nothing */
@@ -56,12 +58,13 @@ struct kt_param_arg {
 	union {
 		bool flag;
 		uint64_t count;
+		uint64_t counts[2]; /* first and last, the same for one */
 		double share;
 		struct kt_number number;
 		struct kt_number range[2];
 		const char *text; /* in the arena */
 		size_t word; /* index in words */
-		const struct kt_projection *series; /* in the arena */
+		const struct kt_formula *series; /* in the arena */
 		struct {
 			const struct kt_pattern_use
 				*uses; /* of a PATTERN or CONDITION: 1; in the arena */
@@ -73,11 +76,12 @@ struct kt_param_arg {
 const char *kt_param_kind_written(enum kt_param_kind kind);
 
 /* All kinds but PATTERN, CONDITION and CONDITIONS, which nest (pattern_read.h).
- * -EINVAL with fault INPUT, "min_samples must be a whole number, not a string". *at is the offset in
- * bytes of what is at fault within a text, 0 unless it is a SERIES.
+ * -EINVAL with fault INPUT, "min_samples must be a whole number, not a string". place, which
+ * begins at the value, then says where.
  */
 int kt_param_read(const struct kt_param *param, const struct kt_value *value,
-		  struct kt_arena *arena, struct kt_param_arg *arg, size_t *at, struct kt_err *err);
+		  struct kt_arena *arena, struct kt_param_arg *arg, struct kt_place *place,
+		  struct kt_err *err);
 
 /* -EINVAL with fault INPUT and *param the name at fault, when high is below low, when arg is negative,
  * when it is infinite: for the checks of patterns.

@@ -116,7 +116,7 @@ const struct kt_pattern *kt_pattern_by_name(const char *name)
 	return NULL;
 }
 
-const struct kt_projection *kt_pattern_other(const struct kt_pattern_use *use)
+const struct kt_formula *kt_pattern_other(const struct kt_pattern_use *use)
 {
 	for (size_t i = 0; i < use->pattern->n_params; i++)
 		if (use->pattern->params[i].kind == KT_PARAM_SERIES && use->args[i].given)

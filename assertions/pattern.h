@@ -13,7 +13,6 @@
 #include "assertions/column.h"
 #include "assertions/param.h"
 #include "assertions/place.h"
-#include "assertions/projection.h"
 #include "assertions/verdict.h"
 
 #include <stdbool.h>
@@ -64,7 +63,7 @@ const struct kt_pattern *kt_pattern_table(size_t *n);
 const struct kt_pattern *kt_pattern_by_name(const char *name); /* NULL when there is none */
 
 /* The second series that this use of a pattern wants a column of; NULL when it wants none. */
-const struct kt_projection *kt_pattern_other(const struct kt_pattern_use *use);
+const struct kt_formula *kt_pattern_other(const struct kt_pattern_use *use);
 
 /* "nondecreasing", "each at_least 1, at_most 10", "eventually within_ms 900, always (lt 5)": pattern with
  * parameters, as in every message.

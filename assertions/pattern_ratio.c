@@ -15,8 +15,6 @@ enum ratio_param { RATIO_OTHER, RATIO_LO, RATIO_HI, RATIO_N };
 const struct kt_param kt_pattern_ratio_params[] = {
 	[RATIO_OTHER] = { .name = "other",
 			  .kind = KT_PARAM_SERIES,
-			  .min = 1,
-			  .max = KT_NAME_BYTES_MAX,
 			  .required = true,
 			  .sentence = "the series that is divided by, \"axis:path\"" },
 	[RATIO_LO] = { .name = "lo",

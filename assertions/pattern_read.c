@@ -106,7 +106,7 @@ static int read_arg(const struct kt_pattern_reader *reader, const struct kt_para
 	case KT_PARAM_CONDITIONS:
 		return read_list(reader, param, value, depth, arg, err);
 	default:
-		return kt_param_read(param, value, reader->arena, arg, &reader->place->offset, err);
+		return kt_param_read(param, value, reader->arena, arg, reader->place, err);
 	}
 	use = kt_arena_alloc(reader->arena, 1, sizeof(*use));
 	status = read_nested(reader, param, pattern, value, depth, use, err);

@@ -80,5 +80,9 @@ void kt_pattern_talk_fail_errored(struct kt_pattern_talk *talk, const struct kt_
 	kt_buf_puts(&text, "no value at ");
 	kt_column_slot_print_place(slot, &text);
 	kt_buf_printf(&text, ": %s", slot->error->text);
-	kt_pattern_talk_fail(talk, &text);
+	/* A zero below the line is the instrument's, not what is measured. */
+	if (slot->error->type == KT_COLUMN_ERROR_ZERO_DIVISOR)
+		kt_pattern_talk_unsure(talk, &text);
+	else
+		kt_pattern_talk_fail(talk, &text);
 }

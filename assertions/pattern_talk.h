@@ -39,7 +39,7 @@ void kt_pattern_talk_fail_pair(struct kt_pattern_talk *talk, const char *what,
 /* One Fail: "above 10 at periodic_004 (+850 ms): 12". The slot carries a value. */
 void kt_pattern_talk_fail_slot(struct kt_pattern_talk *talk, const char *what,
 			       const struct kt_column_slot *slot);
-/* One Fail: "no value at periodic_004 (+850 ms): " and why. */
+/* One Fail: "no value at periodic_004 (+850 ms): " and why. Inconclusive when it could not be divided. */
 void kt_pattern_talk_fail_errored(struct kt_pattern_talk *talk, const struct kt_column_slot *slot);
 
 #endif

@@ -410,11 +410,12 @@ static void show_samples(const struct kt_series *series, const struct kt_matrix_
 
 	fprintf(out, "samples:\n  %-14s %12s %12s %10s", "tag", "scheduled", "taken", "frozen");
 	for (size_t i = 0; i < spec->scenario->n_assertions && n_columns < 8; i++) {
-		const struct kt_projection *projection = &spec->scenario->assertions[i].projection;
+		const struct kt_formula *formula =
+			kt_assertion_series(&spec->scenario->assertions[i]);
 
-		kt_projection_column(projection, series, KT_NUMBER_WANT_ANY, &arena,
-				     &columns[n_columns++]);
-		fprintf(out, "  %24s", projection->text);
+		kt_formula_column(formula, series, KT_NUMBER_WANT_ANY, &arena,
+				  &columns[n_columns++]);
+		fprintf(out, "  %24s", formula->text);
 	}
 	fputc('\n', out);
 	for (size_t i = 0; i < series->n; i++) {

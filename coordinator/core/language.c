@@ -891,14 +891,25 @@ static void check_asserted(struct kt_grammar_reader *reader, const struct kt_doc
 {
 	const struct kt_doc_node *asserts = kt_doc_get(node, "assert");
 
-	if (*scenario->script)
-		return; /* it takes samples as it likes */
-	if (scenario->n_assertions > 0 && scenario->msg.samples == 0) {
+	if (!*scenario->script && scenario->n_assertions > 0 && scenario->msg.samples == 0) {
 		kt_problem_add(
 			reader->problems, asserts->pos,
 			"[[scenario]] asserts something but takes no samples; e.g. samples = 3");
 		return;
 	}
+	for (size_t i = 0; i < scenario->n_assertions; i++) {
+		const struct kt_param_arg *steps =
+			&scenario->assertions[i].options[KT_ASSERTION_STEPS];
+
+		if (steps->given && steps->counts[1] >= scenario->msg.n_steps)
+			kt_problem_add(reader->problems,
+				       kt_doc_get(item_at(asserts, i), "steps")->pos,
+				       "there is no step %" PRIu64
+				       ": the scenario has %zu, counted from 0",
+				       steps->counts[1], scenario->msg.n_steps);
+	}
+	if (*scenario->script)
+		return; /* it takes samples as it likes */
 	for (size_t i = 0; i < scenario->n_assertions; i++) {
 		const struct kt_param_arg *least =
 			&scenario->assertions[i].options[KT_ASSERTION_MIN_SAMPLES];

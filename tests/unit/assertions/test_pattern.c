@@ -601,6 +601,31 @@ Test(pattern, always_true_takes_nothing_else)
 	CHECK(rows);
 }
 
+Test(pattern, only_the_steps_asked_for_are_judged)
+{
+	static const struct golden rows[] = {
+		{ "nondecreasing=true steps=1", "9#0 1#1 2#1 0#2", PASS, 0, "holds over 2 values",
+		  "2 of 2 samples carry a value" },
+		{ "nondecreasing=true steps=[0; 1]", "9#0 1#1 2#1 0#2", FAIL, 1, "1 after 9",
+		  NULL },
+		{ "nondecreasing=true steps=[1; 2]", "9#0 1#1 2#1 0#2", FAIL, 1, "0 after 2",
+		  NULL },
+		{ "nondecreasing=true steps=3", "9#0 1#1", INCON, 0, "column: no sample in steps 3",
+		  NULL },
+		{ "nondecreasing=true steps=[3; 4]", "", INCON, 0, "no sample in steps 3 to 4",
+		  NULL },
+		{ "nondecreasing=true steps=1 min_samples=2", "1#0 1#1", INCON, 0,
+		  "1 of 1 samples carry a value, min_samples asks for 2", NULL },
+		{ "nondecreasing=true steps=1", "1#0 E#1 E#1 1#1", INCON, 0, "1 of 3 samples",
+		  NULL },
+		{ "must_progress=true steps=1", "1#0 2#1 2#1", FAIL, 1, "stayed at 2", NULL },
+		{ "ratio_within={other 'bpf:y', lo 1, hi 1} steps=1", "5#0 2#1 | 1#0 2#1", PASS, 0,
+		  NULL, NULL },
+	};
+
+	CHECK(rows);
+}
+
 /* A restart of the scheduler: ~1 is its second life. */
 Test(pattern, a_restart_begins_anew_when_asked_for)
 {
