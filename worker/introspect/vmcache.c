@@ -16,22 +16,48 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define TRAILER_MAGIC  "KTVMLNX1"
+#define TRAILER_MAGIC  "KTVMLNX2"
+#define LANES          8
+#define ODD            0x9fb21c651e98df25ull /* any odd number: times it is a permutation */
 #define STALE_SECONDS  600 /* a temporary file this old has lost its writer */
 #define TEMP_NAME_PART ".tmp-"
 
 struct trailer {
 	char magic[8];
 	uint64_t len;
-	uint8_t sum[crypto_shorthash_BYTES];
+	uint64_t sum;
 };
 
-/* Found by chance, not by an enemy: a checksum, and at 3.5 GB/s. */
-static void checksum(const uint8_t *bytes, size_t len, uint8_t sum[crypto_shorthash_BYTES])
+static void mix(uint64_t *lane, const uint8_t *bytes)
 {
-	static const uint8_t key[crypto_shorthash_KEYBYTES] = "ktcoord vmlinux";
+	uint64_t word;
 
-	crypto_shorthash(sum, bytes, len, key);
+	memcpy(&word, bytes, sizeof(word));
+	*lane = (*lane ^ word) * ODD;
+	*lane = *lane << 29 | *lane >> 35; /* what a product moves up comes down again */
+}
+
+/* Against chance, not against an enemy, and over 60 MB at every attempt: 5 ms, as fast as memory is read.
+ * Each step is a permutation of its lane, so one changed word always changes the sum. Eight lanes do not
+ * wait for each other's products.
+ */
+static uint64_t checksum(const uint8_t *bytes, size_t len)
+{
+	uint64_t lanes[LANES] = { 0 };
+	uint8_t last[sizeof(uint64_t)] = { 0 };
+	uint64_t sum = len;
+	size_t at = 0;
+
+	for (; len - at >= sizeof(lanes); at += sizeof(lanes))
+		for (size_t i = 0; i < LANES; i++)
+			mix(&lanes[i], bytes + at + i * sizeof(lanes[i]));
+	for (; len - at >= sizeof(last); at += sizeof(last))
+		mix(&sum, bytes + at);
+	memcpy(last, bytes + at, len - at);
+	mix(&sum, last);
+	for (size_t i = 0; i < LANES; i++)
+		mix(&sum, (const uint8_t *)&lanes[i]);
+	return sum;
 }
 
 static int map_file(const char *path, void **map, size_t *bytes, struct kt_err *err)
@@ -58,7 +84,6 @@ static int map_file(const char *path, void **map, size_t *bytes, struct kt_err *
 static int open_cached(const char *path, struct kt_vmcache *vmcache)
 {
 	struct trailer trailer;
-	uint8_t sum[crypto_shorthash_BYTES];
 
 	if (map_file(path, &vmcache->map, &vmcache->map_bytes, NULL))
 		return -ENOENT;
@@ -66,9 +91,9 @@ static int open_cached(const char *path, struct kt_vmcache *vmcache)
 	if (vmcache->map_bytes > sizeof(trailer)) {
 		vmcache->len = vmcache->map_bytes - sizeof(trailer);
 		memcpy(&trailer, vmcache->bytes + vmcache->len, sizeof(trailer));
-		checksum(vmcache->bytes, vmcache->len, sum);
 		if (!memcmp(trailer.magic, TRAILER_MAGIC, sizeof(trailer.magic)) &&
-		    trailer.len == vmcache->len && !memcmp(trailer.sum, sum, sizeof(sum)))
+		    trailer.len == vmcache->len &&
+		    trailer.sum == checksum(vmcache->bytes, vmcache->len))
 			return 0;
 	}
 	munmap(vmcache->map, vmcache->map_bytes);
@@ -133,7 +158,7 @@ static int store(const char *cache_dir, const char *path, const struct kt_buf *v
 
 	if (fd < 0)
 		return kt_err_sys(err, KT_FAULT_HOST, errno, "creating %s", temp);
-	checksum(vmlinux->data, vmlinux->len, trailer.sum);
+	trailer.sum = checksum(vmlinux->data, vmlinux->len);
 	rc = write_all(fd, vmlinux->data, vmlinux->len);
 	if (!rc)
 		rc = write_all(fd, &trailer, sizeof(trailer));

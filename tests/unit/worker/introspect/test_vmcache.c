@@ -126,6 +126,48 @@ Test(vmcache, a_cached_file_that_is_not_whole_is_made_anew)
 	kt_vmcache_destroy(&vmcache);
 }
 
+/* What a weak sum does not see: changes that could cancel out, and bytes in another order. */
+Test(vmcache, damage_in_two_places_is_seen)
+{
+	static const struct {
+		off_t at, by;
+		uint8_t mask; /* 0: the two bytes change places */
+	} damages[] = {
+		{ 7, 64, 0x80 },          { 7, 8, 0x80 },     { 4096, 64, 0x01 },
+		{ 4103, 4096, 0x80 },     { 5000, 64, 0x00 }, { 5000, 160, 0x00 },
+		{ ELF_LEN - 9, 8, 0x80 },
+	};
+
+	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+		struct kt_vmcache vmcache;
+		uint8_t a, b;
+		int fd;
+
+		cr_assert_eq(kt_vmcache_open(image, dir, &vmcache, NULL), 0);
+		fd = open(vmcache.path, O_RDWR);
+		cr_assert_eq(pread(fd, &a, 1, damages[i].at), 1);
+		cr_assert_eq(pread(fd, &b, 1, damages[i].at + damages[i].by), 1);
+		if (damages[i].mask) {
+			a ^= damages[i].mask;
+			b ^= damages[i].mask;
+		} else {
+			cr_assert_neq(a, b, "case %zu would change nothing", i);
+			a ^= b;
+			b ^= a;
+			a ^= b;
+		}
+		cr_assert_eq(pwrite(fd, &a, 1, damages[i].at), 1);
+		cr_assert_eq(pwrite(fd, &b, 1, damages[i].at + damages[i].by), 1);
+		close(fd);
+		kt_vmcache_destroy(&vmcache);
+		cr_assert_eq(kt_vmcache_open(image, dir, &vmcache, NULL), 0);
+		expect_whole(&vmcache);
+		cr_assert_eq(vmcache.bytes[damages[i].at], (uint8_t)(damages[i].at >> 4),
+			     "case %zu", i);
+		kt_vmcache_destroy(&vmcache);
+	}
+}
+
 Test(vmcache, processes_that_race_all_get_a_whole_file_and_leave_one)
 {
 	KT_AUTO_FREE char *pattern = kt_must_asprintf("%s/vmlinux-*", dir);
