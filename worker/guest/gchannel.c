@@ -95,7 +95,11 @@ struct pollfd kt_gchannel_fd(const struct kt_gchannel *channel)
 
 void kt_gchannel_fill(struct kt_gchannel *channel)
 {
-	while (channel->is_connected && channel->in.len < channel->in.max / 2) {
+	const uint8_t *body;
+	size_t len;
+
+	/* One frame at a time: what is read beyond it has to be moved when it is dropped. */
+	while (channel->is_connected && kt_gframe_next(&channel->in, &body, &len, NULL) == 0) {
 		uint8_t *room = kt_buf_reserve(&channel->in, READ_BYTES);
 		ssize_t n = read(channel->fd, room, READ_BYTES);
 

@@ -41,8 +41,8 @@ int kt_gchannel_open(struct kt_gchannel *channel, const char *port, struct kt_er
 /* True when somebody has just connected: half a message of whoever was there before is forgotten. */
 bool kt_gchannel_look(struct kt_gchannel *channel);
 struct pollfd kt_gchannel_fd(const struct kt_gchannel *channel); /* fd -1 while nobody is there */
-/* Reads what is there, as far as there is room. Take every message before sleeping: poll() tells of bytes
- * in the port, not of those that were read.
+/* Reads until a whole message is there or the port is empty. Take every message before sleeping: poll()
+ * tells of bytes in the port, not of those that were read.
  */
 void kt_gchannel_fill(struct kt_gchannel *channel);
 /* 1 and the next message (valid until the next call), 0 when there is none, -EPROTO. */
