@@ -50,9 +50,9 @@ static const struct option options[] = {
 	  "multi-threaded TCG kills guests when sched_ext patches static keys; a bounded code "
 	  "cache" },
 	{ KVM, "-accel", "kvm", "proven to run a guest on this host (worker/kvmproof.h)" },
-	{ TCG, "-cpu", "max,vendor=GenuineIntel",
+	{ TCG, "-cpu", "max,vendor=GenuineIntel,erms=off,fsrm=off",
 	  "AMD models have no topology extension under TCG, so no separate L3; rdrand for the "
-	  "guest" },
+	  "guest; TCG copies byte by byte for who believes that rep movsb is fast" },
 	{ KVM, "-cpu", "host,migratable=off", "what the host has, invariant TSC included" },
 	{ ALWAYS, "-smp",
 	  "${cpus},sockets=${sockets},dies=${dies},cores=${cores},threads=${threads}",
