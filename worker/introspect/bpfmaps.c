@@ -30,6 +30,7 @@ struct map { /* struct bpf_map, as read */
 	char name[NAME_BYTES + 1];
 	bool readable;
 	bool running;
+	const struct btf *btf; /* of an array's values; NULL: there is none */
 	bool section; /* value type is a DATASEC */
 };
 
@@ -204,17 +205,22 @@ static void mark_running(struct kt_bpfmaps *maps, const struct kt_scx *scx, stru
 		all[i].running = btf_va && all[i].readable && all[i].btf_va == btf_va;
 }
 
-static void mark_sections(struct kt_bpfmaps *maps, struct map *all, size_t n)
+static bool is_array(const struct map *map)
+{
+	return map->type == MAP_TYPE_ARRAY || map->type == MAP_TYPE_PERCPU_ARRAY;
+}
+
+/* Once for all: asked a second time, memory may say something else. */
+static void find_types(struct kt_bpfmaps *maps, struct map *all, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct btf_type *type;
-		struct btf *btf;
 
-		if (!all[i].readable || all[i].type != MAP_TYPE_ARRAY || !all[i].value_type)
+		if (!all[i].readable || !is_array(&all[i]) || !all[i].value_type)
 			continue;
-		btf = find_btf(maps, all[i].btf_va);
-		type = btf ? btf__type_by_id(btf, all[i].value_type) : NULL;
-		all[i].section = type && btf_is_datasec(type);
+		all[i].btf = find_btf(maps, all[i].btf_va);
+		type = all[i].btf ? btf__type_by_id(all[i].btf, all[i].value_type) : NULL;
+		all[i].section = all[i].type == MAP_TYPE_ARRAY && type && btf_is_datasec(type);
 	}
 }
 
@@ -321,11 +327,12 @@ static uint32_t list_vars(struct reader *reader, const struct btf *btf,
 static struct kt_value read_section(struct reader *reader, const struct map *map, uint32_t *dropped,
 				    const char **error)
 {
-	const struct btf *btf = find_btf(reader->maps, map->btf_va);
-	const struct btf_type *section = btf__type_by_id(btf, map->value_type);
+	const struct btf_type *section = btf__type_by_id(map->btf, map->value_type);
 	uint64_t value_va = map->va + reader->maps->klayout->at.array_value.offset;
-	KT_AUTO_FREE struct var *vars = kt_must_calloc(KT_BPFMAPS_VARS_MAX, sizeof(*vars));
-	uint32_t n = list_vars(reader, btf, section, map->value_size, vars, dropped);
+	uint32_t n_vars =
+		btf_vlen(section) < KT_BPFMAPS_VARS_MAX ? btf_vlen(section) : KT_BPFMAPS_VARS_MAX;
+	KT_AUTO_FREE struct var *vars = kt_must_calloc(n_vars, sizeof(*vars));
+	uint32_t n = list_vars(reader, map->btf, section, map->value_size, vars, dropped);
 	uint32_t present = 0;
 	struct kt_value tree;
 
@@ -335,7 +342,7 @@ static struct kt_value read_section(struct reader *reader, const struct map *map
 		int rc = -ENOSPC;
 
 		if (kt_bpfval_charge(&reader->budget, strlen(vars[i].name) + 5, 0))
-			rc = decode_at(reader, btf, vars[i].type, value_va + vars[i].offset,
+			rc = decode_at(reader, map->btf, vars[i].type, value_va + vars[i].offset,
 				       vars[i].bytes, &vars[i].value);
 		if (rc == -EFAULT)
 			*error = "unmapped";
@@ -359,8 +366,8 @@ static struct kt_value read_section(struct reader *reader, const struct map *map
 	return tree;
 }
 
-static int read_percpu_entry(struct reader *reader, const struct btf *btf, const struct map *map,
-			     uint32_t i, struct kt_value *value)
+static int read_percpu_entry(struct reader *reader, const struct map *map, uint32_t i,
+			     struct kt_value *value)
 {
 	struct kt_bpfmaps *maps = reader->maps;
 	uint32_t bytes = map->value_size;
@@ -378,8 +385,8 @@ static int read_percpu_entry(struct reader *reader, const struct btf *btf, const
 
 		if (!maps->cpus.possible[cpu])
 			continue; /* nil */
-		rc = decode_at(reader, btf, map->value_type, percpu + maps->cpus.offset[cpu], bytes,
-			       &value->items[cpu]);
+		rc = decode_at(reader, map->btf, map->value_type, percpu + maps->cpus.offset[cpu],
+			       bytes, &value->items[cpu]);
 		if (rc)
 			return rc;
 	}
@@ -391,7 +398,6 @@ static struct kt_value read_entries(struct reader *reader, const struct map *map
 {
 	struct kt_bpfmaps *maps = reader->maps;
 	const struct kt_klayout *layout = maps->klayout;
-	const struct btf *btf = map->value_type ? find_btf(maps, map->btf_va) : NULL;
 	uint32_t n = map->max_entries < KT_BPFMAPS_ENTRIES_MAX ? map->max_entries
 							       : KT_BPFMAPS_ENTRIES_MAX;
 	struct kt_value tree = kt_value_list(reader->arena, n);
@@ -405,9 +411,9 @@ static struct kt_value read_entries(struct reader *reader, const struct map *map
 		struct kt_bpfval_budget before = reader->budget;
 
 		if (map->type == MAP_TYPE_PERCPU_ARRAY)
-			rc = read_percpu_entry(reader, btf, map, done, &tree.items[done]);
+			rc = read_percpu_entry(reader, map, done, &tree.items[done]);
 		else
-			rc = decode_at(reader, btf, map->value_type,
+			rc = decode_at(reader, map->btf, map->value_type,
 				       map->va + layout->at.array_value.offset +
 					       (uint64_t)done * elem_size,
 				       map->value_size, &tree.items[done]);
@@ -469,7 +475,7 @@ static struct kt_value read_contents(struct reader *reader, const struct map *ma
 	add(&tree, "max_entries", kt_value_u64(map->max_entries));
 	if (map->section)
 		add(&tree, "vars", read_section(reader, map, &dropped, &error));
-	else if (map->type == MAP_TYPE_ARRAY || map->type == MAP_TYPE_PERCPU_ARRAY)
+	else if (is_array(map))
 		add(&tree, "entries", read_entries(reader, map, &dropped, &error));
 	if (error)
 		add(&tree, "error", kt_value_str(reader->arena, error));
@@ -516,7 +522,7 @@ int kt_bpfmaps_read(struct kt_bpfmaps *bpfmaps, const struct kt_scx *scx, struct
 		forget_parsed(bpfmaps);
 	kt_runqueue_cpus(bpfmaps->pagewalk, bpfmaps->klayout, bpfmaps->slide, &bpfmaps->cpus);
 	mark_running(bpfmaps, scx, all, n);
-	mark_sections(bpfmaps, all, n);
+	find_types(bpfmaps, all, n);
 	qsort(all, n, sizeof(*all), by_rank);
 	list = kt_value_list(arena, n);
 	for (; done < n; done++) {

@@ -1,10 +1,12 @@
 #include "worker/introspect/bpfmaps.h"
 
+#include "tests/unit/worker/introspect/other.h"
 #include "tests/unit/worker/introspect/toyguest.h"
 #include "worker/introspect/runqueue.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <poll.h>
 
 #define PLENTY                                                       \
 	(struct kt_bpfval_budget)                                    \
@@ -280,4 +282,82 @@ Test(runqueue, every_possible_cpu_is_read)
 	toy_put64(&toy, toy.layout.sym.__per_cpu_offset + 8, 1ull << 60);
 	cr_assert_eq(kt_runqueue_read(&toy.pagewalk, &toy.layout, 0, &arena, &list), 0);
 	cr_assert_eq(list.items[1].type, KT_VALUE_NIL);
+}
+
+#define ROUNDS 20000
+#define WRONG  32
+
+/* Puts wrong numbers into the guest's memory, page tables included, and after a moment the right ones back. */
+static void scribble(void *arg, char letter)
+{
+	const struct toy *toy = arg;
+	volatile uint64_t *words = (volatile uint64_t *)(void *)toy->ram;
+	size_t n = toy->used / 8, at[WRONG];
+	uint64_t right[WRONG];
+	unsigned int seed = 1;
+
+	for (int round = 0; round < ROUNDS && letter == 's'; round++) {
+		for (int i = 0; i < WRONG; i++) {
+			at[i] = (size_t)rand_r(&seed) % n;
+			right[i] = words[at[i]];
+			words[at[i]] = i % 3 == 0   ? UINT64_MAX
+				       : i % 3 == 1 ? right[i] ^ 1ull << rand_r(&seed) % 64
+						    : words[(size_t)rand_r(&seed) % n];
+		}
+		for (volatile int wait = 0; wait < 20000; wait++)
+			;
+		for (int i = WRONG; i-- > 0;)
+			words[at[i]] = right[i];
+	}
+}
+
+static bool read_once(struct scene *scene, struct kt_bpfmaps *maps, struct kt_arena *arena,
+		      struct kt_value *tree)
+{
+	struct toy *toy = &scene->toy;
+	struct kt_bpfval_budget budget = { 65536, 8192, 200000 };
+	KT_AUTO_BUF encoded = { 0 };
+
+	kt_pagewalk_flush(&toy->pagewalk);
+	if (kt_scx_read(&toy->pagewalk, &toy->layout, 0, &scene->scx) ||
+	    kt_bpfmaps_read(maps, &scene->scx, arena, &budget, tree))
+		return false;
+	kt_value_encode(tree, &encoded);
+	cr_assert_leq(encoded.len, 65536 + 1024);
+	return true;
+}
+
+Test(bpfmaps, memory_that_changes_while_it_is_read_does_no_harm)
+{
+	KT_AUTO(scene_destroy) struct scene scene;
+	KT_AUTO(kt_bpfmaps_destroy) struct kt_bpfmaps *maps = NULL;
+	KT_AUTO_ARENA right_arena = { 0 };
+	struct kt_value right, tree;
+	unsigned int different = 0;
+	struct pollfd done = { .events = POLLIN };
+	OTHER_AUTO other;
+	char letter = 's';
+
+	scene_init(&scene);
+	maps = kt_bpfmaps_new(&scene.toy.pagewalk, &scene.toy.layout, 0);
+	cr_assert(read_once(&scene, maps, &right_arena, &right));
+	other_start(&other, scribble, &scene.toy);
+	cr_assert_eq(write(other.wire, &letter, 1), 1);
+	for (done.fd = other.wire; poll(&done, 1, 0) == 0;) {
+		KT_AUTO_ARENA arena = { 0 };
+
+		different +=
+			!read_once(&scene, maps, &arena, &tree) || !kt_value_equal(&tree, &right);
+	}
+	cr_assert_eq(read(other.wire, &letter, 1), 1);
+	cr_assert_gt(different, 10, "it was not disturbed");
+	{
+		KT_AUTO_ARENA arena = { 0 };
+
+		tree = read_tree(&scene, PLENTY, &arena);
+		cr_assert_eq(kt_value_get(kt_value_get(find_map(&tree, "toy.bss"), "vars"),
+					  "nr_dispatched")
+				     ->u64,
+			     1000001);
+	}
 }
