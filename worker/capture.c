@@ -21,10 +21,11 @@ static void read_axes(struct kt_capture *capture, struct kt_arena *arena,
 {
 	struct kt_msg_axis *bpf = &sample->axes[sample->n_axes++];
 	struct kt_msg_axis *monitor = &sample->axes[sample->n_axes++];
+	struct kt_err err = capture->unreadable;
 
 	*bpf = (struct kt_msg_axis){ .name = "bpf", .error = "", .text = "" };
 	*monitor = (struct kt_msg_axis){ .name = "monitor", .error = "", .text = "" };
-	if (capture->introspect) {
+	if (capture->introspect && kt_introspect_refresh(capture->introspect, &err) == 0) {
 		kt_introspect_bpf(capture->introspect, arena, bpf);
 		kt_introspect_monitor(capture->introspect, arena, monitor);
 		bpf->name = "bpf";
@@ -32,7 +33,7 @@ static void read_axes(struct kt_capture *capture, struct kt_arena *arena,
 		return;
 	}
 	bpf->error = monitor->error = "unreadable";
-	bpf->text = monitor->text = kt_arena_strdup(arena, capture->unreadable.text);
+	bpf->text = monitor->text = kt_arena_strdup(arena, err.text);
 }
 
 bool kt_capture_read(struct kt_capture *capture, struct kt_arena *arena,

@@ -88,6 +88,8 @@ static void set_watchdog(struct kt_attempt *attempt)
 	}
 	rc = kt_vm_freeze(&attempt->vm, stop_ns + patience_ns, &err);
 	if (rc == 0)
+		rc = kt_introspect_refresh(attempt->introspect, &err);
+	if (rc == 0)
 		rc = kt_introspect_set_watchdog(attempt->introspect, wanted_ns, &now_ns, &err);
 	kt_vm_thaw(&attempt->vm, stop_ns, kt_clock_now_ns() + patience_ns, &frozen_ns, NULL);
 	if (rc < 0)

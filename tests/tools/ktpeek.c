@@ -74,6 +74,8 @@ static int run(const struct kt_introspect_kernel *kernel, struct kt_introspect *
 	bool enabled;
 	int64_t ns;
 
+	if (kt_introspect_refresh(introspect, &err))
+		return complain(&err);
 	if (!strcmp(command, "where")) {
 		kt_introspect_where(introspect, &place);
 		printf("release %s hz %u va_slide %#llx pa_slide %#llx levels %u\n",

@@ -203,8 +203,8 @@ static bool boot(struct tool *tool, const char *image, const char *ktguest, bool
 	if (kt_qemu_version(QEMU, &config.qemu_major, text, sizeof(text), &err) < 0 ||
 	    kt_vm_start(&tool->vm, &config, &notes, &cause, &err) < 0)
 		return complain("QEMU", &err);
-	snprintf(text, sizeof(text), "/proc/self/fd/%d", tool->vm.ram_fds[0]);
-	if (kt_gmem_open(text, bytes, kt_gmem_lowmem_bytes("q35", bytes), &tool->gmem, &err) < 0)
+	if (kt_gmem_open_process(tool->vm.child.pid, tool->vm.ram_fds, 1, bytes,
+				 kt_gmem_lowmem_bytes("q35", bytes), &tool->gmem, &err) < 0)
 		return complain("the guest's memory", &err);
 	return await(tool, "the guest to come up", is_ready, KT_PATIENCE_BOOT, 0);
 }
@@ -407,8 +407,11 @@ static bool read_and_compare(struct tool *tool)
 	bool compared = false;
 	struct kt_err err = { 0 };
 
-	if (kt_vm_freeze(&tool->vm, stop_ns + patience_ns, &err) < 0 ||
-	    kt_introspect_attach(tool->kernel, tool->gmem, &tool->introspect, &err) < 0 ||
+	/* As the worker does: what is needed is learnt from the running guest, then read at once. */
+	if (kt_introspect_attach(tool->kernel, tool->gmem, &tool->introspect, &err) == 0)
+		kt_introspect_all_maps(tool->introspect, &arena, &axis);
+	if (!tool->introspect || kt_vm_freeze(&tool->vm, stop_ns + patience_ns, &err) < 0 ||
+	    kt_introspect_refresh(tool->introspect, &err) < 0 ||
 	    kt_introspect_scx_enabled(tool->introspect, &enabled, &err) < 0) {
 		json_object_put(guest);
 		return complain("reading the guest", &err);

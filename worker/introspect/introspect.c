@@ -117,8 +117,12 @@ int kt_introspect_attach(struct kt_introspect_kernel *kernel, struct kt_gmem *gm
 	KT_AUTO(kt_introspect_destroy)
 	struct kt_introspect *introspect = kt_must_calloc(1, sizeof(*introspect));
 	uint32_t state = 0;
+	int rc;
 
 	introspect->kernel = kernel;
+	rc = kt_gmem_refresh(gmem, err);
+	if (rc)
+		return rc;
 	if (kt_locate_find(gmem, &kernel->where, &introspect->pagewalk, &introspect->found))
 		return kt_err_set(err, KT_FAULT_GUEST, EAGAIN,
 				  "kernel %s is not in the guest's memory (yet)", kernel->release);
@@ -164,9 +168,14 @@ static void axis_error(struct kt_arena *arena, struct kt_msg_axis *axis, const c
 	axis->text = kt_arena_strdup(arena, text);
 }
 
-static int read_scx(struct kt_introspect *introspect, struct kt_scx *scx)
+int kt_introspect_refresh(struct kt_introspect *introspect, struct kt_err *err)
 {
 	kt_pagewalk_flush(&introspect->pagewalk);
+	return kt_gmem_refresh(introspect->pagewalk.gmem, err);
+}
+
+static int read_scx(struct kt_introspect *introspect, struct kt_scx *scx)
+{
 	return kt_scx_read(&introspect->pagewalk, &introspect->kernel->klayout,
 			   introspect->found.va_slide, scx);
 }
@@ -264,7 +273,6 @@ int kt_introspect_scx_enabled(struct kt_introspect *introspect, bool *enabled, s
 int kt_introspect_set_watchdog(struct kt_introspect *introspect, int64_t ns, int64_t *now_ns,
 			       struct kt_err *err)
 {
-	kt_pagewalk_flush(&introspect->pagewalk);
 	return kt_scx_set_watchdog(&introspect->pagewalk, &introspect->kernel->klayout,
 				   introspect->found.va_slide, ns, now_ns, err);
 }

@@ -11,13 +11,23 @@
 
 #include "proto/schema.h"
 
+#include <sys/types.h>
+
 /* ---- guest memory ---- */
 
 struct kt_gmem;
 
-/* Maps the file behind QEMU's memory-backend-file. lowmem_bytes: RAM below the PCI hole; what is above
- * sits in the file at gpa - 4 GiB + lowmem (kt_gmem_lowmem_bytes). Owned by the caller. The file must
- * not shrink while it is mapped: that kills the process (SIGBUS), which is why attempts are processes.
+/* Opens the RAM of a running guest: finds where its QEMU, process pid, maps the memfds of its NUMA nodes, each
+ * node_bytes long, and reads and writes there (remote.h says what that needs: EPERM and EACCES without). It does
+ * not matter whether QEMU maps them shared, or private as for a guest that was restored from a template.
+ * lowmem_bytes: RAM below the PCI hole; what is above sits at gpa - 4 GiB + lowmem (kt_gmem_lowmem_bytes).
+ * Owned by the caller; the descriptors are not needed afterwards. -ENOENT: it does not map them (yet).
+ */
+int kt_gmem_open_process(pid_t pid, const int *ram_fds, size_t n, uint64_t node_bytes,
+			 uint64_t lowmem_bytes, struct kt_gmem **gmem, struct kt_err *err);
+
+/* For tools and tests: maps a file of RAM, as a dump is. It must not shrink while it is mapped (SIGBUS). Whole
+ * pages.
  */
 int kt_gmem_open(const char *path, uint64_t bytes, uint64_t lowmem_bytes, struct kt_gmem **gmem,
 		 struct kt_err *err);
@@ -28,6 +38,10 @@ int kt_gmem_add(struct kt_gmem *gmem, const char *path, uint64_t bytes, struct k
  */
 uint64_t kt_gmem_lowmem_bytes(const char *machine, uint64_t ram_bytes);
 void kt_gmem_destroy(struct kt_gmem **gmem_p);
+/* Of a process: from here on it is read as of now, and what the last few looks needed is read at once. Fault HOST,
+ * -ESRCH: the process has ended. To be called by whoever keeps it after the process may have been reaped.
+ */
+int kt_gmem_refresh(struct kt_gmem *gmem, struct kt_err *err);
 
 /* ---- one kernel image ---- */
 
@@ -58,6 +72,11 @@ int kt_introspect_attach(struct kt_introspect_kernel *kernel, struct kt_gmem *gm
 			 struct kt_introspect **introspect, struct kt_err *err);
 void kt_introspect_destroy(struct kt_introspect **introspect_p);
 
+/* All that is read is as of the attach or of the last refresh: to be called once the guest was frozen, or
+ * whenever it may have run since. Fault HOST, -ESRCH: its QEMU has ended.
+ */
+int kt_introspect_refresh(struct kt_introspect *introspect, struct kt_err *err);
+
 struct kt_introspect_place { /* of the kernel, for people */
 	uint64_t va_slide; /* KASLR, virtual */
 	uint64_t pa_slide; /* KASLR, physical */
@@ -67,7 +86,7 @@ void kt_introspect_where(const struct kt_introspect *introspect, struct kt_intro
 
 /* Fills an axis with a value tree in the arena, or with a typed error (axis->error, axis->text):
  * no_scheduler, unmapped. Never fails otherwise. For a consistent view the guest is frozen by the
- * caller. The arena must have no limit: the tree is bounded (KT_SAMPLE_BYTES_MAX / 2 when encoded, some
+ * caller, and refreshed after that. The arena must have no limit: the tree is bounded (KT_SAMPLE_BYTES_MAX / 2 when encoded, some
  * MiB in memory at worst). axis->name is set.
  *
  * "bpf": { "scheduler": "<ops name>", "maps": [ { "name": "<the kernel's name, at most 15 bytes, e.g. scx_kt.bss>",
@@ -94,7 +113,7 @@ void kt_introspect_all_maps(struct kt_introspect *introspect, struct kt_arena *a
 void kt_introspect_monitor(struct kt_introspect *introspect, struct kt_arena *arena,
 			   struct kt_msg_axis *axis);
 
-/* Is a sched_ext scheduler enabled right now? Two reads, under a microsecond: for polling. */
+/* Is a sched_ext scheduler enabled? */
 int kt_introspect_scx_enabled(struct kt_introspect *introspect, bool *enabled, struct kt_err *err);
 
 /* Writes sched_ext's stall watchdog (scx_sched.watchdog_timeout since 7.1, else scx_watchdog_timeout),

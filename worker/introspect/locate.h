@@ -28,7 +28,7 @@ struct kt_locate_found {
 };
 
 /* -EAGAIN when no such kernel runs there (yet). */
-int kt_locate_find(const struct kt_gmem *gmem, const struct kt_locate_kernel *kernel,
+int kt_locate_find(struct kt_gmem *gmem, const struct kt_locate_kernel *kernel,
 		   struct kt_pagewalk *pagewalk, struct kt_locate_found *found);
 
 #endif

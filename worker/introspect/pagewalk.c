@@ -3,7 +3,6 @@
 #include "proto/base/must.h"
 
 #include <errno.h>
-#include <string.h>
 
 #define PAGE         4096ull
 #define PRESENT      (1ull << 0)
@@ -12,7 +11,7 @@
 #define INDEX_BITS   9
 #define EMPTY        1 /* no page begins there */
 
-void kt_pagewalk_init(struct kt_pagewalk *pagewalk, const struct kt_gmem *gmem, uint64_t root_gpa,
+void kt_pagewalk_init(struct kt_pagewalk *pagewalk, struct kt_gmem *gmem, uint64_t root_gpa,
 		      unsigned int levels)
 {
 	kt_must(levels == 4 || levels == 5);
@@ -38,12 +37,13 @@ static int walk(const struct kt_pagewalk *pagewalk, uint64_t va, uint64_t *gpa)
 		return -EFAULT;
 	for (unsigned int level = pagewalk->levels; level > 0; level--) {
 		unsigned int shift = 12 + INDEX_BITS * (level - 1);
-		const uint8_t *at =
-			kt_gmem_at(pagewalk->gmem, table + ((va >> shift) & 511) * 8, 8);
+		uint64_t at_gpa = table + ((va >> shift) & 511) * 8;
+		const uint8_t *at = kt_gmem_at(pagewalk->gmem, at_gpa, 8);
 		uint64_t entry;
 
 		if (!at)
 			return -EFAULT;
+		/* once: what is behind a file may change */
 		entry = __atomic_load_n((const uint64_t *)(const void *)at, __ATOMIC_RELAXED);
 		if (!(entry & PRESENT))
 			return -EFAULT;
@@ -82,17 +82,13 @@ int kt_pagewalk_read(struct kt_pagewalk *pagewalk, uint64_t va, void *into, size
 
 	while (len) {
 		size_t piece = PAGE - (va & (PAGE - 1));
-		const uint8_t *from;
 		uint64_t gpa;
 
 		if (piece > len)
 			piece = len;
-		if (kt_pagewalk_translate(pagewalk, va, &gpa))
+		if (kt_pagewalk_translate(pagewalk, va, &gpa) ||
+		    kt_gmem_read(pagewalk->gmem, gpa, to, piece))
 			return -EFAULT;
-		from = kt_gmem_at(pagewalk->gmem, gpa, piece);
-		if (!from)
-			return -EFAULT;
-		memcpy(to, from, piece);
 		to += piece;
 		va += piece;
 		len -= piece;
@@ -113,13 +109,8 @@ int kt_pagewalk_read_u32(struct kt_pagewalk *pagewalk, uint64_t va, uint32_t *va
 int kt_pagewalk_write_u64(struct kt_pagewalk *pagewalk, uint64_t va, uint64_t value)
 {
 	uint64_t gpa;
-	uint8_t *at;
 
 	if (va % 8 || kt_pagewalk_translate(pagewalk, va, &gpa))
 		return -EFAULT;
-	at = kt_gmem_at(pagewalk->gmem, gpa, 8);
-	if (!at)
-		return -EFAULT;
-	__atomic_store_n((uint64_t *)(void *)at, value, __ATOMIC_SEQ_CST);
-	return 0;
+	return kt_gmem_write(pagewalk->gmem, gpa, &value, sizeof(value));
 }

@@ -11,7 +11,7 @@
 #define KT_PAGEWALK_TLB 512 /* a power of two */
 
 struct kt_pagewalk {
-	const struct kt_gmem *gmem; /* borrowed */
+	struct kt_gmem *gmem; /* borrowed */
 	uint64_t root_gpa; /* of the top-level table */
 	unsigned int levels; /* 4 or 5 */
 	struct kt_pagewalk_entry {
@@ -20,7 +20,7 @@ struct kt_pagewalk {
 	} tlb[KT_PAGEWALK_TLB];
 };
 
-void kt_pagewalk_init(struct kt_pagewalk *pagewalk, const struct kt_gmem *gmem, uint64_t root_gpa,
+void kt_pagewalk_init(struct kt_pagewalk *pagewalk, struct kt_gmem *gmem, uint64_t root_gpa,
 		      unsigned int levels);
 /* Forgets what was walked. To be called whenever the guest may have run since. */
 void kt_pagewalk_flush(struct kt_pagewalk *pagewalk);
@@ -32,7 +32,7 @@ int kt_pagewalk_read(struct kt_pagewalk *pagewalk, uint64_t va, void *into, size
 int kt_pagewalk_read_u64(struct kt_pagewalk *pagewalk, uint64_t va, uint64_t *value);
 int kt_pagewalk_read_u32(struct kt_pagewalk *pagewalk, uint64_t va, uint32_t *value);
 
-/* One aligned store, so that a running guest sees the old value or the new one. */
+/* 8 aligned bytes. The guest should stand still: nobody promises that they are one store. */
 int kt_pagewalk_write_u64(struct kt_pagewalk *pagewalk, uint64_t va, uint64_t value);
 
 #endif

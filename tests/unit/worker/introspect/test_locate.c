@@ -96,6 +96,22 @@ Test(locate, the_kernel_is_found_wherever_kaslr_put_it)
 	}
 }
 
+Test(locate, a_banner_may_lie_across_two_pages)
+{
+	struct kt_locate_kernel across = kernel;
+	KT_AUTO(machine_destroy) struct machine machine = { 0 };
+	struct kt_pagewalk pagewalk;
+	struct kt_locate_found found;
+
+	across.banner_va = LINK_VA + 0x5ff0;
+	across.banner_pa = LINK_PA + 0x5ff0;
+	machine_init(&machine);
+	place(&machine, 20 * MIB, LINK_VA, 4);
+	memcpy(machine.ram + 20 * MIB + 0x5ff0, BANNER, sizeof(BANNER));
+	cr_assert_eq(kt_locate_find(machine.gmem, &across, &pagewalk, &found), 0);
+	cr_assert_eq(found.pa_slide + LINK_PA, 20 * MIB);
+}
+
 Test(locate, a_copy_of_the_image_is_not_the_kernel)
 {
 	KT_AUTO(machine_destroy) struct machine machine = { 0 };
