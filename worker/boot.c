@@ -64,33 +64,15 @@ static bool open_qemu(struct kt_attempt *attempt, struct kt_vm_config *config)
 	return rc == 0;
 }
 
-static int map_nodes(struct kt_attempt *attempt, struct kt_err *err)
-{
-	uint64_t bytes = kt_qemu_node_bytes(attempt->job->topology);
-	uint64_t all_bytes = bytes * attempt->vm.n_ram_fds;
-	uint64_t lowmem_bytes = kt_gmem_lowmem_bytes("q35", all_bytes);
-	char path[64];
-	int rc = 0;
-
-	for (size_t i = 0; rc == 0 && i < attempt->vm.n_ram_fds; i++) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", attempt->vm.ram_fds[i]);
-		rc = i == 0 ? kt_gmem_open(path, bytes, lowmem_bytes, &attempt->gmem, err)
-			    : kt_gmem_add(attempt->gmem, path, bytes, err);
-	}
-	return rc;
-}
-
-/* Maps the guest's RAM for reading from outside. That it cannot be is no failure of the attempt: the axes
- * say so.
- */
+/* That the guest's RAM cannot be read from outside is no failure of the attempt: the axes say so. */
 static void open_memory(struct kt_attempt *attempt)
 {
 	struct kt_err *err = &attempt->capture.unreadable;
+	KT_AUTO_BUF notes = { 0 };
 
-	if (map_nodes(attempt, err) < 0) {
+	if (kt_vm_open_memory(&attempt->vm, &attempt->gmem, &notes, err) < 0)
 		kt_attempt_note(attempt, "%s", err->text);
-		kt_gmem_destroy(&attempt->gmem);
-	}
+	say_lines(attempt, &notes);
 }
 
 /* The guest says that it is up, so its kernel is in memory. */

@@ -36,15 +36,26 @@ static void read_axes(struct kt_capture *capture, struct kt_arena *arena,
 	bpf->text = monitor->text = kt_arena_strdup(arena, err.text);
 }
 
+static void rehearse(struct kt_capture *capture)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_msg_axis axes[2];
+	struct kt_msg_sample sample = { .axes = axes };
+
+	read_axes(capture, &arena, &sample);
+}
+
 bool kt_capture_read(struct kt_capture *capture, struct kt_arena *arena,
 		     struct kt_msg_sample *sample)
 {
-	int64_t stop_ns = kt_clock_now_ns();
 	struct kt_err err = { 0 };
 	int64_t frozen_ns = 0;
+	int64_t stop_ns;
 	int frozen;
 	int thawed;
 
+	rehearse(capture);
+	stop_ns = kt_clock_now_ns();
 	sample->elapsed_ns = kt_capture_elapsed_ns(capture, stop_ns);
 	frozen = kt_vm_freeze(capture->vm, stop_ns + capture->freeze_ns_max, &err);
 	if (frozen == 0)

@@ -61,8 +61,7 @@ static const struct option options[] = {
 	{ EACH_NODE, "-object",
 	  "memory-backend-file,id=ram${node},size=${node_mib}M,mem-path=/proc/self/fd/"
 	  "${ram_fd},share=on",
-	  "guest RAM is a memfd that the attempt process maps too; no file, so nothing to clean "
-	  "up" },
+	  "guest RAM is a memfd: no file, so nothing to clean up" },
 	{ EACH_NODE, "-numa", "node,nodeid=${node},memdev=ram${node}${node_cpus}",
 	  "one node per socket" },
 	{ ALWAYS, "-chardev", "socket,id=monitor,fd=${monitor_fd}",

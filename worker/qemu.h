@@ -1,7 +1,7 @@
 /* qemu.h - the machine a guest gets: QEMU's command line as a table, each option with its reason.
  *
- * The machine has no network, no disk, no display and no file of its own: RAM is a memfd that the
- * attempt process maps as well, everything else is a socketpair or a descriptor that QEMU inherits.
+ * The machine has no network, no disk, no display and no file of its own: RAM is a memfd, everything
+ * else is a socketpair or a descriptor that QEMU inherits.
  * So nothing is left behind when it is killed. Measured in facts-boot.md.
  */
 #ifndef KT_QEMU_H

@@ -102,8 +102,8 @@ static int check_memory(const struct kt_msg_topology *topology, struct kt_err *e
 
 static int make_ram(struct kt_vm *vm, const struct kt_msg_topology *topology, struct kt_err *err)
 {
-	off_t bytes = (off_t)kt_qemu_node_bytes(topology);
-
+	vm->node_bytes = kt_qemu_node_bytes(topology);
+	vm->ram_shared = true;
 	for (size_t i = 0; i < topology->numa_nodes; i++) {
 		int fd = memfd_create("kt-ram", MFD_CLOEXEC);
 
@@ -112,10 +112,41 @@ static int make_ram(struct kt_vm *vm, const struct kt_msg_topology *topology, st
 					  "making a memfd for guest RAM");
 		vm->ram_fds[vm->n_ram_fds++] = fd;
 		/* QEMU opens it again, as nobody, through /proc/self/fd. */
-		if (fchmod(fd, 0666) < 0 || ftruncate(fd, bytes) < 0)
+		if (fchmod(fd, 0666) < 0 || ftruncate(fd, (off_t)vm->node_bytes) < 0)
 			return kt_err_sys(err, KT_FAULT_HOST, errno, "sizing the guest's RAM");
 	}
 	return 0;
+}
+
+static int map_ram(const struct kt_vm *vm, uint64_t lowmem_bytes, struct kt_gmem **gmem_p,
+		   struct kt_err *err)
+{
+	KT_AUTO(kt_gmem_destroy) struct kt_gmem *gmem = NULL;
+	char path[64];
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < vm->n_ram_fds; i++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", vm->ram_fds[i]);
+		rc = i == 0 ? kt_gmem_open(path, vm->node_bytes, lowmem_bytes, &gmem, err)
+			    : kt_gmem_add(gmem, path, vm->node_bytes, err);
+	}
+	if (rc == 0)
+		*gmem_p = kt_take(&gmem);
+	return rc;
+}
+
+int kt_vm_open_memory(const struct kt_vm *vm, struct kt_gmem **gmem, struct kt_buf *notes,
+		      struct kt_err *err)
+{
+	uint64_t lowmem_bytes = kt_gmem_lowmem_bytes("q35", vm->node_bytes * vm->n_ram_fds);
+	int rc = kt_gmem_open_process(vm->child.pid, vm->ram_fds, vm->n_ram_fds, vm->node_bytes,
+				      lowmem_bytes, gmem, err);
+
+	if ((rc != -EPERM && rc != -EACCES) || !vm->ram_shared)
+		return rc;
+	kt_buf_puts(notes, "this host does not allow reading QEMU's memory (CAP_SYS_PTRACE): the "
+			   "guest's RAM is mapped\n");
+	return map_ram(vm, lowmem_bytes, gmem, err);
 }
 
 /* QEMU opens the kernel by name, as nobody: a cache that only its owner may read is copied. */

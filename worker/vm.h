@@ -12,6 +12,7 @@
 #include "worker/cage.h"
 #include "worker/console.h"
 #include "worker/framelink.h"
+#include "worker/introspect/introspect.h"
 #include "worker/jail.h"
 #include "worker/qemu.h"
 #include "worker/qmp.h"
@@ -42,6 +43,8 @@ struct kt_vm {
 	bool kvm;
 	int ram_fds[KT_QEMU_NODES_MAX];
 	size_t n_ram_fds;
+	uint64_t node_bytes; /* of each */
+	bool ram_shared; /* QEMU writes into the memfds, not into a copy of its own */
 	struct kt_jail_child child; /* pid 0: not started, or ended */
 	struct kt_cage *cage;
 	struct kt_qmp qmp;
@@ -64,6 +67,13 @@ void kt_vm_init(struct kt_vm *vm, const struct kt_vm_events *events);
  */
 int kt_vm_start(struct kt_vm *vm, const struct kt_vm_config *config, struct kt_buf *notes,
 		enum kt_cause_id *cause, struct kt_err *err);
+
+/* The guest's RAM, to be read and written through QEMU's memory. Where the host does not let us do that (to root
+ * without CAP_SYS_PTRACE, as in many a container) RAM that is shared is mapped instead, and notes gets
+ * a line. *gmem is the caller's; to be refreshed before use whenever vm was digested since.
+ */
+int kt_vm_open_memory(const struct kt_vm *vm, struct kt_gmem **gmem, struct kt_buf *notes,
+		      struct kt_err *err);
 
 /* Fills fds for poll(2), returns how many. */
 size_t kt_vm_poll(struct kt_vm *vm, struct pollfd fds[KT_VM_POLL_FDS]);

@@ -194,7 +194,6 @@ static bool boot(struct tool *tool, const char *image, const char *ktguest, bool
 		.ktguest = ktguest,
 		.kernel = kaslr ? image : kt_introspect_kernel_vmlinux(tool->kernel),
 	};
-	uint64_t bytes = kt_qemu_node_bytes(&tool->topology);
 	KT_AUTO_BUF notes = { 0 };
 	enum kt_cause_id cause;
 	struct kt_err err = { 0 };
@@ -203,9 +202,10 @@ static bool boot(struct tool *tool, const char *image, const char *ktguest, bool
 	if (kt_qemu_version(QEMU, &config.qemu_major, text, sizeof(text), &err) < 0 ||
 	    kt_vm_start(&tool->vm, &config, &notes, &cause, &err) < 0)
 		return complain("QEMU", &err);
-	if (kt_gmem_open_process(tool->vm.child.pid, tool->vm.ram_fds, 1, bytes,
-				 kt_gmem_lowmem_bytes("q35", bytes), &tool->gmem, &err) < 0)
+	kt_buf_reset(&notes);
+	if (kt_vm_open_memory(&tool->vm, &tool->gmem, &notes, &err) < 0)
 		return complain("the guest's memory", &err);
+	printf("%s\n", notes.len ? kt_buf_text(&notes) : "read through QEMU's memory");
 	return await(tool, "the guest to come up", is_ready, KT_PATIENCE_BOOT, 0);
 }
 

@@ -1,10 +1,13 @@
 #include "worker/jail.h"
 #include "proto/base/clock.h"
 #include "proto/base/limits.h"
+#include "worker/introspect/procmaps.h"
+#include "worker/introspect/remote.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +16,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define NOBODY 65534
 
 /* What a jailed program prints, and how it ended. */
 static int run(char *const *argv, struct kt_buf *out, struct kt_err *err)
@@ -129,4 +134,64 @@ Test(jail, the_child_dies_with_a_parent_that_is_killed)
 	waitpid(parent, NULL, 0);
 	cr_assert_eq(poll(&died, 1, 5000), 1);
 	close(died.fd);
+}
+
+/* What a guest's memory is read with: 0 when a jailed program's first page can be. */
+static int read_a_jailed_program(void)
+{
+	char *argv[] = { "sleep", "60", NULL };
+	KT_AUTO(kt_remote_destroy) struct kt_remote *remote = NULL;
+	KT_AUTO_BUF notes = { 0 };
+	KT_AUTO_BUF maps = { 0 };
+	struct kt_jail_child child = { 0 };
+	struct kt_err err = { 0 };
+	const uint8_t *page = NULL;
+	unsigned long long va = 0;
+	int alive[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, alive) < 0)
+		return 1;
+	struct kt_jail_spec spec = { .argv = argv,
+				     .fds = &alive[1],
+				     .n_fds = 1,
+				     .stderr_fd = STDERR_FILENO,
+				     .alive_fd = alive[1] };
+	if (kt_jail_spawn(&spec, &child, &notes, &err) == 0 &&
+	    kt_procmaps_read(child.pid, &maps, &err) == 0 &&
+	    kt_remote_open(child.pid, &remote, &err) == 0 &&
+	    sscanf(kt_buf_text(&maps), "%llx-", &va) == 1)
+		page = kt_remote_at(remote, va, 4);
+	if (!page)
+		fprintf(stderr, "%s\n%s", err.text, kt_buf_text(&maps));
+	kt_jail_kill(&child, NULL);
+	close(alive[0]);
+	close(alive[1]);
+	return page && memcmp(page, "\177ELF", 4) == 0 ? 0 : 1;
+}
+
+static bool may_trace(void)
+{
+	struct __user_cap_header_struct who = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct caps[2] = { { 0 } };
+
+	return geteuid() != 0 ||
+	       (syscall(SYS_capget, &who, caps) == 0 && (caps[0].effective & 1u << CAP_SYS_PTRACE));
+}
+
+/* What worker/introspect/remote.h says: root needs CAP_SYS_PTRACE, because its child is another user. */
+Test(jail, its_parent_reads_its_memory)
+{
+	pid_t user;
+	int status;
+
+	cr_assert_eq(read_a_jailed_program(), may_trace() ? 0 : 1);
+	if (geteuid() != 0)
+		return;
+	/* and so does one without any privilege */
+	user = fork();
+	if (user == 0)
+		_exit(setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+		      setresuid(NOBODY, NOBODY, NOBODY) < 0 || read_a_jailed_program());
+	waitpid(user, &status, 0);
+	cr_assert_eq(status, 0);
 }
