@@ -215,18 +215,41 @@ int kt_qmp_fill(struct kt_qmp *qmp, struct kt_err *err)
 	return digest(qmp, err);
 }
 
-int kt_qmp_send(struct kt_qmp *qmp, const char *command, uint64_t *id, struct kt_err *err)
+/* A descriptor travels with the first byte (unix(7), SCM_RIGHTS). */
+static ssize_t send_line(int to_fd, char *line, size_t len, int fd)
 {
-	char line[128];
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { .head = { .cmsg_len = CMSG_LEN(sizeof(int)),
+				.cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS } };
+	struct iovec part = { line, len };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+		message.msg_control = control.bytes;
+		message.msg_controllen = sizeof(control.bytes);
+	}
+	return sendmsg(to_fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+int kt_qmp_send(struct kt_qmp *qmp, const struct kt_qmp_command *command, uint64_t *id,
+		struct kt_err *err)
+{
+	char line[512];
 	int len;
 
 	*id = ++qmp->last_id;
-	len = snprintf(line, sizeof(line), "{\"execute\":\"%s\",\"id\":%llu}\n", command,
+	len = snprintf(line, sizeof(line), "{\"execute\":\"%s\",%s%s%s\"id\":%llu}\n",
+		       command->name, command->arguments ? "\"arguments\":" : "",
+		       command->arguments ? command->arguments : "", command->arguments ? "," : "",
 		       (unsigned long long)*id);
 	kt_must(len > 0 && (size_t)len < sizeof(line));
-	if (send(qmp->fd, line, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT) != len)
+	if (send_line(qmp->fd, line, (size_t)len, command->has_fd ? command->fd : -1) != len)
 		return kt_err_sys(err, KT_FAULT_PEER, errno ? errno : EIO,
-				  "sending %s to QEMU's monitor", command);
+				  "sending %s to QEMU's monitor", command->name);
 	return 0;
 }
 
@@ -261,7 +284,8 @@ static bool has_answered(const struct kt_qmp *qmp)
 	return qmp->has_reply && qmp->reply.id == qmp->last_id;
 }
 
-int kt_qmp_call(struct kt_qmp *qmp, const char *command, int64_t deadline_ns, struct kt_err *err)
+int kt_qmp_exchange(struct kt_qmp *qmp, const struct kt_qmp_command *command, int64_t deadline_ns,
+		    struct kt_err *err)
 {
 	struct kt_err own = { 0 };
 	struct kt_err *to = err ? err : &own; /* wait_for() reads the code back */
@@ -269,11 +293,18 @@ int kt_qmp_call(struct kt_qmp *qmp, const char *command, int64_t deadline_ns, st
 	int rc = kt_qmp_send(qmp, command, &id, to);
 
 	if (rc == 0)
-		rc = wait_for(qmp, has_answered, command, deadline_ns, to);
+		rc = wait_for(qmp, has_answered, command->name, deadline_ns, to);
 	if (rc == 0 && qmp->reply.kind == KT_QMP_ERROR)
-		rc = kt_err_set(to, KT_FAULT_HOST, EIO, "QEMU refused %s: %s: %s", command,
+		rc = kt_err_set(to, KT_FAULT_HOST, EIO, "QEMU refused %s: %s: %s", command->name,
 				qmp->reply.word, qmp->reply.text);
 	return rc;
+}
+
+int kt_qmp_call(struct kt_qmp *qmp, const char *name, int64_t deadline_ns, struct kt_err *err)
+{
+	const struct kt_qmp_command command = { .name = name };
+
+	return kt_qmp_exchange(qmp, &command, deadline_ns, err);
 }
 
 int kt_qmp_open(struct kt_qmp *qmp, int64_t deadline_ns, struct kt_err *err)

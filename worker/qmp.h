@@ -63,16 +63,26 @@ void kt_qmp_destroy(struct kt_qmp *qmp);
 /* Reads what is there and digests whole lines. 0, or -errno (fault PEER); eof is no error. */
 int kt_qmp_fill(struct kt_qmp *qmp, struct kt_err *err);
 
-/* Sends a command without arguments and returns its id; its reply arrives in `reply` with that id
- * after some later fill. -errno when the socket does not take the few bytes (QEMU hangs or is gone).
+struct kt_qmp_command {
+	const char *name; /* ours, as is: nothing is quoted */
+	const char *arguments; /* a JSON object, some 400 bytes at most; NULL: none */
+	bool has_fd;
+	int fd; /* sent along (for getfd); stays the caller's */
+};
+
+/* Sends a command and returns its id; its reply arrives in `reply` with that id after some later
+ * fill. -errno when the socket does not take the few bytes (QEMU hangs or is gone).
  */
-int kt_qmp_send(struct kt_qmp *qmp, const char *command, uint64_t *id, struct kt_err *err);
+int kt_qmp_send(struct kt_qmp *qmp, const struct kt_qmp_command *command, uint64_t *id,
+		struct kt_err *err);
 
 /* The whole exchange: sends, polls, waits for the reply or the deadline (CLOCK_BOOTTIME ns).
  * -ETIMEDOUT, -EPIPE (QEMU is gone), -EPROTO, or -EIO when QEMU answered with an error.
  * Blocks at most until the deadline.
  */
-int kt_qmp_call(struct kt_qmp *qmp, const char *command, int64_t deadline_ns, struct kt_err *err);
+int kt_qmp_exchange(struct kt_qmp *qmp, const struct kt_qmp_command *command, int64_t deadline_ns,
+		    struct kt_err *err);
+int kt_qmp_call(struct kt_qmp *qmp, const char *name, int64_t deadline_ns, struct kt_err *err);
 /* Waits for the greeting and negotiates. */
 int kt_qmp_open(struct kt_qmp *qmp, int64_t deadline_ns, struct kt_err *err);
 

@@ -107,6 +107,41 @@ Test(qmp, an_answer_that_comes_too_late_is_not_taken_for_the_next_one)
 	kt_qmp_destroy(&qmp);
 }
 
+Test(qmp, a_descriptor_travels_with_its_command)
+{
+	const struct kt_qmp_command command = { .name = "getfd",
+						.arguments = "{\"fdname\":\"state\"}",
+						.has_fd = true,
+						.fd = STDERR_FILENO };
+	static const char expected[] =
+		"{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"state\"},\"id\":1}\n";
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	char line[256] = "";
+	struct iovec part = { line, sizeof(line) - 1 };
+	struct msghdr message = { .msg_iov = &part,
+				  .msg_iovlen = 1,
+				  .msg_control = control.bytes,
+				  .msg_controllen = sizeof(control.bytes) };
+	struct kt_qmp qmp;
+	uint64_t id;
+	int qemu;
+	int fd;
+
+	make(&qmp, &qemu);
+	cr_assert_eq(kt_qmp_send(&qmp, &command, &id, NULL), 0);
+	cr_assert_eq(recvmsg(qemu, &message, 0), (ssize_t)strlen(expected));
+	cr_assert_str_eq(line, expected);
+	cr_assert_eq(control.head.cmsg_type, SCM_RIGHTS);
+	memcpy(&fd, CMSG_DATA(&control.head), sizeof(fd));
+	cr_assert_geq(fd, 0);
+	close(fd);
+	close(qemu);
+	kt_qmp_destroy(&qmp);
+}
+
 Test(qmp, a_line_without_end_is_refused)
 {
 	static char flood[4096];
