@@ -133,7 +133,7 @@ void kt_cache_destroy(struct kt_cache **cache_p)
 /* ---- eviction ---- */
 
 struct old {
-	char name[KT_DIGEST_HEX_BYTES + 8];
+	char name[KT_DIGEST_HEX_BYTES + 16];
 	uint64_t bytes;
 	int64_t used_s;
 };
@@ -155,25 +155,30 @@ static bool try_evict(int dirfd, const struct old *old)
 	return unlinkat(dirfd, old->name, 0) == 0;
 }
 
-/* Makes room for bytes more, as far as that is possible; true when something went. */
-static bool evict(struct kt_cache *cache, uint64_t bytes, bool at_least_one)
+/* An artifact, a template (worker/stock.h), or one of them on its way. */
+static bool is_ours(const char *name)
 {
-	DIR *dir = opendir(cache->dir);
+	static const char *const suffixes[] = { "", ".part", ".template", ".template.part" };
+
+	if (strspn(name, "0123456789abcdef") != KT_DIGEST_HEX_BYTES - 1)
+		return false;
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+		if (strcmp(name + KT_DIGEST_HEX_BYTES - 1, suffixes[i]) == 0)
+			return true;
+	return false;
+}
+
+static size_t list_all(DIR *dir, struct old **olds_p, uint64_t *total)
+{
 	struct old *olds = NULL;
 	size_t n = 0, cap = 0;
-	uint64_t total = bytes;
-	bool went = false;
 	struct dirent *item;
 
-	if (!dir)
-		return false;
 	while ((item = readdir(dir))) {
 		struct stat stat;
-		size_t len = strlen(item->d_name);
-		bool is_ours = strspn(item->d_name, "0123456789abcdef") == 64 &&
-			       (len == 64 || strcmp(item->d_name + 64, ".part") == 0);
 
-		if (!is_ours || fstatat(dirfd(dir), item->d_name, &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
+		if (!is_ours(item->d_name) ||
+		    fstatat(dirfd(dir), item->d_name, &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
 		    !S_ISREG(stat.st_mode))
 			continue;
 		if (n == cap) {
@@ -182,21 +187,40 @@ static bool evict(struct kt_cache *cache, uint64_t bytes, bool at_least_one)
 		}
 		olds[n] = (struct old){ .bytes = (uint64_t)stat.st_size,
 					.used_s = stat.st_atim.tv_sec };
-		memcpy(olds[n].name, item->d_name, len + 1);
-		total += olds[n++].bytes;
+		memcpy(olds[n].name, item->d_name, strlen(item->d_name) + 1); /* is_ours() */
+		*total += olds[n++].bytes;
 	}
 	if (n)
 		qsort(olds, n, sizeof(*olds), by_use);
-	for (size_t i = 0; i < n && (total > cache->config.bytes_max || (at_least_one && !went));
-	     i++) {
+	*olds_p = olds;
+	return n;
+}
+
+/* Makes room for bytes more, as far as that is possible; true when something went. */
+static bool evict(const char *path, uint64_t bytes_max, uint64_t bytes, bool at_least_one)
+{
+	DIR *dir = opendir(path);
+	KT_AUTO_FREE struct old *olds = NULL;
+	uint64_t total = bytes;
+	bool went = false;
+	size_t n;
+
+	if (!dir)
+		return false;
+	n = list_all(dir, &olds, &total);
+	for (size_t i = 0; i < n && (total > bytes_max || (at_least_one && !went)); i++) {
 		if (!try_evict(dirfd(dir), &olds[i]))
 			continue;
 		total -= olds[i].bytes;
 		went = true;
 	}
-	free(olds);
 	closedir(dir);
 	return went;
+}
+
+void kt_cache_make_room(const char *dir, uint64_t bytes_max, uint64_t bytes)
+{
+	evict(dir, bytes_max, bytes, false);
 }
 
 /* ---- one entry ---- */
@@ -381,7 +405,8 @@ static bool try_fetch(struct entry *entry)
 	entry->fd = kt_own_take_fd(&fd);
 	entry->state = FETCHING;
 	entry->progress_ns = entry->asked_ns = kt_clock_now_ns();
-	evict(entry->cache, entry->bytes - entry->received, false);
+	evict(entry->cache->dir, entry->cache->config.bytes_max, entry->bytes - entry->received,
+	      false);
 	if (entry->received == entry->bytes)
 		work(entry, VERIFYING);
 	else
@@ -597,7 +622,7 @@ static void take_body(struct entry *entry, const struct kt_bin *body)
 {
 	int ret = write_all(entry->fd, body->data, body->len, entry->received);
 
-	if (ret == -ENOSPC && evict(entry->cache, 0, true))
+	if (ret == -ENOSPC && evict(entry->cache->dir, entry->cache->config.bytes_max, 0, true))
 		ret = write_all(entry->fd, body->data, body->len, entry->received);
 	if (ret < 0) {
 		kt_err_sys(&entry->err, KT_FAULT_HOST, -ret, "writing %s", entry->part);

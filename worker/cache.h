@@ -53,6 +53,11 @@ struct kt_cache_want *kt_cache_want(struct kt_cache *cache, const struct kt_job_
 /* Ends a want at any time, before or after done. Accepts NULL. */
 void kt_cache_drop(struct kt_cache_want **want_p);
 
+/* Evicts until bytes more fit below bytes_max, as far as nobody uses what is there. Templates (stock.h) stand in
+ * the same folder, under the same limit.
+ */
+void kt_cache_make_room(const char *dir, uint64_t bytes_max, uint64_t bytes);
+
 void kt_cache_chunk(struct kt_cache *cache, const struct kt_msg_chunk *chunk);
 /* The bulk connection came up (also anew) or went away. */
 void kt_cache_link(struct kt_cache *cache, bool is_up);
