@@ -1098,6 +1098,8 @@ static int open_all(struct agent *agent, struct kt_err *err)
 		.ktguest = config->ktguest,
 		.cpu_model = config->machine->cpu_model,
 		.slots = config->slots,
+		.mem_bytes = config->mem_bytes,
+		.cache_bytes_max = config->cache_bytes_max,
 	};
 	ret = open_spool(agent, err);
 	if (ret == 0)

@@ -48,6 +48,8 @@ void kt_attempt_destroy(struct kt_attempt *attempt)
 	kt_buf_destroy(&attempt->evidence);
 	kt_buf_destroy(&attempt->note);
 	kt_arena_destroy(&attempt->arena);
+	kt_arena_destroy(&attempt->guest_arena);
+	kt_arena_destroy(&attempt->start_arena);
 }
 
 /* ---- telling the agent ---- */
@@ -274,9 +276,13 @@ void kt_attempt_listen(struct kt_attempt *attempt)
 			kt_attempt_end(attempt, KT_CAUSE_ID_cancelled, "%s",
 				       cancel->reason[0] ? cancel->reason
 							 : "the attempt was cancelled");
+		} else if (message->tag == KT_TAG_run_guest && !attempt->guest) {
+			attempt->guest = frame;
+			attempt->guest_arena = arena;
+			arena = (struct kt_arena){ 0 };
 		} else if (message->tag == KT_TAG_run_start && !attempt->start) {
 			attempt->start = frame;
-			attempt->arena = arena;
+			attempt->start_arena = arena;
 			arena = (struct kt_arena){ 0 };
 		}
 	}

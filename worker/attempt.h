@@ -32,14 +32,17 @@ struct kt_attempt {
 	int64_t began_ns;
 	enum kt_attempt_phase phase;
 	struct kt_framelink control; /* to the agent */
-	struct kt_arena arena; /* run_start and what must live as long */
-	const struct kt_msg_run_start *start;
-	const struct kt_msg_job *job;
+	struct kt_arena arena; /* what must live as long as the attempt */
+	struct kt_arena guest_arena;
+	const struct kt_msg_run_guest *guest; /* comes first */
+	struct kt_arena start_arena;
+	const struct kt_msg_run_start
+		*start; /* NULL until there is a job: a spare guest waits for one */
+	const struct kt_msg_job *job; /* the same; set when its phases begin */
 	bool kvm;
 	uint64_t cpus;
 	bool has_scheduler; /* one of the job's, not the kernel's own */
 
-	char qemu_version[64];
 	struct kt_vm vm;
 	struct kt_introspect_kernel *kernel;
 	struct kt_gmem *gmem;
@@ -50,6 +53,12 @@ struct kt_attempt {
 	uint64_t guest_version;
 	bool ready;
 	bool done; /* guest_done since the last request */
+	bool prepared; /* its clock and its random numbers are good */
+	bool spare; /* it stands still and waits for its job */
+	/* Of a template to be restored from, or to be filled; the agent's, numbers only. */
+	bool has_template;
+	int template_state_fd;
+	int template_ram_fds[KT_QEMU_NODES_MAX];
 	bool load_sent; /* from here on the scheduler has a hand in what happens */
 	bool run_sent;
 	bool started;

@@ -1,5 +1,6 @@
 #include "worker/attempt_main.h"
 #include "proto/base/clock.h"
+#include "proto/base/limits.h"
 #include "proto/base/must.h"
 #include "worker/attempt.h"
 #include "worker/boot.h"
@@ -15,8 +16,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define START_S_MAX     30 /* until the agent says what to run */
-#define HAND_OVER_S_MAX 30 /* for the result to reach the agent */
+#define START_S_MAX     30 /* until the agent says which guest, and a guest to be booted what to run */
+#define HAND_OVER_S_MAX 30 /* for the last word to reach the agent */
+#define SPARE_NS        (3600 * KT_NS_PER_S) /* one look at a guest that waits for its job */
 #define TAIL_BYTES_MAX  (8u << 10)
 
 /* ---- the result ---- */
@@ -43,17 +45,26 @@ static void add_evidence(struct kt_attempt *attempt)
 			evidence->data[i] = ' ';
 }
 
-static void hand_over(struct kt_attempt *attempt)
+/* Until the agent has read all. */
+static void flush(struct kt_attempt *attempt)
 {
 	int64_t deadline_ns = kt_clock_now_ns() + HAND_OVER_S_MAX * KT_NS_PER_S;
-	const struct kt_msg_run_start *start = attempt->start;
+
+	while (attempt->control.out.len > 0 && kt_clock_now_ns() < deadline_ns)
+		kt_attempt_pump(attempt, deadline_ns);
+}
+
+static void hand_over(struct kt_attempt *attempt)
+{
+	const struct kt_msg_run_guest *guest = attempt->guest;
 	struct kt_msg_machine machine = {
 		.runner = "qemu",
-		.accel = start->accel,
-		.guest = "cold",
-		.qemu = attempt->qemu_version,
-		.cpu_model = start->cpu_model,
+		.accel = guest->accel,
+		.guest = guest->role,
+		.qemu = guest->qemu_version,
+		.cpu_model = guest->cpu_model,
 		.kernel_release = attempt->kernel_release,
+		.template = guest->template,
 	};
 	uint8_t digest[crypto_hash_sha256_BYTES];
 	struct kt_msg_result result = {
@@ -77,8 +88,18 @@ static void hand_over(struct kt_attempt *attempt)
 	add_evidence(attempt);
 	result.evidence = kt_buf_text(&attempt->evidence);
 	kt_must(kt_framelink_push(&attempt->control, KT_TAG_run_ended, &ended));
-	while (attempt->control.out.len > 0 && kt_clock_now_ns() < deadline_ns)
-		kt_attempt_pump(attempt, deadline_ns);
+	flush(attempt);
+}
+
+/* Nothing of a job has run: the agent finds another guest for it. */
+static void tell_broke(struct kt_attempt *attempt)
+{
+	struct kt_msg_run_broke broke = { .cause = kt_cause(attempt->cause)->name,
+					  .line = attempt->line };
+
+	kt_vm_kill(&attempt->vm);
+	kt_framelink_push(&attempt->control, KT_TAG_run_broke, &broke);
+	flush(attempt);
 }
 
 /* ---- the process ---- */
@@ -115,34 +136,144 @@ static bool die_with_agent(void)
 	       agent.pid == getppid();
 }
 
-static bool get_start(struct kt_attempt *attempt)
+static bool wait_for(struct kt_attempt *attempt, bool (*done)(const struct kt_attempt *attempt))
 {
-	int64_t deadline_ns = attempt->began_ns + START_S_MAX * KT_NS_PER_S;
+	return kt_attempt_wait_until(attempt, done, kt_clock_now_ns() + START_S_MAX * KT_NS_PER_S);
+}
 
-	while (!attempt->start && !attempt->ending && kt_clock_now_ns() < deadline_ns) {
-		struct pollfd fd = { attempt->control.fd, POLLIN, 0 };
+static bool has_guest(const struct kt_attempt *attempt)
+{
+	return attempt->guest != NULL;
+}
 
-		poll(&fd, 1, (int)((deadline_ns - kt_clock_now_ns()) / KT_NS_PER_MS) + 1);
-		kt_attempt_listen(attempt);
-	}
-	if (!attempt->start)
-		return false;
-	attempt->job = attempt->start->job;
-	attempt->kvm = strcmp(attempt->start->accel, "kvm") == 0;
-	attempt->cpus = kt_qemu_cpus(attempt->job->topology);
-	attempt->has_scheduler = attempt->job->scheduler->n_args > 0;
+static bool has_start(const struct kt_attempt *attempt)
+{
+	return attempt->start != NULL;
+}
+
+static void take_guest(struct kt_attempt *attempt)
+{
+	const struct kt_msg_run_guest *guest = attempt->guest;
+
+	attempt->kvm = strcmp(guest->accel, "kvm") == 0;
+	attempt->cpus = kt_qemu_cpus(guest->topology);
 	attempt->capture.vm = &attempt->vm;
 	attempt->capture.freeze_ns_max = kt_attempt_patience(attempt, KT_PATIENCE_FREEZE, 0);
-	return true;
+	attempt->has_template = strcmp(guest->role, "cold") != 0;
+	attempt->template_state_fd = KT_ATTEMPT_MAIN_FD + 1;
+	for (size_t i = 0; i < guest->topology->numa_nodes && i < KT_QEMU_NODES_MAX; i++)
+		attempt->template_ram_fds[i] = KT_ATTEMPT_MAIN_FD + 2 + (int)i;
+}
+
+/* The job's own time begins: what came before was the guest's. */
+static void take_start(struct kt_attempt *attempt)
+{
+	attempt->job = attempt->start->job;
+	attempt->has_scheduler = attempt->job->scheduler->n_args > 0;
+	if (attempt->start->note[0])
+		kt_attempt_note(attempt, "%s", attempt->start->note);
+}
+
+/* ---- the roles ---- */
+
+static void check_memory(struct kt_attempt *attempt)
+{
+	struct kt_err err = { 0 };
+
+	if (kt_vm_check_memory(attempt->guest->topology, &err) < 0)
+		kt_attempt_end_with_advice(attempt, KT_CAUSE_ID_no_memory, "%s", err.text);
 }
 
 /* Each leaves `ending` unset when the next one may begin. Whatever happens, drain and result follow. */
-static void (*const phases[])(struct kt_attempt *attempt) = { kt_boot, kt_load, kt_sampling_run };
+static void run_job(struct kt_attempt *attempt)
+{
+	static void (*const phases[])(struct kt_attempt * attempt) = { kt_load, kt_sampling_run };
+
+	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]) && !attempt->ending; i++)
+		phases[i](attempt);
+	kt_drain(attempt);
+	hand_over(attempt);
+}
+
+static int be_cold(struct kt_attempt *attempt)
+{
+	if (!wait_for(attempt, has_start))
+		return 1;
+	take_start(attempt);
+	kt_boot(attempt);
+	run_job(attempt);
+	return 0;
+}
+
+/* A guest that nobody needs yet stands still: it costs no CPU, and no time passes in it. */
+static void stand_by(struct kt_attempt *attempt)
+{
+	int64_t freeze_ns = attempt->capture.freeze_ns_max;
+	struct kt_err err = { 0 };
+
+	if (kt_vm_freeze(&attempt->vm, kt_clock_now_ns() + freeze_ns, &err) < 0)
+		kt_attempt_end(attempt, KT_CAUSE_ID_qemu_died, "%s", err.text);
+	while (!attempt->start && !attempt->ending)
+		kt_attempt_pump(attempt, kt_clock_now_ns() + SPARE_NS);
+	if (attempt->ending)
+		return;
+	attempt->began_ns = kt_clock_now_ns();
+	attempt->n_moments = 0;
+	attempt->prepared = false; /* its clock stood still as well */
+	kt_attempt_enter(attempt, KT_ATTEMPT_BOOT, 0, "restored ahead");
+	if (kt_vm_cont(&attempt->vm, kt_clock_now_ns() + freeze_ns, &err) < 0)
+		kt_attempt_end(attempt, KT_CAUSE_ID_qemu_died, "%s", err.text);
+	else
+		kt_attempt_moment(attempt, "ready", "%s", attempt->kernel_release);
+}
+
+static int be_warm(struct kt_attempt *attempt)
+{
+	struct kt_msg_run_up up = { 0 };
+
+	kt_boot_restore(attempt);
+	if (!attempt->ending) {
+		up.took_ns = kt_clock_now_ns() - attempt->began_ns;
+		kt_framelink_push(&attempt->control, KT_TAG_run_up, &up);
+	}
+	if (!attempt->ending && !attempt->start)
+		stand_by(attempt);
+	if (attempt->ending) {
+		tell_broke(attempt);
+		return 1;
+	}
+	take_start(attempt);
+	check_memory(attempt);
+	run_job(attempt);
+	return 0;
+}
+
+static int be_template(struct kt_attempt *attempt)
+{
+	kt_boot(attempt);
+	if (!attempt->ending)
+		kt_boot_save(attempt);
+	if (attempt->ending)
+		tell_broke(attempt);
+	else
+		flush(attempt);
+	return attempt->ending;
+}
+
+static const struct {
+	const char *name; /* run_guest.role */
+	int (*be)(struct kt_attempt *attempt);
+} roles[] = {
+	{ "cold", be_cold },
+	{ "warm", be_warm },
+	{ "template", be_template },
+};
 
 int kt_attempt_main(void)
 {
 	static struct kt_attempt attempt; /* large, and there is one */
 	const struct kt_vm_events events = { kt_hearing_frame, kt_hearing_log, &attempt };
+	int status = 1;
 
 	if (!die_with_agent()) {
 		fprintf(stderr, "ktworker attempt: is only started by ktworker itself\n");
@@ -150,12 +281,12 @@ int kt_attempt_main(void)
 	}
 	take_signals();
 	kt_attempt_init(&attempt, KT_ATTEMPT_MAIN_FD, &events);
-	if (!get_start(&attempt))
+	if (!wait_for(&attempt, has_guest))
 		return 1;
-	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]) && !attempt.ending; i++)
-		phases[i](&attempt);
-	kt_drain(&attempt);
-	hand_over(&attempt);
+	take_guest(&attempt);
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+		if (strcmp(roles[i].name, attempt.guest->role) == 0)
+			status = roles[i].be(&attempt);
 	kt_attempt_destroy(&attempt);
-	return 0;
+	return status;
 }

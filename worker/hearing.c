@@ -124,8 +124,8 @@ static const struct {
 	void (*take)(struct kt_attempt *attempt, void *frame);
 } takers[] = {
 	{ KT_TAG_guest_ready, IN(BOOT), on_ready },
-	{ KT_TAG_guest_done, IN(LOAD) | IN(DRAIN), on_done },
-	{ KT_TAG_guest_failed, IN(LOAD) | IN(RUN) | IN(DRAIN), on_failed },
+	{ KT_TAG_guest_done, IN(BOOT) | IN(LOAD) | IN(DRAIN), on_done },
+	{ KT_TAG_guest_failed, IN(BOOT) | IN(LOAD) | IN(RUN) | IN(DRAIN), on_failed },
 	{ KT_TAG_guest_started, IN(RUN), on_started },
 	{ KT_TAG_guest_step, IN(RUN), on_step },
 	{ KT_TAG_guest_stats_answer, IN(RUN) | IN(DRAIN), on_stats_answer },

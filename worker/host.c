@@ -55,17 +55,22 @@ static uint64_t read_limit(const char *path)
 	return file && fscanf(file, "%" SCNu64, &bytes) == 1 ? bytes : UINT64_MAX;
 }
 
+uint64_t kt_host_available_bytes(void)
+{
+	char text[64];
+
+	read_key("/proc/meminfo", "MemAvailable", text, sizeof(text));
+	return strtoull(text, NULL, 10) << 10;
+}
+
 uint64_t kt_host_mem_bytes(void)
 {
 	static const char *const limits[] = {
 		"/sys/fs/cgroup/memory.max", /* v2, as a container sees its own */
 		"/sys/fs/cgroup/memory/memory.limit_in_bytes", /* v1 */
 	};
-	char text[64];
-	uint64_t bytes;
+	uint64_t bytes = kt_host_available_bytes();
 
-	read_key("/proc/meminfo", "MemAvailable", text, sizeof(text));
-	bytes = strtoull(text, NULL, 10) << 10;
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
 		uint64_t limit = read_limit(limits[i]);
 

@@ -10,6 +10,8 @@
 uint64_t kt_host_cpus(void); /* that we may run on (sched_getaffinity), at least 1 */
 /* Memory that guests may have: MemAvailable, at most what our cgroup leaves, less 256 MiB for others. */
 uint64_t kt_host_mem_bytes(void);
+/* What the kernel says is available right now (MemAvailable); 0 when it does not say. */
+uint64_t kt_host_available_bytes(void);
 uint64_t kt_host_disk_bytes(const char *path); /* free for us below path or its nearest parent */
 void kt_host_cpu_model(char *text, size_t size);
 void kt_host_name(char *text, size_t size); /* uname -n */

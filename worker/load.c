@@ -100,23 +100,32 @@ static void set_watchdog(struct kt_attempt *attempt)
 			       (long long)(now_ns / KT_NS_PER_MS));
 }
 
-void kt_load(struct kt_attempt *attempt)
+bool kt_load_prepare(struct kt_attempt *attempt)
 {
-	const struct kt_msg_scheduler *scheduler = attempt->job->scheduler;
 	uint8_t entropy[ENTROPY_BYTES];
 	struct kt_msg_guest_prepare prepare = { .wall_ns = kt_clock_wall_ns(),
 						.entropy = { entropy, sizeof(entropy) } };
-	struct kt_msg_guest_load message = { .args = scheduler->args, .n_args = scheduler->n_args };
 	int64_t allowed_ns = kt_attempt_patience(attempt, KT_PATIENCE_FILES, 1);
 
-	kt_attempt_enter(attempt, KT_ATTEMPT_LOAD, 0, "");
 	/* So few bytes come whole, and never wait: the host has been up for a while. */
 	kt_must(getrandom(entropy, sizeof(entropy), 0) == sizeof(entropy));
 	if (!kt_attempt_request(attempt, KT_TAG_guest_prepare, &prepare,
-				kt_clock_now_ns() + allowed_ns)) {
+				kt_clock_now_ns() + allowed_ns))
 		end_by_silence(attempt, "set its clock and seed its generator", allowed_ns);
+	else
+		attempt->prepared = true;
+	return !attempt->ending;
+}
+
+void kt_load(struct kt_attempt *attempt)
+{
+	const struct kt_msg_scheduler *scheduler = attempt->job->scheduler;
+	struct kt_msg_guest_load message = { .args = scheduler->args, .n_args = scheduler->n_args };
+	int64_t allowed_ns;
+
+	kt_attempt_enter(attempt, KT_ATTEMPT_LOAD, 0, "");
+	if (!attempt->prepared && !kt_load_prepare(attempt))
 		return;
-	}
 	for (size_t i = 0; i < scheduler->n_files; i++)
 		if (!send_file(attempt, &scheduler->files[i]))
 			return;

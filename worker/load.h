@@ -6,8 +6,15 @@
 #ifndef KT_LOAD_H
 #define KT_LOAD_H
 
+#include <stdbool.h>
+
 struct kt_attempt;
 
 void kt_load(struct kt_attempt *attempt);
+
+/* The guest's wall clock and random numbers, as the beginning of a job: also when a template's guest was
+ * restored. False when the attempt is ending.
+ */
+bool kt_load_prepare(struct kt_attempt *attempt);
 
 #endif

@@ -25,8 +25,9 @@ enum when {
 	ALWAYS,
 	TCG,
 	KVM,
-	ONE_NODE,
 	EACH_NODE, /* once per NUMA node, ${node} counts */
+	BOOT, /* not when it is restored */
+	RESTORE,
 };
 
 struct option {
@@ -53,15 +54,17 @@ static const struct option options[] = {
 	{ TCG, "-cpu", "max,vendor=GenuineIntel,erms=off,fsrm=off",
 	  "AMD models have no topology extension under TCG, so no separate L3; rdrand for the "
 	  "guest; TCG copies byte by byte for who believes that rep movsb is fast" },
-	{ KVM, "-cpu", "host,migratable=off", "what the host has, invariant TSC included" },
+	{ KVM, "-cpu", "host",
+	  "what the host has, but for what a template could not be saved with" },
 	{ ALWAYS, "-smp",
 	  "${cpus},sockets=${sockets},dies=${dies},cores=${cores},threads=${threads}",
 	  "L3 is per die: an LLC is a die, a NUMA node a socket; from QEMU 9 an LLC is a socket" },
 	{ ALWAYS, "-m", "${mem_mib}M", "the sum of the nodes" },
 	{ EACH_NODE, "-object",
 	  "memory-backend-file,id=ram${node},size=${node_mib}M,mem-path=/proc/self/fd/"
-	  "${ram_fd},share=on",
-	  "guest RAM is a memfd: no file, so nothing to clean up" },
+	  "${ram_fd},share=${share}",
+	  "guest RAM is a memfd: no file, so nothing to clean up; a restored guest has a private "
+	  "view of its template's" },
 	{ EACH_NODE, "-numa", "node,nodeid=${node},memdev=ram${node}${node_cpus}",
 	  "one node per socket" },
 	{ ALWAYS, "-chardev", "socket,id=monitor,fd=${monitor_fd}",
@@ -78,15 +81,18 @@ static const struct option options[] = {
 	{ ALWAYS, "-chardev", "socket,id=channel,fd=${channel_fd}", "a socketpair" },
 	{ ALWAYS, "-device", "virtserialport,chardev=channel,nr=1,name=" KT_GUEST_PORT,
 	  "ktguest's channel" },
+	{ ALWAYS, "-device", "vmgenid,guid=auto",
+	  "the kernel reseeds its random numbers in each guest of a template" },
 	{ ALWAYS, "-no-reboot", NULL, "a panic ends QEMU (panic=-1) instead of booting again" },
 	{ ALWAYS, "-sandbox",
 	  "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 	  "a guest that breaks out of QEMU finds few system calls" },
-	{ ALWAYS, "-kernel", "/proc/self/fd/${kernel_fd}",
+	{ BOOT, "-kernel", "/proc/self/fd/${kernel_fd}",
 	  "PVH entry of vmlinux: 2 s less than a bzImage" },
-	{ ALWAYS, "-initrd", "/proc/self/fd/${initramfs_fd}",
+	{ BOOT, "-initrd", "/proc/self/fd/${initramfs_fd}",
 	  "generic: ktguest and nothing of the job" },
-	{ ALWAYS, "-append", "${kernel_options}", "see kernel_options[]" },
+	{ BOOT, "-append", "${kernel_options}", "see kernel_options[]" },
+	{ RESTORE, "-incoming", "defer", "its state follows over QMP: migrate-incoming" },
 };
 
 struct kernel_option {
@@ -182,7 +188,8 @@ static bool holds(enum when when, const struct kt_qemu_spec *spec)
 {
 	bool kvm = strcmp(spec->accel, "kvm") == 0;
 
-	return when == ALWAYS || (when == TCG && !kvm) || (when == KVM && kvm);
+	return when == ALWAYS || (when == TCG && !kvm) || (when == KVM && kvm) ||
+	       (when == BOOT && !spec->restores) || (when == RESTORE && spec->restores);
 }
 
 static const char *all_kernel_options(const struct context *context)
@@ -236,6 +243,8 @@ static const char *variable(const char *name, size_t len, const struct context *
 		return number(arena, context->node);
 	if (IS("node_cpus"))
 		return node_cpus(context);
+	if (IS("share"))
+		return spec->restores ? "off" : "on";
 	if (IS("ram_fd"))
 		return number(arena, (uint64_t)spec->ram_fds[context->node]);
 	if (IS("kernel_fd"))

@@ -23,6 +23,8 @@ struct kt_runner_config {
 	const char *ktguest; /* binary */
 	const char *cpu_model; /* of this host */
 	size_t slots;
+	uint64_t mem_bytes; /* for guests */
+	uint64_t cache_bytes_max; /* of cache_dir */
 };
 
 /* Borrowed by the callee for the length of the call. */

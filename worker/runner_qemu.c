@@ -1,195 +1,237 @@
-/* runner_qemu.c - runs attempts as processes of their own: `ktworker attempt` (attempt_main.h).
+/* runner_qemu.c - runs attempts in guests of their own, one process each (guestproc.h).
  *
- *	start   spawn, run_start ->          <- run_phase, run_sample, run_log ... run_ended
- *	cancel  run_cancel ->, and SIGKILL after a grace
- *	ended   when the process has exited and all it said was read; without run_ended: runner_crashed
+ *	start ---- cold ------------------------------------------------> process boots --+
+ *	      \--- warm -- a spare stands by? --------------------------> it gets the job -+--> run_ended
+ *	              \--- template in stock, or made? -> process restores ----------------+
+ *	                        |  no, or two restores failed
+ *	                        +---- process boots, and the result says why
  *
- * This process never touches a guest. The attempt process and its QEMU die with it (PDEATHSIG).
+ * While runs go on, spares are restored from the template that was asked for last, one per slot in use, as far
+ * as memory allows (core/room.h), so that the next cell finds its guest. They stand still and cost no CPU.
+ *
+ * This process never touches a guest. The attempt processes and their QEMUs die with it (PDEATHSIG).
  */
 #include "worker/runner.h"
 #include "proto/base/clock.h"
 #include "proto/base/limits.h"
+#include "proto/base/log.h"
 #include "proto/base/must.h"
 #include "proto/cause.h"
-#include "worker/attempt_main.h"
 #include "worker/cage.h"
-#include "worker/framelink.h"
+#include "worker/core/patience.h"
+#include "worker/core/room.h"
+#include "worker/guestproc.h"
+#include "worker/host.h"
+#include "worker/stock.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/pidfd.h>
-#include <sys/wait.h>
+#include <sys/stat.h>
+#include <utlist.h>
 
-#define CANCEL_MS_MAX  5000 /* from run_cancel to SIGKILL */
-#define EXIT_MS_MAX    5000 /* from run_ended to SIGKILL */
-#define DESTROY_MS_MAX 3000 /* from SIGTERM to SIGKILL, when the agent leaves */
-#define READ_BYTES_MAX (64u << 10)
+#define CANCEL_MS_MAX   5000 /* from run_cancel to SIGKILL */
+#define EXIT_MS_MAX     5000 /* from run_ended to SIGKILL */
+#define DESTROY_MS_MAX  3000 /* from SIGTERM to SIGKILL, when the agent leaves */
+#define RESTORES_MAX    2 /* of one run, then it is booted */
+#define SPARE_IDLE_NS   (30 * KT_NS_PER_S) /* a spare that nobody wanted for so long is let go */
+#define SPARE_LOOK_MS   5000
+#define TEMPLATES_SHARE 4 /* templates may take so much of the guests' memory: a quarter */
+
+/* Files that a template depends on are hashed again when they change. */
+struct binary {
+	const char *path;
+	bool known;
+	struct stat stat;
+	struct kt_digest digest;
+};
+
+/* A restored guest that stands by for a job. */
+struct spare {
+	struct spare *prev, *next;
+	struct kt_runner *runner;
+	struct kt_guestproc *proc;
+	struct kt_template *template;
+	bool is_up;
+	int64_t since_ns;
+};
 
 struct kt_runner {
 	uv_loop_t *loop;
 	struct kt_runner_config config; /* its texts are the agent's */
-	struct kt_run *runs; /* linked */
-	bool destroyed; /* freed with its last run */
+	struct kt_guestprocs procs;
+	struct kt_stock *stock;
+	struct binary qemu, ktguest;
+	char qemu_version[KT_NAME_BYTES_MAX + 1];
+	unsigned int qemu_major;
+	struct kt_run *runs;
+	struct spare *spares;
+	/* What spares are restored for: the last warm run's. */
+	struct kt_template *next_template; /* held */
+	struct kt_arena next_arena;
+	struct kt_msg_run_guest *next_guest;
+	uint64_t next_renew;
+	uv_timer_t timer;
+	bool destroyed, timer_closed; /* freed with its last run */
 };
 
 struct kt_run {
+	struct kt_run *prev, *next;
 	struct kt_runner *runner;
-	struct kt_run *next;
-	struct kt_run **link;
 	struct kt_run_events events;
 	void *arg;
-	uv_process_t process;
-	uv_pipe_t pipe;
-	uv_timer_t timer; /* then SIGKILL */
-	unsigned int open_handles;
-	struct kt_framelink frames; /* what comes in */
-	char bytes[READ_BYTES_MAX];
-	struct kt_arena arena; /* of run_ended */
+	uv_timer_t begin; /* callbacks come from the loop, never from start() */
+	struct kt_arena arena; /* of guest and start */
+	struct kt_msg_run_guest *guest;
+	struct kt_msg_run_start *start;
+	struct kt_digest key, place;
+	bool cold;
+	struct kt_stock_want *want;
+	struct kt_template *template; /* held while it runs from it */
+	struct kt_guestproc *proc;
+	bool has_begun; /* its job may have touched the guest */
+	unsigned int restores; /* that failed */
+	char broke[KT_TEXT_BYTES_MAX / 4]; /* the last of them */
+	char note[KT_TEXT_BYTES_MAX / 2];
+	struct kt_arena result_arena;
 	const struct kt_msg_result *result;
-	struct kt_err broken; /* the attempt process broke the format: a bug of ours */
 	char cancel_reason[KT_TEXT_BYTES_MAX / 4];
 	bool cancelled;
-	bool exited;
-	bool eof;
-	bool told; /* `ended` was called */
-	int64_t exit_status;
-	int exit_signal;
 	int64_t began_ns;
 };
 
-struct write {
-	uv_write_t req;
-	struct kt_buf frame;
-};
+/* ---- what a template depends on ---- */
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* Looks whether the file changed; hashes it then, some 80 ms for QEMU. *changed may be NULL. */
+static int look_at(struct binary *binary, bool *changed, struct kt_err *err)
+{
+	struct stat now;
+	int rc;
+
+	if (stat(binary->path, &now) < 0)
+		return kt_err_sys(err, KT_FAULT_HOST, errno, "looking at %s", binary->path);
+	if (binary->known && same_file(&binary->stat, &now))
+		return 0;
+	rc = kt_digest_of_file(binary->path, &binary->digest, NULL, err);
+	binary->known = rc == 0;
+	binary->stat = now;
+	if (changed)
+		*changed = true;
+	return rc;
+}
+
+static int look_at_binaries(struct kt_runner *runner, struct kt_err *err)
+{
+	bool changed = false;
+	int rc = look_at(&runner->qemu, &changed, err);
+
+	if (rc == 0 && changed)
+		rc = kt_qemu_version(runner->qemu.path, &runner->qemu_major, runner->qemu_version,
+				     sizeof(runner->qemu_version), err);
+	if (rc < 0)
+		runner->qemu.known = false;
+	return rc < 0 ? rc : look_at(&runner->ktguest, NULL, err);
+}
+
+static void find_key(struct kt_run *run)
+{
+	struct kt_runner *runner = run->runner;
+	struct kt_digest kernel;
+	const struct kt_qemu_spec qemu = {
+		.binary = runner->config.qemu,
+		.accel = runner->config.accel,
+		.version_major = runner->qemu_major,
+		.topology = run->guest->topology,
+	};
+	const struct kt_template_spec spec = {
+		.qemu = &qemu,
+		.kernel = &kernel,
+		.ktguest = &runner->ktguest.digest,
+		.qemu_binary = &runner->qemu.digest,
+		.qemu_version = runner->qemu_version,
+		.cpu_model = runner->config.cpu_model,
+	};
+
+	memcpy(kernel.bytes, run->start->job->kernel->digest.data, KT_DIGEST_BYTES);
+	kt_template_key(&spec, &run->key, &run->place);
+}
 
 /* ---- the end of a run ---- */
 
+static void refill(struct kt_runner *runner);
+
 static void free_runner(struct kt_runner *runner)
 {
-	if (runner->destroyed && !runner->runs)
+	if (runner->destroyed && runner->timer_closed && !runner->runs)
 		free(runner);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void on_begin_closed(uv_handle_t *handle)
 {
 	struct kt_run *run = handle->data;
 	struct kt_runner *runner = run->runner;
 
-	if (--run->open_handles > 0)
-		return;
-	*run->link = run->next;
-	if (run->next)
-		run->next->link = run->link;
-	kt_framelink_destroy(&run->frames);
+	DL_DELETE(runner->runs, run);
 	kt_arena_destroy(&run->arena);
+	kt_arena_destroy(&run->result_arena);
 	free(run);
 	free_runner(runner);
 }
 
-static void close_handles(struct kt_run *run)
+static void let_go(struct kt_run *run)
 {
-	uv_handle_t *handles[] = { (uv_handle_t *)&run->process, (uv_handle_t *)&run->pipe,
-				   (uv_handle_t *)&run->timer };
-
-	for (size_t i = 0; i < 3; i++)
-		if (!uv_is_closing(handles[i]))
-			uv_close(handles[i], on_handle_closed);
+	kt_stock_drop(&run->want);
+	if (run->runner->stock)
+		kt_stock_release(run->runner->stock, &run->template);
+	run->template = NULL;
+	uv_close((uv_handle_t *)&run->begin, on_begin_closed);
 }
 
-static void describe_death(const struct kt_run *run, char *line, size_t size)
+static void tell_end(struct kt_run *run, const struct kt_msg_result *result)
 {
-	if (run->broken.code)
-		snprintf(line, size, "the attempt process said what cannot be: %s",
-			 run->broken.text);
-	else if (run->exit_signal)
-		snprintf(line, size,
-			 "the process that ran the attempt was killed by signal %d (%s)",
-			 run->exit_signal, strsignal(run->exit_signal));
-	else
-		snprintf(line, size, "the process that ran the attempt exited with status %lld",
-			 (long long)run->exit_status);
+	run->events.ended(run->arg, result);
+	let_go(run);
 }
 
 /* The attempt process did not say how it ended. */
-static void tell_for_it(struct kt_run *run)
+static void tell_for_it(struct kt_run *run, const char *how)
 {
 	struct kt_msg_machine machine = { .runner = "qemu",
 					  .accel = run->runner->config.accel,
-					  .guest = "cold",
+					  .guest = run->template ? "warm" : "cold",
 					  .cpu_model = run->runner->config.cpu_model };
-	char line[1024];
 	struct kt_msg_result result = {
 		.cause = kt_cause(run->cancelled ? KT_CAUSE_ID_cancelled
 						 : KT_CAUSE_ID_runner_crashed)
 				 ->name,
-		.line = run->cancelled ? run->cancel_reason : line,
+		.line = run->cancelled ? run->cancel_reason : how,
+		.note = run->note,
 		.wall_ns = kt_clock_now_ns() - run->began_ns,
 		.machine = &machine,
 	};
 
-	describe_death(run, line, sizeof(line));
-	run->events.ended(run->arg, &result);
+	tell_end(run, &result);
 }
 
-static void end_when_all_is_in(struct kt_run *run)
+/* ---- a run and its process ---- */
+
+static void begin(struct kt_run *run);
+
+static void run_frame(void *arg, struct kt_arena *arena, const struct kt_message *message,
+		      void *frame)
 {
-	if (!run->exited || !run->eof || run->told)
-		return;
-	run->told = true;
-	kt_cage_sweep(); /* a killed attempt could not */
-	if (run->result)
-		run->events.ended(run->arg, run->result);
-	else
-		tell_for_it(run);
-	close_handles(run);
-}
-
-static void kill_it(uv_timer_t *timer)
-{
-	struct kt_run *run = timer->data;
-
-	if (!run->exited)
-		uv_process_kill(&run->process, SIGKILL);
-}
-
-static void kill_in(struct kt_run *run, uint64_t ms)
-{
-	if (!run->exited && !uv_is_closing((uv_handle_t *)&run->timer))
-		uv_timer_start(&run->timer, kill_it, ms, 0);
-}
-
-static void on_process_exit(uv_process_t *process, int64_t status, int signal_number)
-{
-	struct kt_run *run = process->data;
-
-	run->exited = true;
-	run->exit_status = status;
-	run->exit_signal = signal_number;
-	uv_timer_stop(&run->timer);
-	end_when_all_is_in(run);
-}
-
-/* ---- what it says ---- */
-
-static void take_ended(struct kt_run *run, struct kt_arena *arena,
-		       const struct kt_msg_run_ended *ended)
-{
-	if (run->result)
-		return;
-	run->result = ended->result;
-	run->arena = *arena; /* lives on */
-	*arena = (struct kt_arena){ 0 };
-	kill_in(run, EXIT_MS_MAX);
-}
-
-static void take_frame(struct kt_run *run, struct kt_arena *arena, const struct kt_message *message,
-		       void *frame)
-{
+	struct kt_run *run = arg;
 	const struct kt_msg_run_sample *sample = frame;
 	const struct kt_msg_run_log *piece = frame;
+	const struct kt_msg_run_ended *ended = frame;
+	const struct kt_msg_run_broke *broke = frame;
 
 	switch (message->tag) {
 	case KT_TAG_run_phase:
@@ -201,113 +243,436 @@ static void take_frame(struct kt_run *run, struct kt_arena *arena, const struct 
 	case KT_TAG_run_log:
 		run->events.log(run->arg, piece->stream, piece->body.data, piece->body.len);
 		break;
+	case KT_TAG_run_up:
+		kt_stock_worked(run->runner->stock, run->template);
+		run->has_begun = true;
+		break;
+	case KT_TAG_run_broke:
+		snprintf(run->broke, sizeof(run->broke), "%s", broke->line);
+		run->has_begun = false;
+		kt_guestproc_kill_in(run->proc, EXIT_MS_MAX);
+		break;
 	case KT_TAG_run_ended:
-		take_ended(run, arena, frame);
+		if (run->result)
+			break;
+		run->result = ended->result;
+		run->result_arena = *arena; /* lives on */
+		*arena = (struct kt_arena){ 0 };
+		kt_guestproc_kill_in(run->proc, EXIT_MS_MAX);
 		break;
 	default:
 		break; /* our own direction: nothing to us */
 	}
 }
 
-static void take_frames(struct kt_run *run)
+/* Nothing of the job has run: another guest, and one that is booted when this happens again. */
+static void try_again(struct kt_run *run, const char *how)
 {
-	for (;;) {
-		KT_AUTO_ARENA arena = { 0 };
-		const struct kt_message *message;
-		void *frame;
-		int rc = kt_framelink_next(&run->frames, &arena, &message, &frame, &run->broken);
+	if (!run->broke[0])
+		snprintf(run->broke, sizeof(run->broke), "the process that restored it %s", how);
+	kt_stock_failed(run->runner->stock, run->template, run->broke);
+	kt_stock_release(run->runner->stock, &run->template);
+	run->restores++;
+	begin(run);
+}
 
-		if (rc < 0)
-			uv_process_kill(&run->process, SIGKILL);
-		if (rc <= 0)
-			return;
-		take_frame(run, &arena, message, frame);
+static void run_over(void *arg, const struct kt_guestproc_end *end)
+{
+	struct kt_run *run = arg;
+	KT_AUTO_FREE char *how = kt_must_asprintf("the process that ran the attempt %s", end->text);
+
+	run->proc = NULL;
+	if (run->result)
+		tell_end(run, run->result);
+	else if (run->template && !run->has_begun && !run->cancelled)
+		try_again(run, end->text);
+	else
+		tell_for_it(run, how);
+	refill(run->runner);
+}
+
+static const struct kt_guestproc_events run_events = { run_frame, run_over };
+
+static void fail_to_start(struct kt_run *run, const struct kt_err *err)
+{
+	struct kt_msg_machine machine = { .runner = "qemu",
+					  .accel = run->runner->config.accel,
+					  .guest = run->cold ? "cold" : "warm",
+					  .cpu_model = run->runner->config.cpu_model };
+	struct kt_msg_result result = {
+		.cause = kt_cause(err->code == ENOENT ? KT_CAUSE_ID_qemu_missing
+						      : KT_CAUSE_ID_host_trouble)
+				 ->name,
+		.line = err->text,
+		.wall_ns = kt_clock_now_ns() - run->began_ns,
+		.machine = &machine,
+	};
+
+	tell_end(run, &result);
+}
+
+static void send_start(struct kt_run *run)
+{
+	run->start->note = run->note;
+	kt_guestproc_tell(run->proc, KT_TAG_run_start, run->start);
+}
+
+/* A process with a guest from this template; NULL: one that boots. */
+static int spawn(struct kt_runner *runner, const struct kt_msg_run_guest *guest,
+		 const struct kt_template *template, const struct kt_guestproc_events *events,
+		 void *arg, struct kt_guestproc **proc, struct kt_err *err)
+{
+	struct kt_msg_run_guest message = *guest;
+	int fds[1 + KT_QEMU_NODES_MAX];
+	int rc;
+
+	message.role = "cold";
+	if (template) {
+		message.role = "warm";
+		message.template = (char *)template->id;
+		message.kernel_release = (char *)template->kernel_release;
+		fds[0] = template->state_fd;
+		memcpy(fds + 1, template->ram_fds, sizeof(template->ram_fds));
+	}
+	rc = kt_guestproc_spawn(runner->loop, &runner->procs, fds,
+				template ? 1 + template->nodes : 0, events, arg, proc, err);
+	if (rc == 0)
+		kt_guestproc_tell(*proc, KT_TAG_run_guest, &message);
+	return rc;
+}
+
+static void start_process(struct kt_run *run)
+{
+	struct kt_err err = { 0 };
+
+	run->has_begun = !run->template;
+	run->broke[0] = 0;
+	if (spawn(run->runner, run->guest, run->template, &run_events, run, &run->proc, &err) < 0)
+		fail_to_start(run, &err);
+	else
+		send_start(run);
+}
+
+/* ---- spares ---- */
+
+static void free_spare(struct spare *spare)
+{
+	struct kt_runner *runner = spare->runner;
+
+	DL_DELETE(runner->spares, spare);
+	kt_guestproc_drop(&spare->proc);
+	kt_stock_release(runner->stock, &spare->template);
+	free(spare);
+}
+
+static void spare_frame(void *arg, struct kt_arena *arena, const struct kt_message *message,
+			void *frame)
+{
+	struct spare *spare = arg;
+	const struct kt_msg_run_broke *broke = frame;
+
+	if (message->tag == KT_TAG_run_up) {
+		kt_stock_worked(spare->runner->stock, spare->template);
+		spare->is_up = true;
+	} else if (message->tag == KT_TAG_run_broke) {
+		kt_stock_failed(spare->runner->stock, spare->template, broke->line);
+		spare->is_up = true; /* told: its end says nothing new */
 	}
 }
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+static void spare_over(void *arg, const struct kt_guestproc_end *end)
 {
-	struct kt_run *run = handle->data;
+	struct spare *spare = arg;
 
-	*buf = uv_buf_init(run->bytes, sizeof(run->bytes));
+	spare->proc = NULL;
+	if (!spare->is_up)
+		kt_stock_failed(spare->runner->stock, spare->template, end->text);
+	free_spare(spare);
 }
 
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
-{
-	struct kt_run *run = stream->data;
+static const struct kt_guestproc_events spare_events = { spare_frame, spare_over };
 
-	if (n > 0 && !run->broken.code) {
-		if (kt_framelink_feed(&run->frames, buf->base, (size_t)n, &run->broken) == 0)
-			take_frames(run);
-	} else if (n < 0) {
-		uv_read_stop(stream);
-		run->eof = true;
-		end_when_all_is_in(run);
+static size_t count_spares(const struct kt_runner *runner, const struct kt_template *template)
+{
+	size_t n = 0;
+
+	for (const struct spare *spare = runner->spares; spare; spare = spare->next)
+		n += !template || spare->template == template;
+	return n;
+}
+
+static size_t count_runs(const struct kt_runner *runner)
+{
+	size_t n = 0;
+
+	for (const struct kt_run *run = runner->runs; run; run = run->next)
+		n += run->proc != NULL;
+	return n;
+}
+
+static bool has_room(const struct kt_runner *runner)
+{
+	struct kt_room room = {
+		.host_bytes = runner->config.mem_bytes,
+		.available_bytes = kt_host_available_bytes(),
+		.shared_bytes = kt_stock_shared_bytes(runner->stock),
+		.spares = count_spares(runner, NULL),
+	};
+
+	for (const struct kt_run *run = runner->runs; run; run = run->next)
+		if (run->proc)
+			room.runs_bytes += kt_qemu_host_bytes(run->guest->topology);
+	return kt_room_has_spare(&room);
+}
+
+static bool add_spare(struct kt_runner *runner)
+{
+	struct kt_template *template =
+		kt_stock_find(runner->stock, &runner->next_template->key, runner->next_renew);
+	struct spare *spare;
+	struct kt_err err = { 0 };
+
+	if (!template)
+		return false;
+	spare = kt_must_calloc(1, sizeof(*spare));
+	spare->runner = runner;
+	spare->template = template;
+	spare->since_ns = kt_clock_now_ns();
+	DL_APPEND(runner->spares, spare);
+	if (spawn(runner, runner->next_guest, template, &spare_events, spare, &spare->proc, &err) ==
+	    0)
+		return true;
+	free_spare(spare);
+	return false;
+}
+
+/* Those that nobody will want: of another template, or idle. */
+static void let_go_of_spares(struct kt_runner *runner)
+{
+	int64_t now_ns = kt_clock_now_ns();
+	struct spare *spare;
+	struct spare *next;
+
+	DL_FOREACH_SAFE (runner->spares, spare, next) {
+		if (spare->template != runner->next_template ||
+		    !kt_stock_is_current(runner->stock, spare->template) ||
+		    now_ns - spare->since_ns > SPARE_IDLE_NS)
+			free_spare(spare);
 	}
 }
 
-/* ---- what it is told ---- */
-
-static void on_written(uv_write_t *req, int status)
+/* One per slot in use: the guest of its next cell, most likely. */
+static void refill(struct kt_runner *runner)
 {
-	struct write *write = req->data;
-
-	/* When it cannot be written the process is dying: on_process_exit() tells. */
-	kt_buf_destroy(&write->frame);
-	free(write);
+	if (runner->destroyed)
+		return;
+	let_go_of_spares(runner);
+	while (runner->next_template && kt_stock_is_current(runner->stock, runner->next_template) &&
+	       count_spares(runner, runner->next_template) < count_runs(runner) &&
+	       has_room(runner) && add_spare(runner))
+		;
 }
 
-static void tell(struct kt_run *run, uint32_t tag, const void *message)
+static void on_look(uv_timer_t *timer)
 {
-	struct write *write = kt_must_calloc(1, sizeof(*write));
-	struct kt_framelink out;
-	uv_buf_t buf;
+	struct kt_runner *runner = timer->data;
 
-	kt_framelink_init(&out, &kt_schema_runner, -1, 0);
-	kt_framelink_push(&out, tag, message);
-	write->frame = out.out;
-	out.out = (struct kt_buf){ 0 };
-	kt_framelink_destroy(&out);
-	write->req.data = write;
-	buf = uv_buf_init((char *)write->frame.data, (unsigned int)write->frame.len);
-	if (uv_write(&write->req, (uv_stream_t *)&run->pipe, &buf, 1, on_written) < 0)
-		on_written(&write->req, 0);
+	let_go_of_spares(runner);
+}
+
+static struct spare *find_spare(struct kt_runner *runner, const struct kt_digest *key)
+{
+	struct spare *spare;
+
+	DL_FOREACH (runner->spares, spare)
+		if (kt_digest_equal(&spare->template->key, key) &&
+		    kt_stock_is_current(runner->stock, spare->template))
+			return spare;
+	return NULL;
+}
+
+/* A spare becomes a run. */
+static void take_spare(struct kt_run *run, struct spare *spare)
+{
+	run->template = kt_take(&spare->template);
+	run->proc = kt_take(&spare->proc);
+	run->has_begun = false; /* until it says run_up, or was up */
+	run->broke[0] = 0;
+	kt_guestproc_hand_over(run->proc, &run_events, run);
+	if (spare->is_up)
+		run->has_begun = true;
+	DL_DELETE(run->runner->spares, spare);
+	free(spare);
+	send_start(run);
+}
+
+/* ---- how a run gets its guest ---- */
+
+static void remember_for_spares(struct kt_run *run)
+{
+	struct kt_runner *runner = run->runner;
+	KT_AUTO_BUF bytes = { 0 };
+
+	runner->next_renew = run->start->job->template_renew;
+	if (runner->next_template == run->template)
+		return;
+	kt_stock_release(runner->stock, &runner->next_template);
+	runner->next_template = kt_stock_hold(run->template);
+	kt_arena_reset(&runner->next_arena);
+	runner->next_guest = kt_arena_alloc(&runner->next_arena, 1, sizeof(*runner->next_guest));
+	kt_codec_encode(&kt_schema_run_guest, run->guest, &bytes);
+	kt_must(kt_codec_decode(&kt_schema_run_guest, bytes.data, bytes.len, &runner->next_arena,
+				runner->next_guest, NULL) == 0);
+}
+
+static void begin_warm(struct kt_run *run, struct kt_template *template)
+{
+	run->template = template;
+	start_process(run);
+}
+
+static void begin_cold(struct kt_run *run, const char *why)
+{
+	if (why)
+		snprintf(run->note, sizeof(run->note), "the guest was booted, not restored: %s",
+			 why);
+	run->cold = true;
+	start_process(run);
+}
+
+static void on_template(void *arg, struct kt_template *template, const struct kt_err *err)
+{
+	struct kt_run *run = arg;
+
+	run->want = NULL;
+	if (!template) {
+		begin_cold(run, err->text);
+		return;
+	}
+	begin_warm(run, template);
+	remember_for_spares(run);
+	refill(run->runner);
+}
+
+static void tell_making(struct kt_run *run)
+{
+	bool kvm = strcmp(run->runner->config.accel, "kvm") == 0;
+	uint64_t cpus = kt_qemu_cpus(run->guest->topology);
+	struct kt_msg_run_phase phase = {
+		.phase = "boot",
+		.left_ns = kt_patience_expected_ns(KT_PATIENCE_BOOT, kvm, cpus),
+		.detail = "making a template",
+	};
+
+	run->events.phase(run->arg, &phase);
+}
+
+static void begin(struct kt_run *run)
+{
+	struct kt_runner *runner = run->runner;
+	uint64_t renew = run->start->job->template_renew;
+	struct kt_template *template;
+	struct spare *spare;
+
+	if (run->restores >= RESTORES_MAX) {
+		begin_cold(run, run->broke);
+		return;
+	}
+	spare = find_spare(runner, &run->key);
+	if (spare) {
+		take_spare(run, spare);
+		remember_for_spares(run);
+		refill(runner);
+		return;
+	}
+	template = kt_stock_find(runner->stock, &run->key, renew);
+	if (template) {
+		on_template(run, template, NULL);
+		return;
+	}
+	tell_making(run);
+	run->want = kt_stock_want(runner->stock, &run->key, &run->place, renew, run->guest,
+				  on_template, run);
+}
+
+static void on_begin(uv_timer_t *timer)
+{
+	struct kt_run *run = timer->data;
+	struct kt_err err = { 0 };
+
+	if (run->cancelled) {
+		tell_for_it(run, "");
+		return;
+	}
+	if (look_at_binaries(run->runner, &err) < 0) {
+		fail_to_start(run, &err);
+		return;
+	}
+	run->guest->qemu_version = run->runner->qemu_version;
+	if (run->cold) {
+		begin_cold(run, NULL);
+	} else {
+		find_key(run);
+		begin(run);
+	}
 }
 
 /* ---- the operations ---- */
 
 static int runner_open(uv_loop_t *loop, const struct kt_runner_config *config,
-		       struct kt_runner **runner, struct kt_err *err)
+		       struct kt_runner **runner_p, struct kt_err *err)
 {
-	*runner = kt_must_calloc(1, sizeof(**runner));
-	(*runner)->loop = loop;
-	(*runner)->config = *config;
+	struct kt_runner *runner = kt_must_calloc(1, sizeof(*runner));
+	struct kt_stock_config stock = {
+		.dir = config->cache_dir,
+		.disk_bytes_max = config->cache_bytes_max,
+		.memory_bytes_max = config->mem_bytes / TEMPLATES_SHARE,
+		.procs = &runner->procs,
+	};
+	int rc;
+
+	runner->loop = loop;
+	runner->config = *config;
+	runner->qemu.path = config->qemu;
+	runner->ktguest.path = config->ktguest;
 	kt_cage_sweep();
+	rc = kt_stock_open(loop, &stock, &runner->stock, err);
+	if (rc < 0) {
+		free(runner);
+		return rc;
+	}
+	uv_timer_init(loop, &runner->timer);
+	runner->timer.data = runner;
+	uv_timer_start(&runner->timer, on_look, SPARE_LOOK_MS, SPARE_LOOK_MS);
+	uv_unref((uv_handle_t *)&runner->timer);
+	*runner_p = runner;
 	return 0;
 }
 
-static int spawn(struct kt_run *run)
+static const char *kernel_path(const struct kt_msg_job *job, const struct kt_msg_local_file *files,
+			       size_t n_files)
 {
-	char *argv[] = { "ktworker", "attempt", NULL };
-	uv_stdio_container_t stdio[] = {
-		{ .flags = UV_IGNORE },
-		{ .flags = UV_IGNORE },
-		{ .flags = UV_INHERIT_FD, .data.fd = 2 },
-		[KT_ATTEMPT_MAIN_FD] = { .flags = UV_CREATE_PIPE | UV_READABLE_PIPE |
-						  UV_WRITABLE_PIPE,
-					 .data.stream = (uv_stream_t *)&run->pipe },
-	};
-	/* A session of its own: ^C on the agent's terminal is the agent's to handle. */
-	uv_process_options_t options = {
-		.exit_cb = on_process_exit,
-		.file = "/proc/self/exe",
-		.args = argv,
-		.flags = UV_PROCESS_DETACHED,
-		.stdio_count = 4,
-		.stdio = stdio,
-	};
+	for (size_t i = 0; i < n_files; i++)
+		if (files[i].digest.len == job->kernel->digest.len &&
+		    memcmp(files[i].digest.data, job->kernel->digest.data, files[i].digest.len) ==
+			    0)
+			return files[i].path;
+	return NULL;
+}
 
-	return uv_spawn(run->runner->loop, &run->process, &options);
+/* Lives as long as the run: the caller's does not. */
+static void copy_job(struct kt_run *run, const struct kt_msg_job *job,
+		     const struct kt_msg_local_file *files, size_t n_files)
+{
+	const struct kt_msg_run_start start = { .job = (struct kt_msg_job *)job,
+						.files = (struct kt_msg_local_file *)files,
+						.n_files = n_files };
+	KT_AUTO_BUF bytes = { 0 };
+
+	kt_codec_encode(&kt_schema_run_start, &start, &bytes);
+	run->start = kt_arena_alloc(&run->arena, 1, sizeof(*run->start));
+	kt_must(kt_codec_decode(&kt_schema_run_start, bytes.data, bytes.len, &run->arena,
+				run->start, NULL) == 0);
 }
 
 static int runner_start(struct kt_runner *runner, const struct kt_msg_job *job,
@@ -316,42 +681,39 @@ static int runner_start(struct kt_runner *runner, const struct kt_msg_job *job,
 			struct kt_err *err)
 {
 	const struct kt_runner_config *config = &runner->config;
-	struct kt_msg_run_start message = {
-		.job = (struct kt_msg_job *)job,
-		.files = (struct kt_msg_local_file *)files,
-		.n_files = n_files,
-		.dir = config->run_dir,
-		.cache_dir = config->cache_dir,
-		.accel = config->accel,
-		.qemu = config->qemu,
-		.ktguest = config->ktguest,
-		.cpu_model = config->cpu_model,
-	};
-	struct kt_run *run = kt_must_calloc(1, sizeof(*run));
-	int rc;
+	const char *kernel = kernel_path(job, files, n_files);
+	struct kt_run *run;
 
+	if (!kernel || job->kernel->digest.len != KT_DIGEST_BYTES)
+		return kt_err_set(err, KT_FAULT_HOST, ENOENT, "kernel %s is not on this host",
+				  job->kernel->name);
+	run = kt_must_calloc(1, sizeof(*run));
 	run->runner = runner;
 	run->events = *events;
 	run->arg = arg;
 	run->began_ns = kt_clock_now_ns();
-	kt_framelink_init(&run->frames, &kt_schema_runner, -1, 0);
-	run->next = runner->runs;
-	run->link = &runner->runs;
-	if (run->next)
-		run->next->link = &run->next;
-	runner->runs = run;
-	run->open_handles = 3;
-	uv_timer_init(runner->loop, &run->timer);
-	uv_pipe_init(runner->loop, &run->pipe, 0);
-	rc = spawn(run);
-	run->process.data = run->pipe.data = run->timer.data = run;
-	if (rc < 0) {
-		run->told = true;
-		close_handles(run);
-		return kt_err_sys(err, KT_FAULT_HOST, -rc, "starting the attempt process");
-	}
-	tell(run, KT_TAG_run_start, &message);
-	uv_read_start((uv_stream_t *)&run->pipe, on_alloc, on_read);
+	copy_job(run, job, files, n_files);
+	run->cold = strcmp(run->start->job->guest, "cold") == 0;
+	run->guest = kt_arena_alloc(&run->arena, 1, sizeof(*run->guest));
+	*run->guest = (struct kt_msg_run_guest){
+		.role = "cold",
+		.kernel_name = run->start->job->kernel->name,
+		.kernel_path = kt_arena_strdup(&run->arena, kernel),
+		.kernel_digest = run->start->job->kernel->digest,
+		.topology = run->start->job->topology,
+		.cache_dir = (char *)config->cache_dir,
+		.accel = (char *)config->accel,
+		.qemu = (char *)config->qemu,
+		.qemu_version = "",
+		.ktguest = (char *)config->ktguest,
+		.cpu_model = (char *)config->cpu_model,
+		.template = "",
+		.kernel_release = "",
+	};
+	DL_APPEND(runner->runs, run);
+	uv_timer_init(runner->loop, &run->begin);
+	run->begin.data = run;
+	uv_timer_start(&run->begin, on_begin, 0, 0);
 	*run_p = run;
 	return 0;
 }
@@ -360,53 +722,50 @@ static void runner_cancel(struct kt_run *run, const char *reason)
 {
 	struct kt_msg_run_cancel message = { .reason = run->cancel_reason };
 
-	if (run->cancelled || run->exited)
+	if (run->cancelled || run->result)
 		return;
 	run->cancelled = true;
 	snprintf(run->cancel_reason, sizeof(run->cancel_reason), "%s",
 		 reason && *reason ? reason : "cancelled");
-	tell(run, KT_TAG_run_cancel, &message);
-	kill_in(run, CANCEL_MS_MAX);
+	if (run->proc) {
+		kt_guestproc_tell(run->proc, KT_TAG_run_cancel, &message);
+		kt_guestproc_kill_in(run->proc, CANCEL_MS_MAX);
+	} else {
+		/* It waits for a template: others may wait for it too. */
+		kt_stock_drop(&run->want);
+		uv_timer_start(&run->begin, on_begin, 0, 0);
+	}
 }
 
-/* Blocks until the process is gone, and with it its guest; it reaps its QEMU on SIGTERM. The loop does
- * not run meanwhile, so libuv cannot reap it: we do.
- */
-static void end_now(struct kt_run *run, int64_t deadline_ns)
+static void on_timer_closed(uv_handle_t *handle)
 {
-	struct pollfd fd = { .fd = -1, .events = POLLIN };
-	int64_t left_ms;
+	struct kt_runner *runner = handle->data;
 
-	if (run->exited)
-		return;
-	fd.fd = pidfd_open(run->process.pid, 0);
-	left_ms = (deadline_ns - kt_clock_now_ns()) / KT_NS_PER_MS;
-	if (fd.fd < 0 || poll(&fd, 1, left_ms > 0 ? (int)left_ms : 0) <= 0)
-		uv_process_kill(&run->process, SIGKILL);
-	waitpid(run->process.pid, NULL, 0);
-	kt_own_close(&fd.fd);
-	run->exited = true;
+	runner->timer_closed = true;
+	free_runner(runner);
 }
 
 static void runner_destroy(struct kt_runner **runner_p)
 {
-	struct kt_runner *runner = *runner_p;
-	int64_t deadline_ns = kt_clock_now_ns() + DESTROY_MS_MAX * KT_NS_PER_MS;
+	struct kt_runner *runner = kt_take(runner_p);
+	struct kt_run *run;
 
 	if (!runner)
 		return;
-	*runner_p = NULL;
-	for (struct kt_run *run = runner->runs; run; run = run->next)
-		if (!run->exited)
-			uv_process_kill(&run->process, SIGTERM);
-	for (struct kt_run *run = runner->runs; run; run = run->next) {
-		end_now(run, deadline_ns);
-		run->told = true;
-		close_handles(run);
-	}
-	kt_cage_sweep();
 	runner->destroyed = true;
-	free_runner(runner);
+	while (runner->spares)
+		free_spare(runner->spares);
+	DL_FOREACH (runner->runs, run) {
+		kt_stock_drop(&run->want);
+		kt_stock_release(runner->stock, &run->template);
+	}
+	kt_stock_release(runner->stock, &runner->next_template);
+	kt_stock_destroy(&runner->stock);
+	kt_guestproc_end_all(&runner->procs, kt_clock_now_ns() + DESTROY_MS_MAX * KT_NS_PER_MS);
+	DL_FOREACH (runner->runs, run)
+		let_go(run);
+	kt_arena_destroy(&runner->next_arena);
+	uv_close((uv_handle_t *)&runner->timer, on_timer_closed);
 }
 
 const struct kt_runner_ops kt_runner_qemu = {

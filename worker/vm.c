@@ -2,6 +2,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/limits.h"
 #include "proto/base/must.h"
+#include "worker/host.h"
 #include "worker/initramfs.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CHANNEL_OUT_BYTES_MAX (512u << 10)
@@ -70,25 +72,11 @@ static int pipe_from(int *ours, int *theirs, struct kt_err *err)
 
 /* ---- memory ---- */
 
-static uint64_t available_bytes(void)
-{
-	FILE *file = fopen("/proc/meminfo", "re");
-	unsigned long long kib = 0;
-	char line[128];
-
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return kib << 10;
-}
-
 /* The memfd is filled as the guest touches it: what is not there now would be an OOM kill later. */
-static int check_memory(const struct kt_msg_topology *topology, struct kt_err *err)
+int kt_vm_check_memory(const struct kt_msg_topology *topology, struct kt_err *err)
 {
 	uint64_t need = kt_qemu_host_bytes(topology);
-	uint64_t have = available_bytes();
+	uint64_t have = kt_host_available_bytes();
 
 	if (have == 0 || need <= have)
 		return 0;
@@ -100,20 +88,36 @@ static int check_memory(const struct kt_msg_topology *topology, struct kt_err *e
 		(unsigned long long)topology->mem_bytes >> 20, (unsigned long long)have >> 20);
 }
 
-static int make_ram(struct kt_vm *vm, const struct kt_msg_topology *topology, struct kt_err *err)
+int kt_vm_make_ram(uint64_t bytes, int *fd_p, struct kt_err *err)
 {
-	vm->node_bytes = kt_qemu_node_bytes(topology);
-	vm->ram_shared = true;
-	for (size_t i = 0; i < topology->numa_nodes; i++) {
-		int fd = memfd_create("kt-ram", MFD_CLOEXEC);
+	KT_AUTO_FD int fd = memfd_create("kt-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-		if (fd < 0)
-			return kt_err_sys(err, KT_FAULT_HOST, errno,
-					  "making a memfd for guest RAM");
-		vm->ram_fds[vm->n_ram_fds++] = fd;
-		/* QEMU opens it again, as nobody, through /proc/self/fd. */
-		if (fchmod(fd, 0666) < 0 || ftruncate(fd, (off_t)vm->node_bytes) < 0)
-			return kt_err_sys(err, KT_FAULT_HOST, errno, "sizing the guest's RAM");
+	if (fd < 0)
+		return kt_err_sys(err, KT_FAULT_HOST, errno, "making a memfd for guest RAM");
+	/* QEMU opens it again, as nobody, through /proc/self/fd. */
+	if (fchmod(fd, 0666) < 0 || ftruncate(fd, (off_t)bytes) < 0)
+		return kt_err_sys(err, KT_FAULT_HOST, errno, "sizing the guest's RAM");
+	*fd_p = kt_own_take_fd(&fd);
+	return 0;
+}
+
+static int have_ram(struct kt_vm *vm, const struct kt_vm_config *config, struct kt_err *err)
+{
+	vm->node_bytes = kt_qemu_node_bytes(config->topology);
+	vm->ram_shared = !config->restores;
+	for (size_t i = 0; i < config->topology->numa_nodes; i++) {
+		int *fd = &vm->ram_fds[i];
+		int rc = 0;
+
+		if (config->ram_fds)
+			*fd = fcntl(config->ram_fds[i], F_DUPFD_CLOEXEC, 0);
+		else
+			rc = kt_vm_make_ram(vm->node_bytes, fd, err);
+		if (rc < 0)
+			return rc;
+		if (*fd < 0)
+			return kt_err_sys(err, KT_FAULT_HOST, errno, "taking the guest's RAM");
+		vm->n_ram_fds++;
 	}
 	return 0;
 }
@@ -213,18 +217,20 @@ static int spawn(struct kt_vm *vm, const struct kt_vm_config *config,
 		.accel = config->accel,
 		.version_major = config->qemu_major,
 		.topology = config->topology,
+		.restores = config->restores,
 		.kernel_fd = inherited->kernel,
 		.initramfs_fd = inherited->initramfs,
 		.monitor_fd = inherited->monitor,
 		.channel_fd = inherited->channel,
 		.console_fd = inherited->console,
 	};
-	int fds[KT_QEMU_NODES_MAX + 5] = { inherited->kernel, inherited->initramfs,
-					   inherited->monitor, inherited->channel,
+	/* A restored guest has no kernel and no initramfs: these come last. */
+	size_t n_fds = 3 + vm->n_ram_fds + (config->restores ? 0 : 2);
+	int fds[KT_QEMU_NODES_MAX + 5] = { inherited->monitor, inherited->channel,
 					   inherited->console };
 	struct kt_jail_spec jail = {
 		.fds = fds,
-		.n_fds = 5 + vm->n_ram_fds,
+		.n_fds = n_fds,
 		.stderr_fd = inherited->words,
 		.alive_fd = inherited->monitor,
 		.kvm = vm->kvm,
@@ -233,7 +239,9 @@ static int spawn(struct kt_vm *vm, const struct kt_vm_config *config,
 	};
 
 	for (size_t i = 0; i < vm->n_ram_fds; i++)
-		qemu.ram_fds[i] = fds[5 + i] = vm->ram_fds[i];
+		qemu.ram_fds[i] = fds[3 + i] = vm->ram_fds[i];
+	fds[3 + vm->n_ram_fds] = inherited->kernel;
+	fds[4 + vm->n_ram_fds] = inherited->initramfs;
 	jail.argv = kt_qemu_command(&qemu, &arena);
 	return kt_jail_spawn(&jail, &vm->child, notes, err);
 }
@@ -258,20 +266,19 @@ static int start(struct kt_vm *vm, const struct kt_vm_config *config, struct inh
 		.pids_max = PIDS_MAX,
 		.cpus_max = kt_qemu_cpus(config->topology) + 1,
 	};
-	int64_t greeting_ns = (vm->kvm ? GREETING_S_KVM : GREETING_S_TCG) * KT_NS_PER_S;
 	int rc;
 
 	*cause = KT_CAUSE_ID_host_trouble;
 	rc = kt_qemu_check_topology(config->topology, err);
+	if (rc == 0 && !config->restores)
+		rc = kt_vm_check_memory(config->topology, err);
 	if (rc == 0)
-		rc = check_memory(config->topology, err);
-	if (rc == 0)
-		rc = make_ram(vm, config->topology, err);
+		rc = have_ram(vm, config, err);
 	if (rc == 0)
 		rc = make_wires(vm, inherited, err);
-	if (rc == 0)
+	if (rc == 0 && !config->restores)
 		rc = kt_initramfs_make(config->ktguest, &inherited->initramfs, err);
-	if (rc == 0)
+	if (rc == 0 && !config->restores)
 		rc = open_kernel(config->kernel, &inherited->kernel, err);
 	if (rc < 0) {
 		*cause = cause_of(err, *cause);
@@ -283,12 +290,7 @@ static int start(struct kt_vm *vm, const struct kt_vm_config *config, struct inh
 		*cause = rc == -ENOENT ? KT_CAUSE_ID_qemu_missing : cause_of(err, *cause);
 		return rc;
 	}
-	/* Ours only, so that QEMU's end is the end of the wires. */
-	close_inherited(inherited);
-	rc = kt_qmp_open(&vm->qmp, kt_clock_now_ns() + greeting_ns, err);
-	if (rc < 0)
-		*cause = KT_CAUSE_ID_qemu_died;
-	return rc;
+	return 0;
 }
 
 void kt_vm_init(struct kt_vm *vm, const struct kt_vm_events *events)
@@ -312,16 +314,187 @@ int kt_vm_start(struct kt_vm *vm, const struct kt_vm_config *config, struct kt_b
 
 	vm->kvm = strcmp(config->accel, "kvm") == 0;
 	rc = start(vm, config, &inherited, notes, cause, err);
+	/* QEMU's only from here on, so that its end is the end of the wires. */
 	close_inherited(&inherited);
-	if (rc < 0 && vm->child.pid > 0) {
+	return rc;
+}
+
+int kt_vm_greet(struct kt_vm *vm, enum kt_cause_id *cause, struct kt_err *err)
+{
+	int64_t greeting_ns = (vm->kvm ? GREETING_S_KVM : GREETING_S_TCG) * KT_NS_PER_S;
+	int rc = kt_qmp_open(&vm->qmp, kt_clock_now_ns() + greeting_ns, err);
+
+	if (rc == 0)
+		return 0;
+	kt_vm_kill(vm);
+	*cause = kt_qemu_last_words(kt_buf_text(&vm->words), vm->kvm);
+	if (vm->words.len > 0)
+		kt_err_set(err, KT_FAULT_HOST, EIO, "QEMU ended before the guest ran: %.*s",
+			   (int)strcspn(kt_buf_text(&vm->words), "\n"), kt_buf_text(&vm->words));
+	return rc;
+}
+
+/* ---- templates ---- */
+
+/* RAM that is shared with a file stays where it is: only devices travel. Both sides must say so. */
+static int ignore_shared(struct kt_vm *vm, int64_t deadline_ns, struct kt_err *err)
+{
+	static const struct kt_qmp_command command = {
+		.name = "migrate-set-capabilities",
+		.arguments =
+			"{\"capabilities\":[{\"capability\":\"x-ignore-shared\",\"state\":true}]}",
+	};
+
+	return kt_qmp_exchange(&vm->qmp, &command, deadline_ns, err);
+}
+
+static int hand_over(struct kt_vm *vm, int fd, const char *name, int64_t deadline_ns,
+		     struct kt_err *err)
+{
+	char arguments[64];
+	struct kt_qmp_command command = {
+		.name = "getfd", .arguments = arguments, .has_fd = true, .fd = fd
+	};
+
+	snprintf(arguments, sizeof(arguments), "{\"fdname\":\"%s\"}", name);
+	return kt_qmp_exchange(&vm->qmp, &command, deadline_ns, err);
+}
+
+/* 1 when QEMU says `word`, 0 when it says anything else. */
+static int asks(struct kt_vm *vm, const char *question, const char *word, int64_t deadline_ns,
+		struct kt_err *err)
+{
+	int rc = kt_qmp_call(&vm->qmp, question, deadline_ns, err);
+
+	return rc < 0 ? rc : strcmp(vm->qmp.reply.word, word) == 0;
+}
+
+static void nap(void)
+{
+	static const struct timespec ms = { .tv_nsec = KT_NS_PER_MS };
+
+	nanosleep(&ms, NULL);
+}
+
+static int wait_until_loaded(struct kt_vm *vm, int64_t deadline_ns, struct kt_err *err)
+{
+	int rc;
+
+	/* It was saved standing still, so it stands still when all is loaded. */
+	while ((rc = asks(vm, "query-status", "paused", deadline_ns, err)) == 0) {
+		if (kt_clock_now_ns() >= deadline_ns)
+			return kt_err_set(err, KT_FAULT_HOST, ETIMEDOUT,
+					  "QEMU did not load the guest's state in time");
+		nap();
+	}
+	return rc < 0 ? rc : 0;
+}
+
+static int restore(struct kt_vm *vm, int state_fd, int64_t deadline_ns, struct kt_err *err)
+{
+	static const struct kt_qmp_command incoming = {
+		.name = "migrate-incoming",
+		.arguments = "{\"uri\":\"fd:state\"}",
+	};
+	char path[64];
+	KT_AUTO_FD int fd = -1;
+	int rc;
+
+	/* Descriptors that are handed on share one offset; this one has its own. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", state_fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return kt_err_sys(err, KT_FAULT_HOST, errno, "opening a template's state");
+	rc = ignore_shared(vm, deadline_ns, err);
+	if (rc == 0)
+		rc = hand_over(vm, fd, "state", deadline_ns, err);
+	if (rc == 0)
+		rc = kt_qmp_exchange(&vm->qmp, &incoming, deadline_ns, err);
+	if (rc == 0)
+		rc = wait_until_loaded(vm, deadline_ns, err);
+	return rc;
+}
+
+int kt_vm_restore(struct kt_vm *vm, int state_fd, int64_t deadline_ns, struct kt_err *err)
+{
+	int rc = restore(vm, state_fd, deadline_ns, err);
+
+	if (rc == -EPIPE) {
 		kt_vm_kill(vm);
-		if (*cause == KT_CAUSE_ID_qemu_died)
-			*cause = kt_qemu_last_words(kt_buf_text(&vm->words), vm->kvm);
 		if (vm->words.len > 0)
-			kt_err_set(err, KT_FAULT_HOST, EIO, "QEMU ended before the guest ran: %.*s",
+			kt_err_set(err, KT_FAULT_HOST, EIO, "QEMU refused the template: %.*s",
 				   (int)strcspn(kt_buf_text(&vm->words), "\n"),
 				   kt_buf_text(&vm->words));
 	}
+	return rc;
+}
+
+/* All that QEMU writes into its end, until it closes that. */
+static int drain_state(int from_fd, int to_fd, int64_t deadline_ns, struct kt_err *err)
+{
+	static char bytes[64 << 10];
+	size_t total = 0;
+
+	for (;;) {
+		struct pollfd poll_fd = { .fd = from_fd, .events = POLLIN };
+		int64_t left_ms = (deadline_ns - kt_clock_now_ns()) / KT_NS_PER_MS;
+		ssize_t n;
+
+		if (left_ms <= 0 || poll(&poll_fd, 1, (int)left_ms) <= 0)
+			return kt_err_set(err, KT_FAULT_HOST, ETIMEDOUT,
+					  "QEMU did not write the guest's state in time");
+		n = read(from_fd, bytes, sizeof(bytes));
+		if (n == 0)
+			return 0;
+		if (n < 0)
+			return kt_err_sys(err, KT_FAULT_HOST, errno, "reading the guest's state");
+		total += (size_t)n;
+		if (total > KT_VM_STATE_BYTES_MAX)
+			return kt_err_set(err, KT_FAULT_HOST, EFBIG,
+					  "the guest's state is larger than %u MiB",
+					  KT_VM_STATE_BYTES_MAX >> 20);
+		if (write(to_fd, bytes, (size_t)n) != n)
+			return kt_err_sys(err, KT_FAULT_HOST, errno, "keeping the guest's state");
+	}
+}
+
+static int wait_until_saved(struct kt_vm *vm, int64_t deadline_ns, struct kt_err *err)
+{
+	int rc;
+
+	while ((rc = asks(vm, "query-migrate", "completed", deadline_ns, err)) == 0) {
+		if (strcmp(vm->qmp.reply.word, "failed") == 0 || kt_clock_now_ns() >= deadline_ns)
+			return kt_err_set(err, KT_FAULT_HOST, EIO,
+					  "QEMU could not save the guest: %s", vm->qmp.reply.word);
+		nap();
+	}
+	return rc < 0 ? rc : 0;
+}
+
+/* QEMU may write no file (worker/jail.c): a socket, and we write. */
+int kt_vm_save(struct kt_vm *vm, int state_fd, int64_t deadline_ns, struct kt_err *err)
+{
+	static const struct kt_qmp_command migrate = {
+		.name = "migrate",
+		.arguments = "{\"uri\":\"fd:state\"}",
+	};
+	KT_AUTO_FD int ours = -1;
+	KT_AUTO_FD int theirs = -1;
+	int rc = wire(&ours, &theirs, err);
+
+	if (rc == 0)
+		rc = ignore_shared(vm, deadline_ns, err);
+	if (rc == 0)
+		rc = kt_vm_freeze(vm, deadline_ns, err);
+	if (rc == 0)
+		rc = hand_over(vm, theirs, "state", deadline_ns, err);
+	kt_own_close(&theirs);
+	if (rc == 0)
+		rc = kt_qmp_exchange(&vm->qmp, &migrate, deadline_ns, err);
+	if (rc == 0)
+		rc = drain_state(ours, state_fd, deadline_ns, err);
+	if (rc == 0)
+		rc = wait_until_saved(vm, deadline_ns, err);
 	return rc;
 }
 
@@ -482,6 +655,11 @@ bool kt_vm_send(struct kt_vm *vm, uint32_t tag, const void *from)
 }
 
 /* ---- freeze ---- */
+
+int kt_vm_cont(struct kt_vm *vm, int64_t deadline_ns, struct kt_err *err)
+{
+	return kt_qmp_call(&vm->qmp, "cont", deadline_ns, err);
+}
 
 int kt_vm_freeze(struct kt_vm *vm, int64_t deadline_ns, struct kt_err *err)
 {

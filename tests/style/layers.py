@@ -25,7 +25,7 @@ LAYERS = {
     "worker/introspect": (["proto", "proto/base"],
                           ["libbpf", "libelf", "zstd", "archive", "sodium", "uthash"], "any"),
     "worker": (["worker/core", "worker/introspect", "proto/json", "proto/net", "proto", "proto/base"],
-               ["uv", "czmq", "zmq", "sqlite", "json-c", "archive", "sodium", "uthash"], "any"),
+               ["uv", "czmq", "zmq", "sqlite", "zstd", "json-c", "archive", "sodium", "uthash"], "any"),
     "worker/guest": (["worker/guest/work", "proto", "proto/base"], ["uthash"], "any"),
     "worker/guest/work": (["worker/guest", "proto", "proto/base"], ["uthash"], "any"),
 }

@@ -1,6 +1,6 @@
 /* layer: worker */
-/* ktattempt.c - runs one attempt through the qemu runner, without a coordinator, and prints what comes
- * back as JSON lines: {"phase"}, {"log"}, {"sample"}, {"result"}. For tests and for people.
+/* ktattempt.c - runs attempts through the qemu runner, without a coordinator, and prints what comes back as
+ * JSON lines: {"start"}, {"phase"}, {"log"}, {"sample"}, {"result"}. For tests, benchmarks and people.
  *
  *	ktattempt --kernel vmlinuz --ktguest ktguest [--scheduler scx_kt] [options] [-- scheduler args]
  *
@@ -14,6 +14,7 @@
 #include "proto/base/must.h"
 #include "proto/json/tojson.h"
 #include "worker/attempt_main.h"
+#include "worker/host.h"
 #include "worker/runner.h"
 
 #include <getopt.h>
@@ -22,14 +23,18 @@
 #include <string.h>
 #include <sys/stat.h>
 
+struct job;
+
 struct tool {
 	uv_loop_t loop;
 	uv_timer_t cancel;
 	uv_signal_t interrupt;
 	struct kt_runner *runner;
 	struct kt_run *run;
-	bool cancel_set;
 	bool logs; /* print logs as well */
+	const struct job *job;
+	uint64_t left; /* attempts, one after the other */
+	uv_timer_t next;
 	const char *expect;
 	int status;
 	int64_t began_ns;
@@ -38,9 +43,9 @@ struct tool {
 static void print(struct tool *tool, const char *kind, struct json_object *object)
 {
 	struct json_object *line = json_object_new_object();
-	int64_t ms = (kt_clock_now_ns() - tool->began_ns) / KT_NS_PER_MS;
+	double ms = (double)(kt_clock_now_ns() - tool->began_ns) / (double)KT_NS_PER_MS;
 
-	json_object_object_add(line, "at_ms", json_object_new_int64(ms));
+	json_object_object_add(line, "at_ms", json_object_new_double(ms));
 	json_object_object_add(line, kind, object);
 	puts(json_object_to_json_string_ext(line, JSON_C_TO_STRING_NOSLASHESCAPE));
 	fflush(stdout);
@@ -80,16 +85,19 @@ static void on_log(void *arg, const char *stream, const void *bytes, size_t len)
 	print(tool, "log", object);
 }
 
+static void on_next(uv_timer_t *timer);
+
 static void on_ended(void *arg, const struct kt_msg_result *result)
 {
 	struct tool *tool = arg;
 
 	print(tool, "result", kt_tojson_struct(&kt_schema_result, result));
-	tool->status = strcmp(result->cause, tool->expect) != 0;
+	tool->status |= strcmp(result->cause, tool->expect) != 0;
 	tool->run = NULL;
-	if (tool->cancel_set)
-		uv_close((uv_handle_t *)&tool->cancel, NULL);
-	uv_close((uv_handle_t *)&tool->interrupt, NULL);
+	if (--tool->left > 0)
+		uv_timer_start(&tool->next, on_next, 0, 0);
+	else
+		uv_stop(&tool->loop);
 }
 
 static void on_cancel(uv_timer_t *timer)
@@ -110,7 +118,9 @@ static void on_interrupt(uv_signal_t *handle, int sig)
 
 /* ---- the job ---- */
 
-#define FILES_MAX 8
+#define FILES_MAX       8
+/* Enough for a few templates, too little for a guest that stands by. */
+#define NO_SPARES_BYTES (480ull << 20)
 
 struct job {
 	struct kt_msg_job job;
@@ -192,6 +202,21 @@ static void set_scheduler(struct job *job, const char *path, char **args)
 		job->args[job->scheduler.n_args++].text = *args;
 }
 
+static void on_next(uv_timer_t *timer)
+{
+	static const struct kt_run_events events = { on_phase, on_sample, on_log, on_ended };
+	struct tool *tool = timer->data;
+	struct kt_err err = { 0 };
+
+	print(tool, "start", json_object_new_int64((int64_t)tool->left));
+	if (kt_runner_qemu.start(tool->runner, &tool->job->job, tool->job->files,
+				 tool->job->n_files, &events, tool, &tool->run, &err) == 0)
+		return;
+	fprintf(stderr, "ktattempt: %s\n", err.text);
+	tool->status = 2;
+	uv_stop(&tool->loop);
+}
+
 static void usage(void)
 {
 	fprintf(stderr,
@@ -200,7 +225,10 @@ static void usage(void)
 		"	[--qemu PROGRAM] [--accel tcg|kvm] [--cpus NnNlNcNt] [--mem MIB]\n"
 		"	[--duration SPAN] [--hold SPAN] [--watchdog SPAN] [--samples N] [--workers "
 		"N]\n"
-		"	[--cache DIR] [--cancel-after SPAN] [--expect CAUSE] [--logs] [-- ARGS]\n");
+		"	[--cache DIR] [--cold] [--repeat N] [--spares] [--cancel-after SPAN] "
+		"[--expect "
+		"CAUSE]\n"
+		"	[--logs] [-- ARGS]\n");
 	exit(2);
 }
 
@@ -230,6 +258,9 @@ enum {
 	CACHE,
 	CANCEL_AFTER,
 	EXPECT,
+	COLD,
+	REPEAT,
+	SPARES,
 	LOGS
 };
 
@@ -250,6 +281,9 @@ static const struct option options[] = {
 	{ "cache", required_argument, NULL, CACHE },
 	{ "cancel-after", required_argument, NULL, CANCEL_AFTER },
 	{ "expect", required_argument, NULL, EXPECT },
+	{ "cold", no_argument, NULL, COLD },
+	{ "repeat", required_argument, NULL, REPEAT },
+	{ "spares", no_argument, NULL, SPARES },
 	{ "logs", no_argument, NULL, LOGS },
 	{ 0 },
 };
@@ -268,15 +302,17 @@ static void set_cpus(struct kt_msg_topology *topology, const char *text)
 
 int main(int argc, char **argv)
 {
-	static const struct kt_run_events events = { on_phase, on_sample, on_log, on_ended };
 	static struct job job;
+	static char qemu[KT_PATH_BYTES_MAX];
 	static struct tool tool;
 	struct kt_runner_config config = { .run_dir = "/tmp",
 					   .cache_dir = "/tmp/ktattempt-cache",
 					   .accel = "tcg",
 					   .qemu = "qemu-system-x86_64",
 					   .cpu_model = "",
-					   .slots = 1 };
+					   .slots = 1,
+					   .mem_bytes = NO_SPARES_BYTES,
+					   .cache_bytes_max = KT_CACHE_BYTES_MAX };
 	const char *kernel = NULL;
 	const char *scheduler = NULL;
 	const char *files[FILES_MAX];
@@ -289,6 +325,7 @@ int main(int argc, char **argv)
 		return kt_attempt_main();
 	init_job(&job);
 	tool.expect = "finished";
+	tool.left = 1;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		switch (option) {
 		case KERNEL:
@@ -339,6 +376,15 @@ int main(int argc, char **argv)
 		case EXPECT:
 			tool.expect = optarg;
 			break;
+		case COLD:
+			job.job.guest = "cold";
+			break;
+		case REPEAT:
+			tool.left = strtoull(optarg, NULL, 10);
+			break;
+		case SPARES:
+			config.mem_bytes = kt_host_mem_bytes();
+			break;
 		case LOGS:
 			tool.logs = true;
 			break;
@@ -357,25 +403,29 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < n_files && i < FILES_MAX; i++)
 		ship(&job, files[i]);
 
+	kt_host_program(config.qemu, qemu, sizeof(qemu));
+	config.qemu = qemu;
 	tool.began_ns = kt_clock_now_ns();
-	tool.status = 1;
+	tool.job = &job;
 	uv_loop_init(&tool.loop);
+	uv_timer_init(&tool.loop, &tool.next);
+	tool.next.data = &tool;
 	uv_signal_init(&tool.loop, &tool.interrupt);
 	tool.interrupt.data = &tool;
 	uv_signal_start(&tool.interrupt, on_interrupt, SIGINT);
-	if (kt_runner_qemu.open(&tool.loop, &config, &tool.runner, &err) < 0 ||
-	    kt_runner_qemu.start(tool.runner, &job.job, job.files, job.n_files, &events, &tool,
-				 &tool.run, &err) < 0) {
+	uv_timer_init(&tool.loop, &tool.cancel);
+	tool.cancel.data = &tool;
+	if (kt_runner_qemu.open(&tool.loop, &config, &tool.runner, &err) < 0) {
 		fprintf(stderr, "ktattempt: %s\n", err.text);
 		return 2;
 	}
-	if (cancel_ns) {
-		uv_timer_init(&tool.loop, &tool.cancel);
-		tool.cancel.data = &tool;
-		tool.cancel_set = true;
+	if (cancel_ns)
 		uv_timer_start(&tool.cancel, on_cancel, (uint64_t)(cancel_ns / KT_NS_PER_MS), 0);
-	}
+	uv_timer_start(&tool.next, on_next, 0, 0);
 	uv_run(&tool.loop, UV_RUN_DEFAULT);
+	uv_close((uv_handle_t *)&tool.next, NULL);
+	uv_close((uv_handle_t *)&tool.cancel, NULL);
+	uv_close((uv_handle_t *)&tool.interrupt, NULL);
 	kt_runner_qemu.destroy(&tool.runner);
 	uv_run(&tool.loop, UV_RUN_DEFAULT);
 	uv_loop_close(&tool.loop);

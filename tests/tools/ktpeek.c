@@ -125,7 +125,7 @@ int main(int argc, char **argv)
 		n_commands = argc - 5 - n_files;
 	}
 	began_ns = kt_clock_now_ns();
-	if (kt_introspect_kernel_open(argv[1], argv[2], &kernel, &err))
+	if (kt_introspect_kernel_open(argv[1], NULL, argv[2], &kernel, &err))
 		return complain(&err);
 	took("open");
 	if (open_memory(argv + 4, n_files, argv[3], &gmem, &err))

@@ -200,7 +200,8 @@ static bool boot(struct tool *tool, const char *image, const char *ktguest, bool
 	char text[64];
 
 	if (kt_qemu_version(QEMU, &config.qemu_major, text, sizeof(text), &err) < 0 ||
-	    kt_vm_start(&tool->vm, &config, &notes, &cause, &err) < 0)
+	    kt_vm_start(&tool->vm, &config, &notes, &cause, &err) < 0 ||
+	    kt_vm_greet(&tool->vm, &cause, &err) < 0)
 		return complain("QEMU", &err);
 	kt_buf_reset(&notes);
 	if (kt_vm_open_memory(&tool->vm, &tool->gmem, &notes, &err) < 0)
@@ -467,7 +468,7 @@ int main(int argc, char **argv)
 	tool.output.max = OUTPUT_BYTES;
 	tool.console.max = OUTPUT_BYTES;
 	kt_vm_init(&tool.vm, &events);
-	if (kt_introspect_kernel_open(argv[1], argv[4], &tool.kernel, &err) < 0) {
+	if (kt_introspect_kernel_open(argv[1], NULL, argv[4], &tool.kernel, &err) < 0) {
 		complain(argv[1], &err);
 		return 2;
 	}

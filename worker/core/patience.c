@@ -17,6 +17,7 @@ struct row {
 static const struct row rows[KT_PATIENCE_N][2] = {
 	/*                          TCG                             KVM                          */
 	[KT_PATIENCE_BOOT] = { { 60000, 3000, 0, 3000, 300 }, { 30000, 300, 0, 1000, 10 } },
+	[KT_PATIENCE_RESTORE] = { { 20000, 500, 0, 150, 10 }, { 10000, 100, 0, 150, 2 } },
 	[KT_PATIENCE_FILES] = { { 20000, 0, 2000, 0, 0 }, { 10000, 0, 500, 0, 0 } },
 	[KT_PATIENCE_LOAD] = { { 120000, 2000, 0, 0, 0 }, { 60000, 300, 0, 0, 0 } },
 	[KT_PATIENCE_START] = { { 30000, 1000, 0, 0, 0 }, { 15000, 100, 0, 0, 0 } },

@@ -12,6 +12,7 @@
 
 enum kt_patience {
 	KT_PATIENCE_BOOT, /* QEMU's start to guest_ready */
+	KT_PATIENCE_RESTORE, /* a template's guest, QEMU's start to its first answer; or saving one */
 	KT_PATIENCE_FILES, /* prepare, or one file to the guest; per MiB of it */
 	KT_PATIENCE_LOAD, /* the scheduler's start until the kernel says enabled */
 	KT_PATIENCE_START, /* guest_run to guest_started */

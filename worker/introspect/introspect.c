@@ -62,8 +62,15 @@ static int read_banner(struct kt_introspect_kernel *kernel, struct kt_err *err)
 	return 0;
 }
 
-int kt_introspect_kernel_open(const char *image, const char *cache_dir,
-			      struct kt_introspect_kernel **kernel_p, struct kt_err *err)
+bool kt_introspect_kernel_find(const struct kt_digest *digest, const char *cache_dir, char *path,
+			       size_t size)
+{
+	return kt_vmcache_find(digest, cache_dir, path, size);
+}
+
+int kt_introspect_kernel_open(const char *image, const struct kt_digest *digest,
+			      const char *cache_dir, struct kt_introspect_kernel **kernel_p,
+			      struct kt_err *err)
 {
 	KT_AUTO(kt_introspect_kernel_destroy)
 	struct kt_introspect_kernel *kernel = kt_must_calloc(1, sizeof(*kernel));
@@ -71,7 +78,7 @@ int kt_introspect_kernel_open(const char *image, const char *cache_dir,
 
 	/* libbpf would print what it thinks of a guest's BTF on our stderr. */
 	libbpf_set_print(NULL);
-	rc = kt_vmcache_open(image, cache_dir, &kernel->file, err);
+	rc = kt_vmcache_open(image, digest, cache_dir, &kernel->file, err);
 	if (!rc)
 		rc = kt_vmlinux_open(kernel->file.bytes, kernel->file.len, &kernel->vmlinux, err);
 	if (!rc)

@@ -9,6 +9,7 @@
 #ifndef KT_INTROSPECT_H
 #define KT_INTROSPECT_H
 
+#include "proto/base/digest.h"
 #include "proto/schema.h"
 
 #include <sys/types.h>
@@ -47,13 +48,17 @@ int kt_gmem_refresh(struct kt_gmem *gmem, struct kt_err *err);
 
 struct kt_introspect_kernel;
 
-/* Reads a bzImage (or an ELF vmlinux). Keeps the extracted vmlinux below cache_dir, by the image's digest
+/* Reads a bzImage (or an ELF vmlinux). digest: the image's, when it is known; may be NULL. Keeps the extracted vmlinux below cache_dir, by the image's digest
  * (vmcache.h), readable for all; safe for several processes at once. Symbols are decoded each
  * time (6 ms). Fault INPUT when the image is truncated, corrupt, of another architecture or built
  * without what we need; HOST when it or the cache cannot be read or written.
  */
-int kt_introspect_kernel_open(const char *image, const char *cache_dir,
-			      struct kt_introspect_kernel **kernel, struct kt_err *err);
+int kt_introspect_kernel_open(const char *image, const struct kt_digest *digest,
+			      const char *cache_dir, struct kt_introspect_kernel **kernel,
+			      struct kt_err *err);
+/* The vmlinux that an earlier opening left, if it looks whole: opening verifies it. */
+bool kt_introspect_kernel_find(const struct kt_digest *digest, const char *cache_dir, char *path,
+			       size_t size);
 void kt_introspect_kernel_destroy(struct kt_introspect_kernel **kernel_p);
 const char *kt_introspect_kernel_vmlinux(
 	const struct kt_introspect_kernel *kernel); /* path, for PVH */

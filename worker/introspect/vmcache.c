@@ -173,17 +173,43 @@ static int store(const char *cache_dir, const char *path, const struct kt_buf *v
 	return 0;
 }
 
-static int fill(const struct kt_vmcache *image, const char *cache_dir, struct kt_vmcache *vmcache,
-		struct kt_err *err)
+static char *path_of(const struct kt_digest *digest, const char *cache_dir)
+{
+	char hex[KT_DIGEST_HEX_BYTES];
+
+	kt_digest_hex(digest, hex);
+	return kt_must_asprintf("%s/vmlinux-%s", cache_dir, hex);
+}
+
+bool kt_vmcache_find(const struct kt_digest *digest, const char *cache_dir, char *path, size_t size)
+{
+	KT_AUTO_FREE char *name = path_of(digest, cache_dir);
+	KT_AUTO_FD int fd = open(name, O_RDONLY | O_CLOEXEC);
+	struct trailer trailer;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= (off_t)sizeof(trailer) ||
+	    strlen(name) >= size)
+		return false;
+	if (pread(fd, &trailer, sizeof(trailer), st.st_size - (off_t)sizeof(trailer)) !=
+		    sizeof(trailer) ||
+	    memcmp(trailer.magic, TRAILER_MAGIC, sizeof(trailer.magic)) != 0 ||
+	    trailer.len != (uint64_t)st.st_size - sizeof(trailer))
+		return false;
+	strcpy(path, name);
+	return true;
+}
+
+static int fill(const struct kt_vmcache *image, const struct kt_digest *known,
+		const char *cache_dir, struct kt_vmcache *vmcache, struct kt_err *err)
 {
 	KT_AUTO_BUF vmlinux = { .max = KT_BZIMAGE_VMLINUX_BYTES_MAX };
-	char hex[KT_DIGEST_HEX_BYTES];
 	struct kt_digest digest;
 	int rc;
 
-	kt_digest_of(image->bytes, image->len, &digest);
-	kt_digest_hex(&digest, hex);
-	vmcache->path = kt_must_asprintf("%s/vmlinux-%s", cache_dir, hex);
+	if (!known)
+		kt_digest_of(image->bytes, image->len, &digest);
+	vmcache->path = path_of(known ? known : &digest, cache_dir);
 	if (!open_cached(vmcache->path, vmcache))
 		return 0;
 	rc = kt_bzimage_extract(image->bytes, image->len, &vmlinux, err);
@@ -201,8 +227,8 @@ static int fill(const struct kt_vmcache *image, const char *cache_dir, struct kt
 	return 0;
 }
 
-int kt_vmcache_open(const char *image, const char *cache_dir, struct kt_vmcache *vmcache,
-		    struct kt_err *err)
+int kt_vmcache_open(const char *image, const struct kt_digest *digest, const char *cache_dir,
+		    struct kt_vmcache *vmcache, struct kt_err *err)
 {
 	struct kt_vmcache mapped = { 0 };
 	int rc;
@@ -219,7 +245,7 @@ int kt_vmcache_open(const char *image, const char *cache_dir, struct kt_vmcache 
 		*vmcache = mapped;
 		return 0;
 	}
-	rc = fill(&mapped, cache_dir, vmcache, err);
+	rc = fill(&mapped, digest, cache_dir, vmcache, err);
 	kt_vmcache_destroy(&mapped);
 	if (rc)
 		kt_vmcache_destroy(vmcache);

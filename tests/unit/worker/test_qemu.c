@@ -45,6 +45,7 @@ static const struct {
 	{ 1, 1, 2, 1, "tcg", 7, "-accel tcg,thread=single", "-numa" },
 	{ 1, 1, 2, 1, "tcg", 7, "tsc=reliable", "-accel kvm" },
 	{ 1, 1, 2, 1, "kvm", 7, "-accel kvm -cpu host", "tcg" },
+	{ 1, 1, 2, 1, "tcg", 7, "-device vmgenid,guid=auto", "-incoming" },
 	{ 1, 1, 2, 1, "tcg", 7, "-nodefaults", "-netdev" },
 	{ 1, 1, 2, 1, "tcg", 7, "mem-path=/proc/self/fd/10,share=on", "ram1" },
 	{ 1, 2, 2, 2, "tcg", 7, "-smp 8,sockets=1,dies=2,cores=2,threads=2", "${" },
@@ -65,6 +66,43 @@ Test(qemu, the_command_line_says_what_the_topology_asks)
 		cr_assert(strstr(line, commands[i].has), "row %zu: %s", i, line);
 		cr_assert(!strstr(line, commands[i].has_not), "row %zu: %s", i, line);
 	}
+}
+
+/* A template fits only the very same machine. */
+Test(qemu, a_restored_machine_differs_only_in_where_it_begins)
+{
+	static const char *const booted[] = { "-kernel", "-initrd", "-append" };
+	struct kt_msg_topology of = topology(2, 2, 2, 1);
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_qemu_spec spec = {
+		.binary = "qemu", .accel = "tcg", .version_major = 7, .topology = &of
+	};
+	char **cold = kt_qemu_command(&spec, &arena);
+	char **warm;
+	size_t j = 0;
+
+	spec.restores = true;
+	warm = kt_qemu_command(&spec, &arena);
+	for (size_t i = 0; cold[i]; i++) {
+		char *off;
+
+		if (strcmp(cold[i], booted[0]) == 0 || strcmp(cold[i], booted[1]) == 0 ||
+		    strcmp(cold[i], booted[2]) == 0) {
+			i++;
+			continue;
+		}
+		off = strstr(warm[j], "share=off");
+		if (off) {
+			cr_assert_str_eq(strstr(cold[i], "share="), "share=on");
+			cr_assert_eq(strncmp(cold[i], warm[j], (size_t)(off - warm[j])), 0);
+		} else {
+			cr_assert_str_eq(cold[i], warm[j]);
+		}
+		j++;
+	}
+	cr_assert_str_eq(warm[j], "-incoming");
+	cr_assert_str_eq(warm[j + 1], "defer");
+	cr_assert_null(warm[j + 2]);
 }
 
 Test(qemu, impossible_topologies_are_the_users_fault)

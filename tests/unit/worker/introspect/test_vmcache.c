@@ -94,11 +94,11 @@ Test(vmcache, the_second_time_the_file_is_there_and_readable_by_all)
 	struct stat st, again;
 	struct kt_err err = { 0 };
 
-	cr_assert_eq(kt_vmcache_open(image, dir, &first, &err), 0, "%s", err.text);
+	cr_assert_eq(kt_vmcache_open(image, NULL, dir, &first, &err), 0, "%s", err.text);
 	expect_whole(&first);
 	cr_assert_eq(stat(first.path, &st), 0);
 	cr_assert_eq(st.st_mode & 0777, 0644);
-	cr_assert_eq(kt_vmcache_open(image, dir, &second, &err), 0);
+	cr_assert_eq(kt_vmcache_open(image, NULL, dir, &second, &err), 0);
 	cr_assert_eq(stat(second.path, &again), 0);
 	cr_assert_eq(st.st_ino, again.st_ino, "not written again");
 	kt_vmcache_destroy(&first);
@@ -111,17 +111,17 @@ Test(vmcache, a_cached_file_that_is_not_whole_is_made_anew)
 	struct kt_vmcache vmcache;
 
 	for (size_t i = 0; i < sizeof(flips) / sizeof(flips[0]); i++) {
-		cr_assert_eq(kt_vmcache_open(image, dir, &vmcache, NULL), 0);
+		cr_assert_eq(kt_vmcache_open(image, NULL, dir, &vmcache, NULL), 0);
 		flip(vmcache.path, flips[i]);
 		kt_vmcache_destroy(&vmcache);
-		cr_assert_eq(kt_vmcache_open(image, dir, &vmcache, NULL), 0);
+		cr_assert_eq(kt_vmcache_open(image, NULL, dir, &vmcache, NULL), 0);
 		expect_whole(&vmcache);
 		kt_vmcache_destroy(&vmcache);
 	}
-	cr_assert_eq(kt_vmcache_open(image, dir, &vmcache, NULL), 0);
+	cr_assert_eq(kt_vmcache_open(image, NULL, dir, &vmcache, NULL), 0);
 	cr_assert_eq(truncate(vmcache.path, 10), 0);
 	kt_vmcache_destroy(&vmcache);
-	cr_assert_eq(kt_vmcache_open(image, dir, &vmcache, NULL), 0);
+	cr_assert_eq(kt_vmcache_open(image, NULL, dir, &vmcache, NULL), 0);
 	expect_whole(&vmcache);
 	kt_vmcache_destroy(&vmcache);
 }
@@ -143,7 +143,7 @@ Test(vmcache, damage_in_two_places_is_seen)
 		uint8_t a, b;
 		int fd;
 
-		cr_assert_eq(kt_vmcache_open(image, dir, &vmcache, NULL), 0);
+		cr_assert_eq(kt_vmcache_open(image, NULL, dir, &vmcache, NULL), 0);
 		fd = open(vmcache.path, O_RDWR);
 		cr_assert_eq(pread(fd, &a, 1, damages[i].at), 1);
 		cr_assert_eq(pread(fd, &b, 1, damages[i].at + damages[i].by), 1);
@@ -160,7 +160,7 @@ Test(vmcache, damage_in_two_places_is_seen)
 		cr_assert_eq(pwrite(fd, &b, 1, damages[i].at + damages[i].by), 1);
 		close(fd);
 		kt_vmcache_destroy(&vmcache);
-		cr_assert_eq(kt_vmcache_open(image, dir, &vmcache, NULL), 0);
+		cr_assert_eq(kt_vmcache_open(image, NULL, dir, &vmcache, NULL), 0);
 		expect_whole(&vmcache);
 		cr_assert_eq(vmcache.bytes[damages[i].at], (uint8_t)(damages[i].at >> 4),
 			     "case %zu", i);
@@ -176,7 +176,7 @@ Test(vmcache, processes_that_race_all_get_a_whole_file_and_leave_one)
 	for (int i = 0; i < 8; i++) {
 		if (!fork()) {
 			struct kt_vmcache vmcache;
-			int rc = kt_vmcache_open(image, dir, &vmcache, NULL);
+			int rc = kt_vmcache_open(image, NULL, dir, &vmcache, NULL);
 
 			_exit(rc || vmcache.len != ELF_LEN);
 		}
@@ -197,14 +197,14 @@ Test(vmcache, what_is_wrong_is_said_with_who_must_act)
 	struct kt_vmcache vmcache;
 	struct kt_err err = { 0 };
 
-	cr_assert_eq(kt_vmcache_open("/nonexistent", dir, &vmcache, &err), -ENOENT);
+	cr_assert_eq(kt_vmcache_open("/nonexistent", NULL, dir, &vmcache, &err), -ENOENT);
 	cr_assert_eq(err.fault, KT_FAULT_HOST);
-	cr_assert_eq(kt_vmcache_open(dir, dir, &vmcache, &err), -EINVAL);
+	cr_assert_eq(kt_vmcache_open(dir, NULL, dir, &vmcache, &err), -EINVAL);
 	cr_assert_eq(err.fault, KT_FAULT_INPUT);
-	cr_assert_eq(kt_vmcache_open(image, "/proc/nowhere", &vmcache, &err), -ENOENT);
+	cr_assert_eq(kt_vmcache_open(image, NULL, "/proc/nowhere", &vmcache, &err), -ENOENT);
 	cr_assert_eq(err.fault, KT_FAULT_HOST);
 	cr_assert_eq(truncate(image, 3000), 0);
-	cr_assert_eq(kt_vmcache_open(image, dir, &vmcache, &err), -EINVAL);
+	cr_assert_eq(kt_vmcache_open(image, NULL, dir, &vmcache, &err), -EINVAL);
 	cr_assert_eq(err.fault, KT_FAULT_INPUT);
 	cr_assert_null(vmcache.path, "nothing is left open");
 }
