@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# kill -9 of ktcoord, of the worker, of the attempt process while a real guest runs, and ^C: its QEMU dies, no RAM
+# kill -9 of ktcoord, of the worker, of the attempt process while a real guest runs or is made, and ^C: its QEMU dies, no RAM
 # file, socket or folder stays after the next start, and the sweep can be resumed.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/guest.sh"
@@ -9,7 +9,7 @@ guest_matrix kill <<'EOF'
 name = "eevdf"
 [[scenario]]
 name = "short"
-duration = "2s"
+duration = "3s"
 samples = 1
 [[scenario.step]]
 hold = "full"
@@ -27,18 +27,23 @@ children() {
 	done
 }
 
-for victim in ktcoord ktworker attempt interrupt; do
-	setsid ktcoord "$WORK/kill.toml" --out "$WORK/$victim.sweep" >"$WORK/run" 2>&1 &
+# victim, its guest, and from which line on it is killed: what runs from a template, what makes one (t56 kills
+# the maker itself), and what boots.
+for row in "ktcoord warm making" "interrupt warm run" "ktworker warm run" "attempt warm run" "attempt cold run"; do
+	read -r victim guest when <<<"$row"
+	rm -f "$WORK/$victim.sweep"
+	# shellcheck disable=SC2046
+	setsid ktcoord "$WORK/kill.toml" --out "$WORK/$victim.sweep" $([ "$guest" = warm ] || echo --cold) >"$WORK/run" 2>&1 &
 	coordinator=$!
-	for _ in $(seq 300); do
-		children "$coordinator" | grep -q qemu-system && break
+	for _ in $(seq 600); do
+		grep -qE ": run,|$when a" "$WORK/run" 2>/dev/null && break
 		sleep 0.1
 	done
-	sleep 1
+	sleep 0.5
 	case $victim in
 	ktcoord | interrupt) pid=$coordinator ;;
 	ktworker) pid=$(children "$coordinator" | awk '/ktworker --embedded/ { print $1; exit }') ;;
-	attempt) pid=$(children "$coordinator" | awk '/ attempt/ { print $1; exit }') ;;
+	attempt) pid=$(children "$coordinator" | awk '/ attempt/ { print $1; exit }') ;; # the run's: spares come later
 	esac
 	[ -n "$pid" ] || { children "$coordinator" >&2; fail "no $victim process"; }
 	qemu=$(children "$coordinator" | awk '/qemu-system/ { print $1; exit }')
