@@ -1,4 +1,5 @@
 #include "coordinator/statedir.h"
+#include "proto/base/limits.h"
 #include "proto/base/must.h"
 #include "proto/base/own.h"
 
@@ -111,7 +112,7 @@ int kt_statedir_find_sweep(const char *dir, const char *given, char path[PATH_MA
 {
 	char folder[PATH_MAX + 8];
 	struct dirent *entry;
-	time_t newest = 0;
+	int64_t newest_ns = 0;
 	size_t hits = 0;
 	bool last = strcmp(given, "last") == 0;
 	DIR *sweeps;
@@ -127,6 +128,7 @@ int kt_statedir_find_sweep(const char *dir, const char *given, char path[PATH_MA
 	while ((entry = readdir(sweeps))) {
 		char one[PATH_MAX];
 		struct stat st;
+		int64_t changed_ns;
 		bool exact;
 
 		if (!has_suffix(entry->d_name) ||
@@ -137,9 +139,10 @@ int kt_statedir_find_sweep(const char *dir, const char *given, char path[PATH_MA
 		    stat(one, &st) < 0)
 			continue;
 		hits++;
-		if (exact || !last || st.st_mtime >= newest)
+		changed_ns = (int64_t)st.st_mtim.tv_sec * KT_NS_PER_S + st.st_mtim.tv_nsec;
+		if (exact || !last || changed_ns >= newest_ns)
 			snprintf(path, PATH_MAX, "%s", one);
-		newest = st.st_mtime > newest ? st.st_mtime : newest;
+		newest_ns = changed_ns > newest_ns ? changed_ns : newest_ns;
 		if (exact) {
 			hits = 1;
 			break;
