@@ -16,6 +16,8 @@ struct judging {
 	const char *label; /* the same with the unit: begins every message */
 	size_t usable;
 	struct kt_verdict *verdict;
+	struct kt_judge_seen *seen; /* NULL when nobody looks */
+	uint8_t *marks; /* of column; NULL when nobody looks */
 };
 
 static const struct kt_column_slot *first_errored(const struct kt_column *column)
@@ -273,6 +275,7 @@ static void find(struct judging *judging, struct kt_verdict *found)
 	struct kt_pattern_input input = { .column = judging->column,
 					  .label = judging->label,
 					  .assertion = judging->name,
+					  .marks = judging->marks,
 					  .bridge = bridge->given && bridge->flag,
 					  .reset = assertion->options[KT_ASSERTION_RESET].given };
 
@@ -288,13 +291,14 @@ static void find(struct judging *judging, struct kt_verdict *found)
 }
 
 /* Why it must hold, behind the first sentence that says it does not. */
-static void say_because(struct judging *judging)
+static void say_because(const struct kt_assertion *assertion, const char *label,
+			struct kt_verdict *verdict)
 {
-	const struct kt_param_arg *because = &judging->assertion->options[KT_ASSERTION_BECAUSE];
+	const struct kt_param_arg *because = &assertion->options[KT_ASSERTION_BECAUSE];
 
-	if (because->given && kt_verdict_outcome(judging->verdict) > KT_VERDICT_PASS)
-		kt_verdict_say(judging->verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_BECAUSE,
-			       judging->name, "%s: it must hold because %s", judging->label,
+	if (because->given && kt_verdict_outcome(verdict) > KT_VERDICT_PASS)
+		kt_verdict_say(verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_BECAUSE,
+			       kt_assertion_label(assertion), "%s: it must hold because %s", label,
 			       because->text);
 }
 
@@ -358,8 +362,23 @@ static const char *label_with_unit(const struct kt_assertion *assertion, struct 
 	return kt_arena_printf(arena, "%s [%s]", label, series->unit);
 }
 
-void kt_judge_column(const struct kt_assertion *assertion, const struct kt_column *column,
-		     const struct kt_column *others, struct kt_verdict *verdict)
+/* Keeps what is judged for whoever looks; the arena is theirs. */
+static void look(struct judging *judging, struct kt_arena *arena)
+{
+	const struct kt_column *column = judging->column;
+
+	judging->marks = kt_arena_alloc(arena, column->n, 1);
+	*judging->seen = (struct kt_judge_seen){
+		.column = { .slots = kt_arena_copy(arena, column->slots,
+						   column->n * sizeof(*column->slots)),
+			    .n = column->n },
+		.marks = judging->marks,
+	};
+}
+
+static void judge_column(const struct kt_assertion *assertion, const struct kt_column *column,
+			 const struct kt_column *others, struct kt_judge_seen *seen,
+			 struct kt_arena *seen_arena, struct kt_verdict *verdict)
 {
 	KT_AUTO_ARENA arena = { 0 };
 	struct kt_column chosen;
@@ -371,7 +390,8 @@ void kt_judge_column(const struct kt_assertion *assertion, const struct kt_colum
 				   .others = others,
 				   .name = kt_assertion_label(assertion),
 				   .label = label_with_unit(assertion, &arena),
-				   .verdict = &said };
+				   .verdict = &said,
+				   .seen = seen };
 	const struct kt_column *nothing = inapplicable(&judging);
 	bool enough;
 
@@ -385,6 +405,8 @@ void kt_judge_column(const struct kt_assertion *assertion, const struct kt_colum
 	}
 	if (choose_steps(&judging, &arena, &chosen, others_chosen)) {
 		judging.usable = kt_column_usable(judging.column);
+		if (seen)
+			look(&judging, seen_arena);
 		enough = !too_few_samples(&judging);
 		enough &= !too_little_coverage(&judging);
 		find(&judging, &found);
@@ -393,20 +415,27 @@ void kt_judge_column(const struct kt_assertion *assertion, const struct kt_colum
 		else
 			kt_verdict_merge_notes(&said, &found);
 	}
-	say_because(&judging);
+	say_because(assertion, judging.label, &said);
 	note_errors(&judging);
 	note_measured(&judging);
 	kt_verdict_merge(verdict, &said);
 }
 
-void kt_judge_series(const struct kt_assertion *assertion, const struct kt_series *series,
-		     struct kt_verdict *verdict)
+void kt_judge_column(const struct kt_assertion *assertion, const struct kt_column *column,
+		     const struct kt_column *others, struct kt_verdict *verdict)
+{
+	judge_column(assertion, column, others, NULL, NULL, verdict);
+}
+
+static void judge_series_column(const struct kt_assertion *assertion,
+				const struct kt_series *series, struct kt_judge_seen *seen,
+				struct kt_arena *seen_arena, struct kt_verdict *verdict)
 {
 	KT_AUTO_ARENA arena = { 0 };
 	struct kt_column column;
 	struct kt_column others[KT_ASSERTION_PATTERNS_MAX] = { 0 };
 
-	kt_must(assertion->options[KT_ASSERTION_SERIES].given);
+	kt_must(kt_assertion_series(assertion));
 	kt_formula_column(kt_assertion_series(assertion), series, kt_assertion_want(assertion),
 			  &arena, &column);
 	for (size_t i = 0; i < assertion->n_patterns; i++) {
@@ -415,14 +444,52 @@ void kt_judge_series(const struct kt_assertion *assertion, const struct kt_serie
 		if (other)
 			kt_formula_column(other, series, KT_NUMBER_WANT_ANY, &arena, &others[i]);
 	}
-	if (series->n &&
-	    column.n == 0) { /* of a rate, when every sample is the first of its life */
+	/* Of a rate, when every sample is the first of its life. */
+	if (series->n && column.n == 0)
 		kt_verdict_say(verdict, KT_VERDICT_INCONCLUSIVE, KT_VERDICT_KIND_COVERAGE,
 			       kt_assertion_label(assertion), "%s: too few samples for it: %zu",
 			       kt_assertion_label(assertion), series->n);
-		return;
+	else
+		judge_column(assertion, &column, others, seen, seen_arena, verdict);
+}
+
+void kt_judge_look(const struct kt_assertion *leaf, const struct kt_series *series,
+		   struct kt_arena *arena, struct kt_judge_seen *seen, struct kt_verdict *verdict)
+{
+	*seen = (struct kt_judge_seen){ 0 };
+	judge_series_column(leaf, series, seen, arena, verdict);
+}
+
+static void judge_branches(const struct kt_assertion *group, const struct kt_series *series,
+			   struct kt_verdict *verdict)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_verdict branches[KT_ASSERTION_BRANCHES_MAX];
+	struct kt_verdict said;
+
+	kt_verdict_init(&said, &arena);
+	for (size_t i = 0; i < group->n_branches; i++) {
+		kt_verdict_init(&branches[i], &arena);
+		kt_judge_series(&group->branches[i], series, &branches[i]);
+		if (group->options[KT_ASSERTION_ALL_OF].given)
+			kt_verdict_merge(&said, &branches[i]);
 	}
-	kt_judge_column(assertion, &column, others, verdict);
+	if (group->options[KT_ASSERTION_ANY_OF].given)
+		kt_verdict_merge_any(&said, branches, group->n_branches, kt_assertion_label(group));
+	say_because(group, kt_assertion_label(group), &said);
+	kt_verdict_merge(verdict, &said);
+}
+
+/* Calls itself for branches, no deeper than KT_ASSERTION_DEPTH_MAX. */
+void kt_judge_series(const struct kt_assertion *assertion, const struct kt_series *series,
+		     struct kt_verdict *verdict)
+{
+	if (kt_assertion_is_off(assertion))
+		return;
+	if (kt_assertion_is_group(assertion))
+		judge_branches(assertion, series, verdict);
+	else
+		judge_series_column(assertion, series, NULL, NULL, verdict);
 }
 
 static void judge_cause(const struct kt_msg_result *result, struct kt_verdict *verdict)
@@ -437,15 +504,46 @@ static void judge_cause(const struct kt_msg_result *result, struct kt_verdict *v
 			       cause->name, *result->line ? result->line : cause->advice);
 }
 
-void kt_judge_cell(const struct kt_assertion *assertions, size_t n, const struct kt_series *series,
+/* What is judged over the repeats decides nothing in one of them. */
+static void judge_one_repeat(const struct kt_assertion *assertion, const struct kt_series *series,
+			     struct kt_verdict *verdict)
+{
+	const struct kt_quantifier *over = &assertion->options[KT_ASSERTION_OVER].quantifier;
+	const char *label = kt_assertion_label(assertion);
+	KT_AUTO_ARENA arena = { 0 };
+	KT_AUTO_BUF text = { 0 };
+	struct kt_verdict said;
+
+	kt_verdict_init(&said, &arena);
+	kt_judge_series(assertion, series, &said);
+	kt_quantifier_print(over, &text);
+	kt_verdict_say(verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_OVER, label,
+		       "%s: %s in this repeat; judged over %s", label,
+		       kt_verdict_outcome_name(kt_verdict_outcome(&said)), kt_buf_text(&text));
+	kt_verdict_merge_notes(verdict, &said);
+}
+
+void kt_judge_cell(const struct kt_assertion *const *assertions, size_t n,
+		   const struct kt_series *series, const struct kt_expect *expect,
 		   const struct kt_msg_result *result, struct kt_arena *arena,
 		   struct kt_msg_verdict *verdict)
 {
 	struct kt_verdict all;
+	struct kt_verdict turned;
 
 	kt_verdict_init(&all, arena);
 	judge_cause(result, &all);
-	for (size_t i = 0; i < n; i++)
-		kt_judge_series(&assertions[i], series, &all);
+	for (size_t i = 0; i < n; i++) {
+		if (assertions[i]->options[KT_ASSERTION_OVER].given &&
+		    !kt_assertion_is_off(assertions[i]))
+			judge_one_repeat(assertions[i], series, &all);
+		else
+			kt_judge_series(assertions[i], series, &all);
+	}
+	if (expect) {
+		kt_verdict_init(&turned, arena);
+		kt_expect_judge(expect, result, &all, &turned);
+		all = turned;
+	}
 	kt_verdict_finish(&all, verdict);
 }

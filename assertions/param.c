@@ -199,11 +199,15 @@ int kt_param_read(const struct kt_param *param, const struct kt_value *value,
 	case KT_PARAM_SERIES:
 		status = read_series(value, arena, &read, place, err);
 		break;
+	case KT_PARAM_QUANTIFIER:
+		status = kt_quantifier_read(value, place, &read.quantifier, err);
+		break;
+	case KT_PARAM_ASSERTIONS:
 	case KT_PARAM_PATTERN:
 	case KT_PARAM_CONDITION:
 	case KT_PARAM_CONDITIONS:
 	case KT_PARAM_KIND_N:
-		kt_must(param->kind < KT_PARAM_PATTERN);
+		kt_must(param->kind < KT_PARAM_ASSERTIONS);
 	}
 	if (status == 0)
 		*arg = read;
@@ -250,11 +254,16 @@ void kt_param_print(const struct kt_param *param, const struct kt_param_arg *arg
 	case KT_PARAM_SERIES:
 		kt_buf_printf(out, " %s", arg->series->text);
 		break;
+	case KT_PARAM_QUANTIFIER:
+		kt_buf_puts(out, " ");
+		kt_quantifier_print(&arg->quantifier, out);
+		break;
+	case KT_PARAM_ASSERTIONS:
 	case KT_PARAM_PATTERN:
 	case KT_PARAM_CONDITION:
 	case KT_PARAM_CONDITIONS:
 	case KT_PARAM_KIND_N:
-		kt_must(param->kind < KT_PARAM_PATTERN);
+		kt_must(param->kind < KT_PARAM_ASSERTIONS);
 	}
 }
 

@@ -9,6 +9,7 @@
 #include "assertions/number.h"
 #include "assertions/formula.h"
 #include "assertions/place.h"
+#include "assertions/quantifier.h"
 #include "proto/base/arena.h"
 #include "proto/base/err.h"
 #include "proto/value.h"
@@ -17,18 +18,20 @@
 #include <stdint.h>
 
 /* kind, how it is written */
-#define KT_PARAM_KINDS(X)                                  \
-	X(FLAG, "true")                                    \
-	X(COUNT, "a whole number")                         \
-	X(COUNTS, "a whole number, or two, [first, last]") \
-	X(SHARE, "a number from 0 to 1")                   \
-	X(NUMBER, "a number")                              \
-	X(RANGE, "two numbers, [lowest, highest]")         \
-	X(TEXT, "a text")                                  \
-	X(WORD, "one of a few words")                      \
-	X(SERIES, "a series, \"axis:path\"")               \
-	X(PATTERN, "a table of its own parameters")        \
-	X(CONDITION, "a table of conditions")              \
+#define KT_PARAM_KINDS(X)                                                       \
+	X(FLAG, "true")                                                         \
+	X(COUNT, "a whole number")                                              \
+	X(COUNTS, "a whole number, or two, [first, last]")                      \
+	X(SHARE, "a number from 0 to 1")                                        \
+	X(NUMBER, "a number")                                                   \
+	X(RANGE, "two numbers, [lowest, highest]")                              \
+	X(TEXT, "a text")                                                       \
+	X(WORD, "one of a few words")                                           \
+	X(SERIES, "a series, \"axis:path\"")                                    \
+	X(QUANTIFIER, "\"all\", \"any\", { at_least = n } or { fraction = f }") \
+	X(ASSERTIONS, "a list of assertions")                                   \
+	X(PATTERN, "a table of its own parameters")                             \
+	X(CONDITION, "a table of conditions")                                   \
 	X(CONDITIONS, "a list of tables of conditions")
 
 enum kt_param_kind {
@@ -65,6 +68,7 @@ struct kt_param_arg {
 		const char *text; /* in the arena */
 		size_t word; /* index in words */
 		const struct kt_formula *series; /* in the arena */
+		struct kt_quantifier quantifier;
 		struct {
 			const struct kt_pattern_use
 				*uses; /* of a PATTERN or CONDITION: 1; in the arena */
@@ -75,7 +79,7 @@ struct kt_param_arg {
 
 const char *kt_param_kind_written(enum kt_param_kind kind);
 
-/* All kinds but PATTERN, CONDITION and CONDITIONS, which nest (pattern_read.h).
+/* All kinds but ASSERTIONS (assertion.h) and PATTERN, CONDITION, CONDITIONS (pattern_read.h), which nest.
  * -EINVAL with fault INPUT, "min_samples must be a whole number, not a string". place, which
  * begins at the value, then says where.
  */

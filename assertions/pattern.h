@@ -33,6 +33,9 @@ struct kt_pattern_use {
 	struct kt_param_arg args[KT_PATTERN_PARAMS_MAX]; /* in the order of pattern->params */
 };
 
+/* What a slot did to the outcome: for showing a column. */
+enum kt_pattern_mark { KT_PATTERN_MARK_NONE, KT_PATTERN_MARK_UNSURE, KT_PATTERN_MARK_FAIL };
+
 struct kt_pattern_input {
 	const struct kt_column *column;
 	const struct kt_column *other; /* of kt_pattern_other(); NULL when there is none */
@@ -40,6 +43,7 @@ struct kt_pattern_input {
 	const char *assertion; /* detail.assertion of everything said */
 	bool bridge; /* a pair is judged across errored slots */
 	bool reset; /* nothing is judged across a restart of the scheduler (slot.epoch) */
+	uint8_t *marks; /* one for each slot of column, 0 before: raised as slots offend; or NULL */
 };
 
 /* Says every Fail, Inconclusive and note there is; a Pass is said for it when it said only notes. */

@@ -334,6 +334,7 @@ void kt_pattern_band_converges_to(const struct kt_pattern_use *use, struct kt_pa
 		kt_pattern_talk_note(talk, &text);
 	} else {
 		print_no_witness(&seen, run, deadline_ms, &text);
+		kt_pattern_talk_mark(talk, seen.left ? seen.left : seen.last, KT_PATTERN_MARK_FAIL);
 		kt_pattern_talk_fail(talk, &text);
 	}
 }

@@ -168,6 +168,7 @@ static void judge_rate(const struct kt_pattern_use *use, struct kt_pattern_talk 
 	if (dt_ns <= 0) {
 		kt_buf_puts(&text, "no time passed");
 		kt_pattern_talk_print_pair(slot, before, &text);
+		kt_pattern_talk_mark(talk, slot, KT_PATTERN_MARK_UNSURE);
 		kt_pattern_talk_unsure(talk, &text);
 		return;
 	}

@@ -112,6 +112,7 @@ static void judge_ratio(const struct kt_pattern_use *use, struct kt_pattern_talk
 	if (kt_number_is_zero(&below)) {
 		kt_buf_puts(&text, "nothing to divide by");
 		print_ratio(use, slot, other, &text);
+		kt_pattern_talk_mark(talk, slot, KT_PATTERN_MARK_UNSURE);
 		kt_pattern_talk_unsure(talk, &text);
 		return;
 	}
@@ -129,6 +130,7 @@ static void judge_ratio(const struct kt_pattern_use *use, struct kt_pattern_talk
 			      kt_number_format(low ? lo : hi, value));
 	}
 	print_ratio(use, slot, other, &text);
+	kt_pattern_talk_mark(talk, slot, KT_PATTERN_MARK_FAIL);
 	kt_pattern_talk_fail(talk, &text);
 }
 
@@ -227,6 +229,7 @@ void kt_pattern_ratio_across_steps(const struct kt_pattern_use *use, struct kt_p
 	if (kt_number_is_zero(&early)) {
 		kt_buf_printf(&text, "the baseline, step %llu, is ", (unsigned long long)steps[0]);
 		kt_column_slot_print(slots[0], &text);
+		kt_pattern_talk_mark(talk, slots[0], KT_PATTERN_MARK_UNSURE);
 		kt_pattern_talk_unsure(talk, &text);
 		return;
 	}

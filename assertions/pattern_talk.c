@@ -49,6 +49,16 @@ void kt_pattern_talk_print_pair(const struct kt_column_slot *slot,
 				  "each of its lives by itself)");
 }
 
+void kt_pattern_talk_mark(struct kt_pattern_talk *talk, const struct kt_column_slot *slot,
+			  enum kt_pattern_mark mark)
+{
+	uint8_t *marks = talk->input->marks;
+	size_t i = (size_t)(slot - talk->input->column->slots);
+
+	if (marks && marks[i] < mark)
+		marks[i] = (uint8_t)mark;
+}
+
 void kt_pattern_talk_fail_pair(struct kt_pattern_talk *talk, const char *what,
 			       const struct kt_column_slot *slot,
 			       const struct kt_column_slot *before)
@@ -57,6 +67,7 @@ void kt_pattern_talk_fail_pair(struct kt_pattern_talk *talk, const char *what,
 
 	kt_buf_puts(&text, what);
 	kt_pattern_talk_print_pair(slot, before, &text);
+	kt_pattern_talk_mark(talk, slot, KT_PATTERN_MARK_FAIL);
 	kt_pattern_talk_fail(talk, &text);
 }
 
@@ -70,6 +81,7 @@ void kt_pattern_talk_fail_slot(struct kt_pattern_talk *talk, const char *what,
 	kt_buf_printf(&text, "%s at ", what);
 	kt_column_slot_print_place(slot, &text);
 	kt_buf_printf(&text, ": %s", kt_number_format(&number, value));
+	kt_pattern_talk_mark(talk, slot, KT_PATTERN_MARK_FAIL);
 	kt_pattern_talk_fail(talk, &text);
 }
 
@@ -81,8 +93,11 @@ void kt_pattern_talk_fail_errored(struct kt_pattern_talk *talk, const struct kt_
 	kt_column_slot_print_place(slot, &text);
 	kt_buf_printf(&text, ": %s", slot->error->text);
 	/* A zero below the line is the instrument's, not what is measured. */
-	if (slot->error->type == KT_COLUMN_ERROR_ZERO_DIVISOR)
+	if (slot->error->type == KT_COLUMN_ERROR_ZERO_DIVISOR) {
+		kt_pattern_talk_mark(talk, slot, KT_PATTERN_MARK_UNSURE);
 		kt_pattern_talk_unsure(talk, &text);
-	else
+	} else {
+		kt_pattern_talk_mark(talk, slot, KT_PATTERN_MARK_FAIL);
 		kt_pattern_talk_fail(talk, &text);
+	}
 }

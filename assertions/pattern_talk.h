@@ -28,6 +28,10 @@ void kt_pattern_talk_note(struct kt_pattern_talk *talk, const struct kt_buf *tex
 /* After the last word: one note each for what was beyond the limits. */
 void kt_pattern_talk_end(struct kt_pattern_talk *talk);
 
+/* The slot is one that the failure (or the doubt) is about; any slot of the column. */
+void kt_pattern_talk_mark(struct kt_pattern_talk *talk, const struct kt_column_slot *slot,
+			  enum kt_pattern_mark mark);
+
 /* " at periodic_004 (+850 ms): 100 after 200 at periodic_003 (+700 ms)" */
 void kt_pattern_talk_print_pair(const struct kt_column_slot *slot,
 				const struct kt_column_slot *before, struct kt_buf *text);

@@ -108,6 +108,7 @@ static void unsure_unknown(struct kt_pattern_talk *talk, const struct kt_pattern
 	const struct kt_column_slot *first = &column->slots[unknown->first];
 	KT_AUTO_BUF text = { 0 };
 
+	kt_pattern_talk_mark(talk, first, KT_PATTERN_MARK_UNSURE);
 	if (!kt_column_slot_usable(first) && !kt_condition_nests(use)) {
 		kt_buf_printf(&text, "%s%zu samples have no value, the first ", what, unknown->n);
 		kt_column_slot_print_place(first, &text);
@@ -134,6 +135,7 @@ static void fail_explained(struct kt_pattern_talk *talk, const struct kt_pattern
 
 	kt_buf_puts(&text, what);
 	kt_condition_explain(use, talk->input->column, i, KT_TRUTH_FALSE, &text);
+	kt_pattern_talk_mark(talk, &talk->input->column->slots[i], KT_PATTERN_MARK_FAIL);
 	kt_pattern_talk_fail(talk, &text);
 }
 
@@ -217,6 +219,7 @@ static void fail_always(struct kt_pattern_talk *talk, const struct kt_pattern_us
 
 		kt_buf_puts(&text, "nor at ");
 		kt_column_slot_print_place(slot, &text);
+		kt_pattern_talk_mark(talk, slot, KT_PATTERN_MARK_FAIL);
 		kt_pattern_talk_fail(talk, &text);
 	}
 }

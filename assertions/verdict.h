@@ -46,6 +46,8 @@ enum kt_verdict_outcome {
 	X(MEASURED, "Measured", "the values that were judged")                       \
 	X(BECAUSE, "Because", "why an assertion that does not hold must hold")       \
 	X(GROUP, "Group", "several branches, of which one or all must hold")         \
+	X(OVER, "Over", "what is judged over the repeats of a cell")                 \
+	X(EXPECT, "Expect", "a failure that was expected")                           \
 	X(LIMIT, "Limit", "more was to be said than fits")
 
 enum kt_verdict_kind {

@@ -37,6 +37,7 @@ struct options {
 	bool allow_inconclusive;
 	bool logs;
 	bool all;
+	bool asserts;
 	bool refresh;
 	bool verbose;
 	bool cold;
@@ -80,6 +81,8 @@ static const struct {
 	  "consoles and scheduler output too" },
 	{ "all", FLAG, offsetof(struct options, all), NULL, "plan",
 	  "every cell, not the first 50" },
+	{ "asserts", FLAG, offsetof(struct options, asserts), NULL, "plan",
+	  "what will be judged, and where it is attached" },
 	{ "suite", TEXT, offsetof(struct options, suite), "NAME", "kernels",
 	  "Debian suite, for `kernels get` (default: sid)" },
 	{ "package", TEXT, offsetof(struct options, package), "NAME", "kernels",
@@ -660,7 +663,9 @@ static int command_sweeps(const struct options *options)
 static int command_plan(const struct options *options)
 {
 	KT_AUTO(kt_matrix_destroy) struct kt_matrix *matrix = NULL;
-	struct kt_plan_options plan = { .json = options->json, .all = options->all };
+	struct kt_plan_options plan = { .json = options->json,
+					.all = options->all,
+					.asserts = options->asserts };
 	struct kt_err err = { 0 };
 	int status = kt_matrixfile_load(options->words[0], NULL, say_problem, NULL, &matrix, &err);
 

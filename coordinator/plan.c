@@ -175,14 +175,17 @@ static void print_cells(const struct kt_matrix *matrix, const struct kt_plan_opt
 	fprintf(out, "\n%8s %8s %5s %7s %7s %5s  %s\n", "run", "samples", "CPUs", "memory",
 		"asserts", "guest", "cell");
 	for (uint64_t i = 0; i < shown; i++) {
+		KT_AUTO_ARENA arena = { 0 };
+		const struct kt_assertion *const *judged;
 		struct kt_matrix_cell cell;
 
 		kt_matrix_cell(matrix, i, &cell);
 		fprintf(out, "%8s %8" PRIu64 " %5" PRIu32 " %6" PRIu64 "M %7zu %5s  %s\n",
 			kt_duration_format(kt_matrix_cell_run_ns(&cell), run),
 			cell.scenario->msg.samples, cell.topology->cpus,
-			cell.topology->mem_bytes >> 20, cell.scenario->n_assertions,
-			cell.scenario->guest, kt_matrix_cell_name(matrix, i, name));
+			cell.topology->mem_bytes >> 20,
+			kt_matrix_judged(matrix, &cell, &arena, &judged), cell.scenario->guest,
+			kt_matrix_cell_name(matrix, i, name));
 	}
 	if (shown < n)
 		fprintf(out, "... and %" PRIu64 " more; --all shows them\n", n - shown);
@@ -203,6 +206,58 @@ static void print_left_out(const struct kt_matrix *matrix, FILE *out)
 		fprintf(out, "%s%8" PRIu64 " cell%s of %s:%s\n", any ? "" : "\nleft out\n", n,
 			plural(n), scenario->name, kt_buf_text(&why));
 		any = true;
+	}
+}
+
+/* ---- what will be judged ---- */
+
+static void print_assert(const struct kt_matrix *matrix, const struct kt_matrix_assert *assert_,
+			 FILE *out)
+{
+	const struct kt_param_arg *name = &assert_->assertion->options[KT_ASSERTION_NAME];
+	KT_AUTO_BUF text = { 0 };
+
+	kt_assertion_print(assert_->assertion, &text);
+	fprintf(out, "    %s%s%s\n        [[%s.assert]] %s:%" PRIu32, name->given ? name->text : "",
+		name->given ? ": " : "", kt_buf_text(&text), kt_matrix_level_name(assert_->level),
+		matrix->file, assert_->node->pos.line);
+	if (assert_->replaces)
+		fprintf(out, ", instead of [[%s.assert]] :%" PRIu32,
+			kt_matrix_level_name(assert_->replaces->level),
+			assert_->replaces->node->pos.line);
+	fputc('\n', out);
+}
+
+static void print_expected(const struct kt_expect *expect, FILE *out)
+{
+	if (!expect)
+		return;
+	fprintf(out, "    is meant to fail%s%s%s%s%s\n", expect->cause ? " as " : "",
+		expect->cause ? expect->cause : "", expect->log ? ", saying '" : "",
+		expect->log ? expect->log : "", expect->log ? "'" : "");
+}
+
+/* By scenario and scheduler: what else a cell is made of does not change it. */
+static void print_asserts(const struct kt_matrix *matrix, FILE *out)
+{
+	fputs("\nasserts\n", out);
+	for (size_t i = 0; i < matrix->n_scenarios; i++) {
+		const struct kt_matrix_scenario *scenario = &matrix->scenarios[i];
+
+		for (size_t j = 0; j < scenario->n_schedulers; j++) {
+			const struct kt_matrix_scheduler *scheduler =
+				&matrix->schedulers[scenario->schedulers[j]];
+			KT_AUTO_ARENA arena = { 0 };
+			struct kt_matrix_assert *asserts;
+			size_t n = kt_matrix_asserts(matrix, scenario, scheduler, &arena, &asserts);
+
+			fprintf(out, "  %s with %s\n", scenario->name, scheduler->name);
+			print_expected(scenario->expect, out);
+			for (size_t k = 0; k < n; k++)
+				print_assert(matrix, &asserts[k], out);
+			if (n == 0 && !scenario->expect)
+				fputs("    nothing: it passes when it runs to its end\n", out);
+		}
 	}
 }
 
@@ -248,6 +303,34 @@ static struct json_object *json_left_out(const struct kt_matrix *matrix)
 	return list;
 }
 
+/* What will be judged, and what was switched off; "assertions" is how many are. */
+static void add_asserts(struct json_object *json, const struct kt_matrix *matrix,
+			const struct kt_matrix_cell *cell)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	struct json_object *list = json_object_new_array();
+	struct kt_matrix_assert *asserts;
+	size_t n = kt_matrix_asserts(matrix, cell->scenario, cell->scheduler, &arena, &asserts);
+	uint64_t n_judged = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *entry = json_object_new_object();
+		KT_AUTO_BUF text = { 0 };
+
+		kt_assertion_print(asserts[i].assertion, &text);
+		n_judged += !kt_assertion_is_off(asserts[i].assertion);
+		add_text(entry, "label", kt_assertion_label(asserts[i].assertion));
+		add_text(entry, "text", kt_buf_text(&text));
+		add_text(entry, "from", kt_matrix_level_name(asserts[i].level));
+		add_u64(entry, "line", asserts[i].node->pos.line);
+		if (asserts[i].replaces)
+			add_u64(entry, "replaces_line", asserts[i].replaces->node->pos.line);
+		json_object_array_add(list, entry);
+	}
+	add_u64(json, "assertions", n_judged);
+	json_object_object_add(json, "asserts", list);
+}
+
 static struct json_object *json_cell(const struct kt_matrix *matrix, uint64_t index,
 				     const struct kt_plan_options *options)
 {
@@ -267,7 +350,7 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, uint64_t in
 	add_u64(json, "run_ns", (uint64_t)kt_matrix_cell_run_ns(&cell));
 	add_u64(json, "estimated_ns", (uint64_t)cell_ns(&cell, options->accel));
 	add_u64(json, "samples", cell.scenario->msg.samples);
-	add_u64(json, "assertions", cell.scenario->n_assertions);
+	add_asserts(json, matrix, &cell);
 	add_u64(json, "cpus", cell.topology->cpus);
 	add_u64(json, "mem_bytes", cell.topology->mem_bytes);
 	return json;
@@ -302,6 +385,8 @@ int kt_plan_print(const struct kt_matrix *matrix, const struct kt_plan_options *
 		print_head(matrix, options, out);
 		print_cells(matrix, options, out);
 		print_left_out(matrix, out);
+		if (options->asserts)
+			print_asserts(matrix, out);
 	}
 	if (fflush(out) != 0 || ferror(out))
 		return kt_err_set(err, KT_FAULT_HOST, EIO, "writing the plan failed");

@@ -1,7 +1,7 @@
 #include "coordinator/report.h"
-#include "assertions/assertion.h"
-#include "assertions/projection.h"
+#include "assertions/judge.h"
 #include "assertions/series.h"
+#include "coordinator/plot.h"
 #include "coordinator/view.h"
 #include "proto/base/duration.h"
 #include "proto/base/must.h"
@@ -16,11 +16,12 @@
 
 enum kt_report_exit kt_report_exit_of(const struct kt_sweep *sweep, bool allow_inconclusive)
 {
-	if (sweep->outcomes[KT_OUTCOME_FAIL])
+	if (sweep->outcomes[KT_OUTCOME_FAIL] || sweep->groups[KT_OUTCOME_FAIL])
 		return KT_REPORT_EXIT_FAILED;
 	if (!kt_sweep_is_done(sweep) || sweep->counts[KT_CELL_ERRORED])
 		return KT_REPORT_EXIT_INFRA;
-	if (sweep->outcomes[KT_OUTCOME_INCONCLUSIVE] && !allow_inconclusive)
+	if ((sweep->outcomes[KT_OUTCOME_INCONCLUSIVE] || sweep->groups[KT_OUTCOME_INCONCLUSIVE]) &&
+	    !allow_inconclusive)
 		return KT_REPORT_EXIT_INCONCLUSIVE;
 	return KT_REPORT_EXIT_OK;
 }
@@ -74,6 +75,20 @@ static void print_guests(const struct guests *guests, FILE *out)
 	fputc('\n', out);
 }
 
+/* What the repeats are together, when anything is asserted over them. */
+static void print_groups(const struct kt_sweep *sweep, FILE *out)
+{
+	const char *comma = "; over their repeats: ";
+
+	for (int i = KT_OUTCOME_N - 1; i > KT_OUTCOME_NONE; i--) {
+		if (!sweep->groups[i])
+			continue;
+		fprintf(out, "%s%" PRIu64 " %s", comma, sweep->groups[i],
+			kt_sweep_outcome_name((enum kt_outcome)i));
+		comma = ", ";
+	}
+}
+
 void kt_report_totals(const struct kt_matrix *matrix, const struct kt_sweep *sweep,
 		      const char *path, FILE *out)
 {
@@ -99,6 +114,7 @@ void kt_report_totals(const struct kt_matrix *matrix, const struct kt_sweep *swe
 	}
 	if (left)
 		fprintf(out, "%s%" PRIu64 " not finished", comma, left);
+	print_groups(sweep, out);
 	fputc('\n', out);
 	print_guests(&guests, out);
 	fprintf(out, "sweep %s  %s\n", sweep->id, path);
@@ -123,6 +139,7 @@ struct story { /* everything lives in its arena */
 	struct attempt *attempts;
 	size_t n_attempts;
 	struct kt_msg_verdict *verdict;
+	struct kt_msg_verdict *group; /* of all repeats, when this is the first of them */
 	const struct attempt *judged;
 	struct kt_msg_fact_errored *errored;
 };
@@ -214,6 +231,12 @@ static int tell_fact(void *arg, uint64_t seq, int64_t wall_ns, uint32_t tag, con
 		story->judged = attempt_of(story, judged->epoch);
 		break;
 	}
+	case KT_TAG_fact_grouped: {
+		const struct kt_msg_fact_grouped *grouped = fact;
+
+		story->group = keep(story, &kt_schema_verdict, grouped->verdict);
+		break;
+	}
 	case KT_TAG_fact_reopened:
 		story->errored = NULL;
 		break;
@@ -230,6 +253,7 @@ static int tell(struct kt_journal *journal, uint64_t cell, struct story *story, 
 	story->attempts = kt_arena_alloc(&story->arena, UINT8_MAX, sizeof(*story->attempts));
 	story->n_attempts = 0;
 	story->verdict = NULL;
+	story->group = NULL;
 	story->judged = NULL;
 	story->errored = NULL;
 	return kt_journal_facts(journal, cell, tell_fact, story, err);
@@ -241,6 +265,21 @@ static const char *outcome_of(const struct story *story)
 }
 
 /* ---- text ---- */
+
+/* The line of a group stands behind the last of its repeats. Makes the story the first one's. */
+static int text_group(struct kt_journal *journal, const struct kt_sweep *sweep, uint64_t first,
+		      uint64_t repeats, const char *name, bool color, struct story *story,
+		      FILE *out, struct kt_err *err)
+{
+	int status;
+
+	if (sweep->cells[first].group == KT_OUTCOME_NONE)
+		return 0;
+	status = tell(journal, first, story, err);
+	if (status == 0 && story->group)
+		kt_view_print_group(out, color, name, repeats, story->group);
+	return status;
+}
 
 int kt_report_text(struct kt_journal *journal, const struct kt_matrix *matrix,
 		   const struct kt_sweep *sweep, FILE *out, struct kt_err *err)
@@ -273,6 +312,9 @@ int kt_report_text(struct kt_journal *journal, const struct kt_matrix *matrix,
 				kt_sweep_state_name((enum kt_cell_state)sweep->cells[i].state));
 		else
 			kt_view_print_cell(out, color, &cell);
+		if (spec.repeat + 1 == spec.scenario->repeats)
+			status = text_group(journal, sweep, i - spec.repeat, spec.scenario->repeats,
+					    cell.name, color, &story, out, err);
 	}
 	kt_arena_destroy(&story.arena);
 	if (status == 0)
@@ -337,6 +379,9 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, const struc
 		json_object_array_add(list, row);
 	}
 	json_object_object_add(json, "attempts", list);
+	if (story->group)
+		json_object_object_add(json, "group",
+				       kt_tojson_struct(&kt_schema_verdict, story->group));
 	return json;
 }
 
@@ -354,6 +399,7 @@ static int print_json(struct json_object *json, const char *after, FILE *out, st
 static struct json_object *json_totals(const struct kt_matrix *matrix, const struct kt_sweep *sweep)
 {
 	struct json_object *totals = json_object_new_object();
+	struct json_object *groups = json_object_new_object();
 	struct guests guests = count_guests(matrix, sweep);
 
 	for (int i = KT_OUTCOME_SKIP; i < KT_OUTCOME_N; i++)
@@ -362,6 +408,11 @@ static struct json_object *json_totals(const struct kt_matrix *matrix, const str
 	add_u64(totals, "cells", sweep->n_cells);
 	add_u64(totals, "warm", guests.warm);
 	add_u64(totals, "cold", guests.cold + guests.not_warm);
+	for (int i = KT_OUTCOME_SKIP; i < KT_OUTCOME_N; i++)
+		if (sweep->groups[i])
+			add_u64(groups, kt_sweep_outcome_name((enum kt_outcome)i),
+				sweep->groups[i]);
+	json_object_object_add(totals, "groups", groups);
 	return totals;
 }
 
@@ -401,50 +452,46 @@ static int take_sample(void *arg, uint64_t seq, const char *stream, const void *
 	return kt_series_append(arg, bytes, len, err);
 }
 
-static void show_samples(const struct kt_series *series, const struct kt_matrix_cell *spec,
-			 FILE *out)
+static void show_samples(const struct kt_series *series, FILE *out)
 {
-	KT_AUTO_ARENA arena = { 0 };
-	struct kt_column columns[8];
-	size_t n_columns = 0;
-
-	fprintf(out, "samples:\n  %-14s %12s %12s %10s", "tag", "scheduled", "taken", "frozen");
-	for (size_t i = 0; i < spec->scenario->n_assertions && n_columns < 8; i++) {
-		const struct kt_formula *formula =
-			kt_assertion_series(&spec->scenario->assertions[i]);
-
-		kt_formula_column(formula, series, KT_NUMBER_WANT_ANY, &arena,
-				  &columns[n_columns++]);
-		fprintf(out, "  %24s", formula->text);
-	}
-	fputc('\n', out);
+	fprintf(out, "samples:\n  %-14s %12s %12s %10s  %s\n", "tag", "scheduled", "taken",
+		"frozen", "step");
 	for (size_t i = 0; i < series->n; i++) {
 		const struct kt_msg_sample *sample = kt_series_at(series, i);
 
-		fprintf(out, "  %-14s %+10.3f s %+10.3f s %7.2f ms", sample->tag,
+		fprintf(out, "  %-14s %+10.3f s %+10.3f s %7.2f ms %5" PRIu64, sample->tag,
 			(double)sample->offset_ns / 1e9, (double)sample->elapsed_ns / 1e9,
-			(double)sample->frozen_ns / 1e6);
-		for (size_t k = 0; k < n_columns; k++) {
-			const struct kt_column_slot *slot = &columns[k].slots[i];
-			char text[64];
-
-			if (slot->type == KT_COLUMN_SLOT_ERROR)
-				snprintf(text, sizeof(text), "%s",
-					 kt_column_error_name(slot->error->type));
-			else if (slot->type == KT_COLUMN_SLOT_F64)
-				snprintf(text, sizeof(text), "%.6g", slot->f64);
-			else if (slot->type == KT_COLUMN_SLOT_I64)
-				snprintf(text, sizeof(text), "%" PRId64, slot->i64);
-			else if (slot->type == KT_COLUMN_SLOT_BOOL)
-				snprintf(text, sizeof(text), "%s",
-					 slot->boolean ? "true" : "false");
-			else
-				snprintf(text, sizeof(text), "%" PRIu64, slot->u64);
-			fprintf(out, "  %24s", text);
-		}
+			(double)sample->frozen_ns / 1e6, sample->step);
+		if (sample->epoch)
+			fprintf(out, "  (the scheduler's life %" PRIu64 ")", sample->epoch);
 		if (sample->placeholder[0])
 			fprintf(out, "  (nothing captured: %s)", sample->placeholder);
 		fputc('\n', out);
+	}
+}
+
+/* What every assertion saw, and which samples offend. It is judged again for it: the same, from the same. */
+static void show_columns(const struct kt_matrix *matrix, const struct kt_matrix_cell *spec,
+			 const struct kt_series *series, FILE *out)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	const struct kt_assertion *const *asserts;
+	size_t n = kt_matrix_judged(matrix, spec, &arena, &asserts);
+
+	if (n)
+		fputs("columns:\n", out);
+	for (size_t i = 0; i < n; i++) {
+		const struct kt_assertion *leaf;
+
+		for (size_t k = 0; (leaf = kt_assertion_leaf(asserts[i], k)) != NULL; k++) {
+			KT_AUTO_ARENA scratch = { 0 };
+			struct kt_verdict verdict;
+			struct kt_judge_seen seen;
+
+			kt_verdict_init(&verdict, &scratch);
+			kt_judge_look(leaf, series, &scratch, &seen, &verdict);
+			kt_plot_print(leaf, &seen, out);
+		}
 	}
 }
 
@@ -580,8 +627,10 @@ static int show_text(struct kt_journal *journal, const struct kt_matrix *matrix,
 	if (story->errored)
 		fprintf(out, "  %s: %s\n", story->errored->cause, story->errored->line);
 	show_attempts(story, out);
-	if (series->n)
-		show_samples(series, &spec, out);
+	if (series->n) {
+		show_samples(series, out);
+		show_columns(matrix, &spec, series, out);
+	}
 	if (story->judged && story->judged->result) {
 		const struct kt_msg_result *result = story->judged->result;
 

@@ -1,4 +1,5 @@
 #include "coordinator/server.h"
+#include "assertions/group.h"
 #include "assertions/judge.h"
 #include "coordinator/core/dispatch.h"
 #include "coordinator/prepare.h"
@@ -196,7 +197,9 @@ static int judge_when_it_ended(void *arg, uint64_t seq, int64_t wall_ns, uint32_
 {
 	struct judging *judging = arg;
 	const struct kt_msg_fact_ended *ended = fact;
+	const struct kt_assertion *const *asserts;
 	struct kt_matrix_cell cell;
+	size_t n;
 	int status;
 
 	if (tag != KT_TAG_fact_ended || ended->epoch != judging->epoch)
@@ -217,8 +220,9 @@ static int judge_when_it_ended(void *arg, uint64_t seq, int64_t wall_ns, uint32_
 	judging->input->kind = KT_INPUT_JUDGED;
 	judging->input->verdict =
 		kt_arena_alloc(judging->arena, 1, sizeof(*judging->input->verdict));
-	kt_judge_cell(cell.scenario->assertions, cell.scenario->n_assertions, &judging->series,
-		      ended->result, judging->arena, judging->input->verdict);
+	n = kt_matrix_judged(judging->s->matrix, &cell, judging->arena, &asserts);
+	kt_judge_cell(asserts, n, &judging->series, cell.scenario->expect, ended->result,
+		      judging->arena, judging->input->verdict);
 	return 0;
 }
 
@@ -234,6 +238,75 @@ static int judge(struct server *s, uint64_t cell, uint64_t epoch)
 	kt_series_destroy(&judging.series);
 	if (status < 0)
 		return status;
+	kt_dispatch_step(s->dispatch, &input, &s->out);
+	absorb(s);
+	return 0;
+}
+
+/* ---- repeats together ---- */
+
+/* Cells are numbered repeat fastest: the repeats of one are neighbours. */
+static bool group_of(void *arg, uint64_t cell, uint64_t *first, uint64_t *n)
+{
+	const struct server *s = arg;
+	KT_AUTO_ARENA arena = { 0 };
+	const struct kt_assertion *const *asserts;
+	struct kt_matrix_cell spec;
+	size_t n_asserts;
+
+	kt_matrix_cell(s->matrix, cell, &spec);
+	n_asserts = kt_matrix_judged(s->matrix, &spec, &arena, &asserts);
+	*first = cell - spec.repeat;
+	*n = spec.scenario->repeats;
+	return kt_group_wanted(asserts, n_asserts);
+}
+
+static int append_sample(void *arg, uint64_t seq, const char *stream, const void *bytes, size_t len,
+			 struct kt_err *err)
+{
+	return kt_series_append(arg, bytes, len, err);
+}
+
+static int add_repeat(struct server *s, uint64_t index, struct kt_group *group)
+{
+	const struct kt_cell *cell = &s->sweep->cells[index];
+	KT_AUTO_SERIES series = { 0 };
+	int status;
+
+	if (cell->state != KT_CELL_JUDGED) {
+		kt_group_add(group, "", NULL);
+		return 0;
+	}
+	status = kt_journal_samples(s->journal, index, cell->epoch, append_sample, &series, s->err);
+	if (status == 0)
+		kt_group_add(group, s->sweep->hosts[cell->host], &series);
+	return status;
+}
+
+static int judge_group(struct server *s, uint64_t first, uint64_t n)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	KT_AUTO(kt_group_destroy) struct kt_group group = { 0 };
+	const struct kt_assertion *const *asserts;
+	struct kt_msg_verdict verdict;
+	struct kt_matrix_cell spec;
+	struct kt_input input = { .kind = KT_INPUT_GROUPED,
+				  .now_ns = kt_clock_now_ns(),
+				  .cell = first,
+				  .repeats = n,
+				  .verdict = &verdict };
+	size_t n_asserts;
+
+	kt_matrix_cell(s->matrix, first, &spec);
+	n_asserts = kt_matrix_judged(s->matrix, &spec, &arena, &asserts);
+	kt_group_init(&group, asserts, n_asserts);
+	for (uint64_t i = first; i < first + n; i++) {
+		int status = add_repeat(s, i, &group);
+
+		if (status < 0)
+			return status;
+	}
+	kt_group_finish(&group, &arena, &verdict);
 	kt_dispatch_step(s->dispatch, &input, &s->out);
 	absorb(s);
 	return 0;
@@ -257,6 +330,10 @@ static void perform(struct server *s, const struct kt_effect *effect)
 		}
 	} else if (effect->kind == KT_EFFECT_JUDGE) {
 		status = judge(s, effect->cell, effect->epoch);
+		if (status < 0)
+			fail(s, status);
+	} else if (effect->kind == KT_EFFECT_GROUP) {
+		status = judge_group(s, effect->cell, effect->repeats);
 		if (status < 0)
 			fail(s, status);
 	}
@@ -576,6 +653,26 @@ static void watch_signals(struct server *s)
 	}
 }
 
+/* Whether anything in the matrix is asserted over repeats: else nobody needs to ask of each cell. */
+static bool any_over_in(const struct kt_matrix_asserts *asserts)
+{
+	for (size_t i = 0; i < asserts->n; i++)
+		if (asserts->list[i].options[KT_ASSERTION_OVER].given)
+			return true;
+	return false;
+}
+
+static bool any_over(const struct kt_matrix *matrix)
+{
+	bool any = any_over_in(&matrix->sweep.asserts);
+
+	for (size_t i = 0; i < matrix->n_schedulers; i++)
+		any |= any_over_in(&matrix->schedulers[i].asserts);
+	for (size_t i = 0; i < matrix->n_scenarios; i++)
+		any |= any_over_in(&matrix->scenarios[i].asserts);
+	return any;
+}
+
 static int begin(struct server *s)
 {
 	int status = open_endpoints(s);
@@ -590,6 +687,7 @@ static int begin(struct server *s)
 		.grace_ns = GRACE_NS,
 		.retry_ns = RETRY_NS,
 		.job = fill_job,
+		.group = any_over(s->matrix) ? group_of : NULL,
 		.arg = s,
 	};
 	randombytes_buf(&s->dispatch_config.session_seed, sizeof(uint64_t));

@@ -141,18 +141,18 @@ static void print_clean(FILE *out, const char *text)
 		fputc((unsigned char)*text < 0x20 || *text == 0x7f ? ' ' : *text, out);
 }
 
-static void print_details(FILE *out, const struct kt_view_cell *cell)
+static void print_verdict(FILE *out, const char *outcome, const struct kt_msg_verdict *verdict)
 {
-	bool failed = strcmp(cell->outcome, "pass") != 0;
+	bool failed = strcmp(outcome, "pass") != 0;
 	size_t shown = 0;
 	size_t left = 0;
 
-	for (size_t i = 0; cell->verdict && i < cell->verdict->n_details; i++) {
-		const struct kt_msg_detail *detail = &cell->verdict->details[i];
+	for (size_t i = 0; verdict && i < verdict->n_details; i++) {
+		const struct kt_msg_detail *detail = &verdict->details[i];
 
 		if (strcmp(detail->outcome, "fail") != 0 &&
 		    strcmp(detail->outcome, "inconclusive") != 0 &&
-		    (strcmp(detail->outcome, "skip") != 0 || strcmp(cell->outcome, "skip") != 0))
+		    (strcmp(detail->outcome, "skip") != 0 || strcmp(outcome, "skip") != 0))
 			continue;
 		if (!failed || shown == DETAILS_MAX) {
 			left++;
@@ -165,6 +165,11 @@ static void print_details(FILE *out, const struct kt_view_cell *cell)
 	}
 	if (left && failed)
 		fprintf(out, "       ... and %zu more: ktcoord show\n", left);
+}
+
+static void print_details(FILE *out, const struct kt_view_cell *cell)
+{
+	print_verdict(out, cell->outcome, cell->verdict);
 	if (strcmp(cell->outcome, "error") == 0) {
 		fputs("       ", out);
 		print_clean(out, cell->cause);
@@ -179,19 +184,43 @@ static void print_details(FILE *out, const struct kt_view_cell *cell)
 	}
 }
 
+static void print_word(FILE *out, bool color, const char *outcome)
+{
+	size_t row = 0;
+
+	while (row + 1 < sizeof(words) / sizeof(words[0]) &&
+	       strcmp(words[row].outcome, outcome) != 0)
+		row++;
+	fprintf(out, "%s%-5s%s  ", color ? words[row].color : "", words[row].word,
+		color ? "\033[0m" : "");
+}
+
+void kt_view_print_group(FILE *out, bool color, const char *name, uint64_t repeats,
+			 const struct kt_msg_verdict *verdict)
+{
+	print_word(out, color, verdict->outcome);
+	fprintf(out, "%.*s  over %" PRIu64 " repeat%s\n", (int)strcspn(name, "#"), name, repeats,
+		repeats == 1 ? "" : "s");
+	print_verdict(out, verdict->outcome, verdict);
+	/* One repeat that explains it stands in a note. */
+	for (size_t i = 0; strcmp(verdict->outcome, "pass") != 0 && i < verdict->n_details; i++) {
+		if (strcmp(verdict->details[i].outcome, "note") != 0)
+			continue;
+		fputs("       ", out);
+		print_clean(out, verdict->details[i].text);
+		fputc('\n', out);
+	}
+}
+
 void kt_view_print_cell(FILE *out, bool color, const struct kt_view_cell *cell)
 {
 	char wall[KT_DURATION_TEXT_BYTES] = "-";
 	const struct kt_msg_machine *machine = cell->result ? cell->result->machine : NULL;
-	size_t row = 0;
 
-	while (row + 1 < sizeof(words) / sizeof(words[0]) &&
-	       strcmp(words[row].outcome, cell->outcome) != 0)
-		row++;
 	if (cell->result)
 		kt_duration_format(cell->result->wall_ns, wall);
-	fprintf(out, "%s%-5s%s  %s  samples %" PRIu64 "/%" PRIu64 "  wall %s  ",
-		color ? words[row].color : "", words[row].word, color ? "\033[0m" : "", cell->name,
+	print_word(out, color, cell->outcome);
+	fprintf(out, "%s  samples %" PRIu64 "/%" PRIu64 "  wall %s  ", cell->name,
 		cell->result ? cell->result->samples_fired : 0, cell->target, wall);
 	if (machine && strcmp(machine->runner, "scripted") == 0)
 		fputs("SCRIPTED", out);
@@ -483,6 +512,16 @@ void kt_view_fact(struct kt_view *view, int64_t now_ns, uint32_t tag, const void
 					     .line = errored->line };
 
 		say_cell(view, &cell, errored->cell);
+		break;
+	}
+	case KT_TAG_fact_grouped: {
+		const struct kt_msg_fact_grouped *grouped = fact;
+
+		kt_matrix_cell_name(view->matrix, grouped->cell, name);
+		above_block(view);
+		kt_view_print_group(view->out, view->color, name, grouped->repeats,
+				    grouped->verdict);
+		below_lines(view);
 		break;
 	}
 	}

@@ -54,4 +54,8 @@ struct kt_view_cell {
 };
 void kt_view_print_cell(FILE *out, bool color, const struct kt_view_cell *cell);
 
+/* All repeats of a cell together, likewise. name: of any of them. */
+void kt_view_print_group(FILE *out, bool color, const char *name, uint64_t repeats,
+			 const struct kt_msg_verdict *verdict);
+
 #endif

@@ -133,6 +133,21 @@ static void ask_to_judge(struct kt_out *out, uint64_t cell, uint64_t epoch)
 	judge->epoch = epoch;
 }
 
+/* Once the last of its repeats has its end. */
+static void ask_for_group(struct kt_dispatch *d, struct kt_out *out, uint64_t cell)
+{
+	struct kt_effect *group;
+	uint64_t first;
+	uint64_t n;
+
+	if (!d->config->group || !d->config->group(d->config->arg, cell, &first, &n) ||
+	    !kt_sweep_has_ended(d->sweep, first, n) || kt_sweep_is_grouped(d->sweep, first, n))
+		return;
+	group = effect(out, KT_EFFECT_GROUP, NULL);
+	group->cell = first;
+	group->repeats = n;
+}
+
 /* ---- cells that wait ---- */
 
 static void give_back(struct kt_dispatch *d, uint64_t cell, int64_t ready_at_ns)
@@ -226,6 +241,7 @@ static void fail_attempt(struct kt_dispatch *d, struct kt_out *out, uint64_t cel
 		errored->cause = failed->cause;
 		errored->line = failed->line;
 		state_fact(d, out, KT_TAG_fact_errored, errored);
+		ask_for_group(d, out, cell);
 		return;
 	}
 	give_back(d, cell, d->now_ns + d->config->retry_ns * c->charged);
@@ -237,11 +253,23 @@ static bool is_worn(const struct kt_dispatch *d, uint64_t cell)
 	return d->sweep->cells[cell].tries >= KT_ATTEMPTS_MAX;
 }
 
+/* Whether every group has its verdict. All cells have their end. */
+static bool groups_are_done(const struct kt_dispatch *d)
+{
+	uint64_t first;
+	uint64_t n;
+
+	for (uint64_t i = 0; d->config->group && i < d->sweep->n_cells; i++)
+		if (!d->sweep->cells[i].grouped && d->config->group(d->config->arg, i, &first, &n))
+			return false;
+	return true;
+}
+
 static void close_when_done(struct kt_dispatch *d, struct kt_out *out)
 {
 	struct kt_msg_fact_closed *closed;
 
-	if (d->sweep->closed || !kt_sweep_is_done(d->sweep))
+	if (d->sweep->closed || !kt_sweep_is_done(d->sweep) || !groups_are_done(d))
 		return;
 	closed = NEW(out, fact_closed);
 	closed->judged = d->sweep->counts[KT_CELL_JUDGED];
@@ -814,19 +842,20 @@ static void on_tick(struct kt_dispatch *d, struct kt_out *out)
 /* ---- verdicts ---- */
 
 /* The worst stand first: what does not fit into a fact is left out from the end, and that is said. */
-static void cut_details(struct kt_msg_fact_judged *judged, struct kt_out *out)
+static void cut_details(uint32_t tag, const void *fact, struct kt_msg_verdict **verdict_p,
+			struct kt_out *out)
 {
 	struct kt_msg_verdict *verdict;
-	size_t n = judged->verdict->n_details;
+	size_t n = (*verdict_p)->n_details;
 
-	if (fits(KT_TAG_fact_judged, judged))
+	if (fits(tag, fact))
 		return;
 	verdict = NEW(out, verdict);
-	*verdict = *judged->verdict;
+	*verdict = **verdict_p;
 	verdict->details = kt_arena_alloc(&out->arena, n, sizeof(*verdict->details));
-	memcpy(verdict->details, judged->verdict->details, n * sizeof(*verdict->details));
-	judged->verdict = verdict;
-	while (verdict->n_details > 1 && !fits(KT_TAG_fact_judged, judged)) {
+	memcpy(verdict->details, (*verdict_p)->details, n * sizeof(*verdict->details));
+	*verdict_p = verdict;
+	while (verdict->n_details > 1 && !fits(tag, fact)) {
 		verdict->n_details /= 2;
 		verdict->details[verdict->n_details - 1] = (struct kt_msg_detail){
 			.outcome = "note",
@@ -850,8 +879,25 @@ static void on_judged(struct kt_dispatch *d, const struct kt_input *in, struct k
 	judged->cell = in->cell;
 	judged->epoch = in->epoch;
 	judged->verdict = in->verdict;
-	cut_details(judged, out);
+	cut_details(KT_TAG_fact_judged, judged, &judged->verdict, out);
 	state_fact(d, out, KT_TAG_fact_judged, judged);
+	ask_for_group(d, out, in->cell);
+}
+
+static void on_grouped(struct kt_dispatch *d, const struct kt_input *in, struct kt_out *out)
+{
+	struct kt_msg_fact_grouped *grouped;
+
+	/* Asked for twice, or one of them was reopened meanwhile: the answer is no more. */
+	if (!kt_sweep_has_ended(d->sweep, in->cell, in->repeats) ||
+	    kt_sweep_is_grouped(d->sweep, in->cell, in->repeats))
+		return;
+	grouped = NEW(out, fact_grouped);
+	grouped->cell = in->cell;
+	grouped->repeats = in->repeats;
+	grouped->verdict = in->verdict;
+	cut_details(KT_TAG_fact_grouped, grouped, &grouped->verdict, out);
+	state_fact(d, out, KT_TAG_fact_grouped, grouped);
 }
 
 static void on_damaged(struct kt_dispatch *d, const struct kt_input *in, struct kt_out *out)
@@ -917,6 +963,17 @@ void kt_dispatch_restore_samples(struct kt_dispatch *d, uint64_t epoch, uint64_t
 		lease->n_samples = n;
 }
 
+/* A group is asked for with the last of its cells: those before are settled then. */
+static void ask_at_last(struct kt_dispatch *d, struct kt_out *out, uint64_t cell)
+{
+	uint64_t first;
+	uint64_t n;
+
+	if (d->config->group && d->config->group(d->config->arg, cell, &first, &n) &&
+	    cell == first + n - 1)
+		ask_for_group(d, out, cell);
+}
+
 void kt_dispatch_begin(struct kt_dispatch *d, struct kt_out *out)
 {
 	struct kt_msg_fact_term *term = NEW(out, fact_term);
@@ -937,6 +994,7 @@ void kt_dispatch_begin(struct kt_dispatch *d, struct kt_out *out)
 			errored->line = "tries used up; the last trouble is in the journal";
 			state_fact(d, out, KT_TAG_fact_errored, errored);
 		}
+		ask_at_last(d, out, i);
 	}
 	close_when_done(d, out);
 }
@@ -956,6 +1014,9 @@ void kt_dispatch_step(struct kt_dispatch *d, const struct kt_input *in, struct k
 		break;
 	case KT_INPUT_JUDGED:
 		on_judged(d, in, out);
+		break;
+	case KT_INPUT_GROUPED:
+		on_grouped(d, in, out);
 		break;
 	case KT_INPUT_DAMAGED:
 		on_damaged(d, in, out);

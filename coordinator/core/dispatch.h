@@ -23,6 +23,8 @@ struct kt_dispatch_config {
 	uint64_t session_seed; /* random: sessions of an earlier term are unknown in this one */
 	/* What cell number `cell` asks for; pure. */
 	void (*job)(void *arg, uint64_t cell, struct kt_arena *arena, struct kt_msg_job *job);
+	/* The repeats that a cell belongs to, when something is asserted over them; pure. NULL: nothing is. */
+	bool (*group)(void *arg, uint64_t cell, uint64_t *first, uint64_t *n);
 	void *arg;
 };
 
@@ -31,7 +33,8 @@ enum kt_input_kind {
 	KT_INPUT_LOST, /* a peer is gone */
 	KT_INPUT_TICK, /* time passed */
 	KT_INPUT_JUDGED, /* answer to KT_EFFECT_JUDGE */
-	KT_INPUT_DAMAGED, /* as well: the series is not what the worker recorded */
+	KT_INPUT_GROUPED, /* answer to KT_EFFECT_GROUP */
+	KT_INPUT_DAMAGED, /* answer to KT_EFFECT_JUDGE as well: the series is not what the worker recorded */
 };
 
 struct kt_input {
@@ -40,9 +43,10 @@ struct kt_input {
 	uint64_t peer; /* FRAME, LOST */
 	uint32_t tag; /* FRAME */
 	const void *body; /* FRAME: the struct of that tag */
-	uint64_t cell; /* JUDGED, DAMAGED */
+	uint64_t cell; /* JUDGED, DAMAGED; GROUPED: the first */
+	uint64_t repeats; /* GROUPED */
 	uint64_t epoch; /* JUDGED, DAMAGED */
-	struct kt_msg_verdict *verdict; /* JUDGED */
+	struct kt_msg_verdict *verdict; /* JUDGED, GROUPED */
 	const char *line; /* DAMAGED */
 };
 
@@ -51,6 +55,7 @@ enum kt_effect_kind {
 	KT_EFFECT_KEEP_SAMPLE, /* body is struct kt_msg_sample_sent; with the facts, before any SEND */
 	KT_EFFECT_KEEP_LOG, /* body is struct kt_msg_log_sent; likewise */
 	KT_EFFECT_JUDGE, /* cell, epoch: judge its samples, come back with JUDGED or DAMAGED */
+	KT_EFFECT_GROUP, /* cell, repeats: judge what is asserted over them, come back with GROUPED */
 	KT_EFFECT_PHASE, /* cell, body is struct kt_msg_phase: for the view */
 };
 
@@ -60,6 +65,7 @@ struct kt_effect {
 	uint32_t tag;
 	uint64_t cell;
 	uint64_t epoch;
+	uint64_t repeats;
 	const void *body;
 };
 

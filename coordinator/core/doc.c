@@ -62,6 +62,15 @@ static const char *const type_words[] = {
 	[KT_DOC_OTHER] = "a date or time",
 };
 
+const struct kt_doc_node *kt_doc_item(const struct kt_doc_node *array, size_t i)
+{
+	const struct kt_doc_node *item = array->first;
+
+	for (; i > 0; i--)
+		item = item->next;
+	return item;
+}
+
 const char *kt_doc_type_words(enum kt_doc_type type)
 {
 	kt_must(type >= 0 && type <= KT_DOC_OTHER);

@@ -64,6 +64,9 @@ struct kt_doc_node *kt_doc_add(struct kt_doc *doc, struct kt_doc_node *parent, c
 /* The member of a table, NULL when there is none. */
 const struct kt_doc_node *kt_doc_get(const struct kt_doc_node *table, const char *key);
 
+/* The i-th child of an array; there must be so many. */
+const struct kt_doc_node *kt_doc_item(const struct kt_doc_node *array, size_t i);
+
 /* "a table", "an array", "a string", ... */
 const char *kt_doc_type_words(enum kt_doc_type type);
 

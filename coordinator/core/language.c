@@ -2,6 +2,7 @@
  * on those above it (a step's hold on the scenario's duration, a filter on the kernels' names).
  */
 #include "coordinator/core/language.h"
+#include "coordinator/core/asserts.h"
 #include "coordinator/core/cpus.h"
 #include "coordinator/core/expand.h"
 #include "coordinator/core/grammar.h"
@@ -75,9 +76,9 @@ CHECK_HEAD(struct kt_matrix_scenario);
 CHECK_HEAD(struct kt_matrix_sweep);
 
 static kt_grammar_set_fn set_head, set_debian_word, set_path, set_binary, set_debian, set_cpus,
-	set_hold, set_cgroup_name, set_work, set_guest, set_duration, set_assertions,
-	choose_kernels, choose_schedulers, choose_topologies, set_kernels, set_schedulers,
-	set_topologies, set_scenarios;
+	set_hold, set_cgroup_name, set_work, set_guest, set_duration, choose_kernels,
+	choose_schedulers, choose_topologies, set_kernels, set_schedulers, set_topologies,
+	set_scenarios;
 
 static void check_kernel(struct kt_grammar_reader *reader, const struct kt_doc_node *node,
 			 void *into);
@@ -111,6 +112,7 @@ static const struct kt_grammar_key sweep_keys[] = {
 	ROW(guest,    STRING, MAY,  1, KT_NAME_BYTES_MAX, "guest = \"cold\"", "\"warm\" (restored from one that was booted before; the default) or \"cold\" (booted for its cell)", set_guest, kt_matrix_sweep, guest),
 	ROW(template_renew, INT, MAY, 1, KT_TEMPLATE_RENEW_MAX, "template_renew = 100", "cells after which warm guests come from a new boot", kt_grammar_number, kt_matrix_sweep, template_renew),
 	ROW(out,      STRING, MAY,  1, KT_PATH_BYTES_MAX, "out = \"results\"", "the folder for the sweep's files", kt_grammar_text, kt_matrix_sweep, out),
+	ROW(assert,   ARRAY,  MAY,  0, KT_ASSERTS_MAX,    "[[sweep.assert]]", "what must hold of a series in every cell", kt_asserts_set, kt_matrix_sweep, asserts),
 };
 static const struct kt_grammar_table sweep_table = TABLE("[sweep]", sweep_keys, NULL);
 
@@ -131,6 +133,7 @@ static const struct kt_grammar_key scheduler_keys[] = {
 	ROW(name,   STRING, MUST, 1, KT_NAME_BYTES_MAX, "name = \"scx_kt\"", "its part of the cells' names, or \"eevdf\" for the kernel's own scheduler", set_head, kt_matrix_scheduler, name),
 	ROW(binary, STRING, MAY,  1, KT_PATH_BYTES_MAX, "binary = \"scx_kt\"", "the program that loads it", set_binary, kt_matrix_scheduler, binary),
 	LIST(args,          MAY,  0, KT_TEXT_BYTES_MAX, "args = [\"--stall-after\", \"4\"]", "its arguments", kt_grammar_texts, kt_matrix_scheduler, args, NULL),
+	ROW(assert, ARRAY,  MAY,  0, KT_ASSERTS_MAX, "[[scheduler.assert]]", "what must hold of a series wherever it runs", kt_asserts_set, kt_matrix_scheduler, asserts),
 };
 static const struct kt_grammar_table scheduler_table = TABLE("[[scheduler]]", scheduler_keys, check_scheduler);
 
@@ -155,7 +158,7 @@ static const struct kt_grammar_key step_keys[] = {
 };
 static const struct kt_grammar_table step_table = TABLE("[[scenario.step]]", step_keys, check_step);
 
-/* [[scenario.assert]] is assertions/assertion.h's own table. */
+/* [[*.assert]] is assertions/assertion.h's own table, read by asserts.h. */
 
 static const struct kt_grammar_key scenario_keys[] = {
 	ROW(name,     STRING, MUST, 1, KT_NAME_BYTES_MAX, "name = \"two_spinners\"", "its part of the cells' names", set_head, kt_matrix_scenario, name),
@@ -171,7 +174,9 @@ static const struct kt_grammar_key scenario_keys[] = {
 	{ .name = "step", .types = KT_GRAMMAR_ARRAY, .need = KT_GRAMMAR_MAY, .min = 1, .max = KT_STEPS_MAX,
 	  .example = "[[scenario.step]]", .sentence = "what happens, in order", .set = kt_grammar_tables, .of = &step_table,
 	  .offset = offsetof(struct kt_matrix_scenario, msg.steps), .count_offset = offsetof(struct kt_matrix_scenario, msg.n_steps), .item_size = sizeof(struct kt_msg_step) },
-	LIST(assert,     MAY, 0, KT_ASSERTS_MAX, "[[scenario.assert]]", "what must hold of a series", set_assertions, kt_matrix_scenario, assertions, NULL),
+	ROW(assert, ARRAY, MAY, 0, KT_ASSERTS_MAX, "[[scenario.assert]]", "what must hold of a series", kt_asserts_set, kt_matrix_scenario, asserts),
+	{ .name = "expect", .types = KT_GRAMMAR_STRING | KT_GRAMMAR_TABLE, .need = KT_GRAMMAR_MAY, .example = "expect = { outcome = \"fail\", cause = \"scheduler_stalled\" }",
+	  .sentence = "that it is meant to fail", .set = kt_asserts_expect, .offset = offsetof(struct kt_matrix_scenario, expect) },
 };
 static const struct kt_grammar_table scenario_table = TABLE("[[scenario]]", scenario_keys, check_scenario);
 
@@ -599,16 +604,6 @@ static void set_work(struct kt_grammar_reader *reader, const struct kt_grammar_k
 				   LENGTH(work_types));
 }
 
-/* The i-th item of an array; there must be so many. */
-static const struct kt_doc_node *item_at(const struct kt_doc_node *array, size_t i)
-{
-	const struct kt_doc_node *item = array->first;
-
-	for (; i > 0; i--)
-		item = item->next;
-	return item;
-}
-
 /* At most KT_CGROUPS_MAX of them: comparing all pairs is cheap. */
 static void check_step(struct kt_grammar_reader *reader, const struct kt_doc_node *node, void *into)
 {
@@ -620,173 +615,12 @@ static void check_step(struct kt_grammar_reader *reader, const struct kt_doc_nod
 			    strcmp(step->cgroups[i].name, step->cgroups[j].name) != 0)
 				continue;
 			kt_problem_add(
-				reader->problems, item_at(kt_doc_get(node, "cgroup"), i)->pos,
+				reader->problems, kt_doc_item(kt_doc_get(node, "cgroup"), i)->pos,
 				"a second cgroup named '%s' in one step; a step makes each once",
 				step->cgroups[i].name);
 			break;
 		}
 	}
-}
-
-/* ---- assertions ---- */
-
-/* Nothing an assertion takes nests deeper than this; what does becomes nil, and is refused as such. */
-#define VALUE_DEPTH_MAX 16
-
-static struct kt_value value_of(struct kt_arena *arena, const struct kt_doc_node *node,
-				unsigned int depth)
-{
-	struct kt_value value = kt_value_nil();
-	size_t i = 0;
-
-	switch (node->type) {
-	case KT_DOC_BOOL:
-		return kt_value_bool(node->boolean);
-	case KT_DOC_INT:
-		return kt_value_i64(node->integer);
-	case KT_DOC_FLOAT:
-		return kt_value_f64(node->real);
-	case KT_DOC_STRING:
-		return kt_value_str(arena, node->string);
-	case KT_DOC_ARRAY:
-		if (depth == 0)
-			return value;
-		value = kt_value_list(arena, node->n);
-		for (const struct kt_doc_node *item = node->first; item; item = item->next)
-			value.items[i++] = value_of(arena, item, depth - 1);
-		return value;
-	case KT_DOC_TABLE:
-		if (depth == 0)
-			return value;
-		value = kt_value_map(arena, node->n);
-		for (const struct kt_doc_node *item = node->first; item; item = item->next, i++) {
-			value.pairs[i].key = item->key;
-			value.pairs[i].value = value_of(arena, item, depth - 1);
-		}
-		return value;
-	case KT_DOC_OTHER:
-		break;
-	}
-	return value;
-}
-
-/* The member or item of node that a step of a place names ("name", "[3]"); NULL when there is none.
- * Moves *at behind the step.
- */
-static const struct kt_doc_node *step_into(const struct kt_doc_node *node, const char **at)
-{
-	size_t len;
-	size_t item;
-
-	if (**at == '[') {
-		item = strtoul(*at + 1, NULL, 10);
-		*at += strcspn(*at, "]") + 1;
-		return node->type == KT_DOC_ARRAY && item < node->n ? item_at(node, item) : NULL;
-	}
-	*at += **at == '.';
-	len = strcspn(*at, ".[");
-	if (node->type != KT_DOC_TABLE)
-		return NULL;
-	for (const struct kt_doc_node *child = node->first; child; child = child->next) {
-		if (strncmp(child->key, *at, len) != 0 || child->key[len])
-			continue;
-		*at += len;
-		return child;
-	}
-	return NULL;
-}
-
-/* Where in the file a refused key or value of an assertion stands: as far as the place can be followed.
- * A key with dots cannot.
- */
-static struct kt_doc_pos refused_at(const struct kt_place *place, const struct kt_doc_node *node)
-{
-	const struct kt_doc_node *next = node;
-	const char *at = place->path;
-	struct kt_doc_pos pos;
-
-	while (*at && next) {
-		next = step_into(node, &at);
-		if (next)
-			node = next;
-	}
-	pos = place->at_key && next ? node->key_pos : node->pos;
-	/* The text begins behind its quote. */
-	if (node->type == KT_DOC_STRING && place->offset > 0)
-		pos.column += 1 + (uint32_t)place->offset;
-	return pos;
-}
-
-static void read_assertion(struct kt_grammar_reader *reader, const struct kt_doc_node *node,
-			   struct kt_assertion *assertion)
-{
-	size_t before = reader->problems->n + reader->problems->n_more;
-	struct kt_err err = { 0 };
-
-	kt_assertion_init(assertion, reader->arena);
-	for (const struct kt_doc_node *child = node->first; child; child = child->next) {
-		struct kt_value value = value_of(reader->arena, child, VALUE_DEPTH_MAX);
-
-		if (kt_assertion_set(assertion, child->key, &value, &err) < 0)
-			kt_problem_add(reader->problems, refused_at(&assertion->where, node),
-				       "[[scenario.assert]]: %s", err.text);
-	}
-	/* What was refused above would only be said to be missing here. */
-	if (before == reader->problems->n + reader->problems->n_more &&
-	    kt_assertion_check(assertion, &err) < 0)
-		kt_problem_add(reader->problems, refused_at(&assertion->where, node),
-			       "[[scenario.assert]]: %s", err.text);
-}
-
-static const char *assertion_name(const struct kt_assertion *assertion)
-{
-	const struct kt_param_arg *name = &assertion->options[KT_ASSERTION_NAME];
-
-	return name->given ? name->text : NULL;
-}
-
-static void check_assertion_names(struct kt_grammar_reader *reader, const struct kt_doc_node *node,
-				  const struct kt_assertion *assertions, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		for (size_t j = 0; j < i; j++) {
-			const char *a = assertion_name(&assertions[i]);
-			const char *b = assertion_name(&assertions[j]);
-
-			if (!a || !b || strcmp(a, b) != 0)
-				continue;
-			kt_problem_add(reader->problems, item_at(node, i)->pos,
-				       "a second assertion named '%.64s' in one scenario", a);
-			break;
-		}
-	}
-}
-
-static void set_assertions(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
-			   const struct kt_doc_node *node, void *into)
-{
-	struct kt_matrix_scenario *scenario = into;
-	struct kt_assertion *assertions;
-	size_t i = 0;
-
-	if (node->n > key->max) {
-		kt_problem_add(reader->problems, node->pos,
-			       "'assert' in [[scenario]] has %zu items; at most %" PRIu64, node->n,
-			       key->max);
-		return;
-	}
-	assertions = kt_arena_alloc(reader->arena, node->n, sizeof(*assertions));
-	for (const struct kt_doc_node *item = node->first; item; item = item->next, i++) {
-		if (item->type == KT_DOC_TABLE)
-			read_assertion(reader, item, &assertions[i]);
-		else
-			kt_problem_add(reader->problems, item->pos,
-				       "'assert' in [[scenario]] takes tables, not %s; e.g. %s",
-				       kt_doc_type_words(item->type), key->example);
-	}
-	scenario->assertions = assertions;
-	scenario->n_assertions = node->n;
-	check_assertion_names(reader, node, assertions, node->n);
 }
 
 /* ---- scenarios ---- */
@@ -855,7 +689,7 @@ static void check_steps(struct kt_grammar_reader *reader, const struct kt_doc_no
 		/* Shares are rounded to 1 ns each. */
 		if (end_ns > msg->duration_ns + (int64_t)msg->n_steps) {
 			kt_problem_add(
-				reader->problems, item_at(steps, i)->pos,
+				reader->problems, kt_doc_item(steps, i)->pos,
 				"this step ends %s after the scenario began, but its duration is "
 				"%s; hold shorter or make the duration longer",
 				kt_duration_format(end_ns, at),
@@ -864,7 +698,7 @@ static void check_steps(struct kt_grammar_reader *reader, const struct kt_doc_no
 		}
 	}
 	if (n > 0 && end_ns < last_ns)
-		kt_problem_add(reader->problems, item_at(steps, msg->n_steps - 1)->pos,
+		kt_problem_add(reader->problems, kt_doc_item(steps, msg->n_steps - 1)->pos,
 			       "the steps end after %s, before the last of %" PRId64
 			       " samples at %s; hold longer or make the duration shorter",
 			       kt_duration_format(end_ns, duration), n,
@@ -884,44 +718,6 @@ static void check_workers(struct kt_grammar_reader *reader, const struct kt_doc_
 		kt_problem_add(reader->problems, node->pos,
 			       "[[scenario]] starts %" PRIu64 " workers in all; at most %d", n,
 			       KT_WORKERS_MAX);
-}
-
-static void check_asserted(struct kt_grammar_reader *reader, const struct kt_doc_node *node,
-			   const struct kt_matrix_scenario *scenario)
-{
-	const struct kt_doc_node *asserts = kt_doc_get(node, "assert");
-
-	if (!*scenario->script && scenario->n_assertions > 0 && scenario->msg.samples == 0) {
-		kt_problem_add(
-			reader->problems, asserts->pos,
-			"[[scenario]] asserts something but takes no samples; e.g. samples = 3");
-		return;
-	}
-	for (size_t i = 0; i < scenario->n_assertions; i++) {
-		const struct kt_param_arg *steps =
-			&scenario->assertions[i].options[KT_ASSERTION_STEPS];
-
-		if (steps->given && steps->counts[1] >= scenario->msg.n_steps)
-			kt_problem_add(reader->problems,
-				       kt_doc_get(item_at(asserts, i), "steps")->pos,
-				       "there is no step %" PRIu64
-				       ": the scenario has %zu, counted from 0",
-				       steps->counts[1], scenario->msg.n_steps);
-	}
-	if (*scenario->script)
-		return; /* it takes samples as it likes */
-	for (size_t i = 0; i < scenario->n_assertions; i++) {
-		const struct kt_param_arg *least =
-			&scenario->assertions[i].options[KT_ASSERTION_MIN_SAMPLES];
-
-		if (least->given && least->count > scenario->msg.samples)
-			kt_problem_add(reader->problems,
-				       kt_doc_get(item_at(asserts, i), "min_samples")->pos,
-				       "min_samples = %" PRIu64
-				       " can never be reached: the scenario takes %" PRIu64
-				       " samples",
-				       least->count, scenario->msg.samples);
-	}
 }
 
 static void hold_full(struct kt_grammar_reader *reader, struct kt_msg_scenario *msg)
@@ -956,7 +752,6 @@ static void check_scenario(struct kt_grammar_reader *reader, const struct kt_doc
 	check_samples(reader, node, &scenario->msg);
 	if (kt_doc_get(node, "step"))
 		check_steps(reader, node, &scenario->msg);
-	check_asserted(reader, node, scenario);
 }
 
 /* ---- the whole ---- */
@@ -1022,6 +817,7 @@ int kt_language_read(struct kt_doc **doc_p, struct kt_problems *problems, struct
 		     struct kt_err *err)
 {
 	KT_AUTO(kt_doc_destroy) struct kt_doc *doc = kt_take(doc_p);
+	KT_AUTO_ARENA scratch = { 0 };
 	struct language language = { 0 };
 	struct kt_grammar_reader reader = {
 		.problems = problems,
@@ -1038,6 +834,8 @@ int kt_language_read(struct kt_doc **doc_p, struct kt_problems *problems, struct
 	kt_grammar_read(&reader, &matrix_table, doc->root, language.matrix);
 	if (problems->n == 0)
 		count_cells(&language, problems);
+	if (problems->n == 0)
+		kt_asserts_check(language.matrix, &scratch, problems);
 	forget_axis(&language.kernels);
 	forget_axis(&language.schedulers);
 	forget_axis(&language.topologies);

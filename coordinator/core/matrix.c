@@ -30,6 +30,84 @@ void kt_matrix_make_cold(struct kt_matrix *matrix)
 		matrix->scenarios[i].guest = KT_JOB_GUEST_COLD;
 }
 
+const char *kt_matrix_level_name(enum kt_matrix_level level)
+{
+	static const char *const names[] = {
+		[KT_MATRIX_LEVEL_SWEEP] = "sweep",
+		[KT_MATRIX_LEVEL_SCHEDULER] = "scheduler",
+		[KT_MATRIX_LEVEL_SCENARIO] = "scenario",
+	};
+
+	kt_must(level < KT_MATRIX_LEVEL_N);
+	return names[level];
+}
+
+/* The one of the same name among those found so far; NULL for an assertion without a name. */
+static struct kt_matrix_assert *find_named(struct kt_matrix_assert *asserts, size_t n,
+					   const struct kt_assertion *assertion)
+{
+	const struct kt_param_arg *name = &assertion->options[KT_ASSERTION_NAME];
+
+	for (size_t i = 0; name->given && i < n; i++) {
+		const struct kt_param_arg *other =
+			&asserts[i].assertion->options[KT_ASSERTION_NAME];
+
+		if (other->given && strcmp(name->text, other->text) == 0)
+			return &asserts[i];
+	}
+	return NULL;
+}
+
+size_t kt_matrix_asserts(const struct kt_matrix *matrix, const struct kt_matrix_scenario *scenario,
+			 const struct kt_matrix_scheduler *scheduler, struct kt_arena *arena,
+			 struct kt_matrix_assert **asserts)
+{
+	const struct kt_matrix_asserts *levels[] = {
+		[KT_MATRIX_LEVEL_SWEEP] = &matrix->sweep.asserts,
+		[KT_MATRIX_LEVEL_SCHEDULER] = &scheduler->asserts,
+		[KT_MATRIX_LEVEL_SCENARIO] = &scenario->asserts,
+	};
+	size_t n = 0;
+
+	*asserts = kt_arena_alloc(arena, levels[0]->n + levels[1]->n + levels[2]->n,
+				  sizeof(**asserts));
+	for (enum kt_matrix_level level = 0; level < KT_MATRIX_LEVEL_N; level++) {
+		for (size_t i = 0; i < levels[level]->n; i++) {
+			struct kt_matrix_assert added = { .assertion = &levels[level]->list[i],
+							  .level = level,
+							  .node = levels[level]->nodes[i] };
+			struct kt_matrix_assert *same = find_named(*asserts, n, added.assertion);
+
+			if (same) {
+				struct kt_matrix_assert *before =
+					kt_arena_alloc(arena, 1, sizeof(*before));
+
+				*before = *same;
+				added.replaces = before;
+				*same = added;
+			} else {
+				(*asserts)[n++] = added;
+			}
+		}
+	}
+	return n;
+}
+
+size_t kt_matrix_judged(const struct kt_matrix *matrix, const struct kt_matrix_cell *cell,
+			struct kt_arena *arena, const struct kt_assertion *const **list)
+{
+	struct kt_matrix_assert *asserts;
+	size_t n = kt_matrix_asserts(matrix, cell->scenario, cell->scheduler, arena, &asserts);
+	const struct kt_assertion **judged = kt_arena_alloc(arena, n, sizeof(*judged));
+	size_t n_judged = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!kt_assertion_is_off(asserts[i].assertion))
+			judged[n_judged++] = asserts[i].assertion;
+	*list = judged;
+	return n_judged;
+}
+
 uint64_t kt_matrix_n_cells(const struct kt_matrix *matrix)
 {
 	return matrix->n_cells;

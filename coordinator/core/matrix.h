@@ -11,6 +11,7 @@
 #define KT_MATRIX_H
 
 #include "assertions/assertion.h"
+#include "assertions/expect.h"
 #include "coordinator/core/doc.h"
 #include "proto/base/err.h"
 #include "proto/base/limits.h"
@@ -27,6 +28,20 @@ struct kt_matrix_kernel {
 	struct kt_doc_pos from_pos; /* of `path` or `debian`: for "no such file" and the like */
 };
 
+/* Where assertions can be attached, from the outermost to the innermost: of one name the last wins. */
+enum kt_matrix_level {
+	KT_MATRIX_LEVEL_SWEEP, /* [[sweep.assert]]: of every cell */
+	KT_MATRIX_LEVEL_SCHEDULER, /* [[scheduler.assert]]: of the cells that it runs in */
+	KT_MATRIX_LEVEL_SCENARIO, /* [[scenario.assert]] */
+	KT_MATRIX_LEVEL_N
+};
+
+struct kt_matrix_asserts {
+	const struct kt_assertion *list; /* in the order of the file */
+	const struct kt_doc_node *const *nodes; /* of each */
+	size_t n;
+};
+
 #define KT_MATRIX_EEVDF "eevdf" /* the kernel's own scheduler: no binary */
 
 struct kt_matrix_scheduler {
@@ -36,6 +51,7 @@ struct kt_matrix_scheduler {
 	struct kt_doc_pos binary_pos;
 	const char *const *args; /* without args[0] */
 	size_t n_args;
+	struct kt_matrix_asserts asserts;
 };
 
 struct kt_matrix_topology {
@@ -63,8 +79,8 @@ struct kt_matrix_scenario {
 	size_t n_schedulers;
 	const uint32_t *topologies;
 	size_t n_topologies;
-	const struct kt_assertion *assertions; /* an array, in the order of the file */
-	size_t n_assertions;
+	struct kt_matrix_asserts asserts; /* of [[scenario.assert]] */
+	const struct kt_expect *expect; /* NULL: it is not meant to fail */
 	uint64_t first_cell; /* number of its first cell */
 	uint64_t n_cells; /* kernels * schedulers * topologies * repeats */
 };
@@ -78,6 +94,7 @@ struct kt_matrix_sweep {
 	const char *guest; /* KT_JOB_GUEST_*, of scenarios that do not say their own */
 	uint64_t template_renew; /* cells that one template serves at most; 0: no limit */
 	const char *out; /* folder for the sweep's files as written; NULL: the program's default */
+	struct kt_matrix_asserts asserts;
 };
 
 struct kt_matrix {
@@ -132,6 +149,30 @@ void kt_matrix_job(const struct kt_matrix *matrix, uint64_t index, struct kt_are
 
 /* How long the cell's scenario itself takes, without boot: the longer of duration and all holds. */
 int64_t kt_matrix_cell_run_ns(const struct kt_matrix_cell *cell);
+
+/* ---- assertions ---- */
+
+/* An assertion that a cell has. */
+struct kt_matrix_assert {
+	const struct kt_assertion *assertion; /* may be off: it is not judged */
+	enum kt_matrix_level level; /* where it is attached */
+	const struct kt_doc_node *node; /* where it stands in the file */
+	const struct kt_matrix_assert *replaces; /* of an outer level, by its name; NULL: none */
+};
+
+/* "sweep", "scheduler", "scenario" */
+const char *kt_matrix_level_name(enum kt_matrix_level level);
+
+/* What is attached to the cells of a scenario with a scheduler, in the order in which it is judged: the
+ * sweep's, the scheduler's, the scenario's; what replaces another stands in its place. In the arena.
+ */
+size_t kt_matrix_asserts(const struct kt_matrix *matrix, const struct kt_matrix_scenario *scenario,
+			 const struct kt_matrix_scheduler *scheduler, struct kt_arena *arena,
+			 struct kt_matrix_assert **asserts);
+
+/* The same without those that are off: what kt_judge_cell() and kt_group_init() want. */
+size_t kt_matrix_judged(const struct kt_matrix *matrix, const struct kt_matrix_cell *cell,
+			struct kt_arena *arena, const struct kt_assertion *const **list);
 
 /* ---- errors ---- */
 

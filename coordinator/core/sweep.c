@@ -166,6 +166,7 @@ static void remember(struct kt_sweep *sweep, struct kt_cell *cell, uint32_t tag,
 		break;
 	case KT_TAG_fact_reopened:
 		cell->charged = 0;
+		cell->grouped = 0;
 		sweep->closed = false;
 		break;
 	case KT_TAG_fact_judged:
@@ -208,6 +209,45 @@ static int move_cell(struct kt_sweep *sweep, uint32_t tag, const void *fact, str
 	return 0;
 }
 
+bool kt_sweep_has_ended(const struct kt_sweep *sweep, uint64_t first, uint64_t n)
+{
+	for (uint64_t i = first; i < first + n; i++)
+		if (sweep->cells[i].state != KT_CELL_JUDGED &&
+		    sweep->cells[i].state != KT_CELL_ERRORED)
+			return false;
+	return true;
+}
+
+bool kt_sweep_is_grouped(const struct kt_sweep *sweep, uint64_t first, uint64_t n)
+{
+	for (uint64_t i = first; i < first + n; i++)
+		if (!sweep->cells[i].grouped)
+			return false;
+	return true;
+}
+
+static int group_cells(struct kt_sweep *sweep, const struct kt_msg_fact_grouped *fact,
+		       struct kt_err *err)
+{
+	enum kt_outcome outcome = kt_sweep_outcome_by_name(fact->verdict->outcome);
+	struct kt_cell *first;
+
+	if (fact->cell >= sweep->n_cells || fact->repeats > sweep->n_cells - fact->cell)
+		return cannot(err, KT_TAG_fact_grouped, "no such cells");
+	if (!kt_sweep_has_ended(sweep, fact->cell, fact->repeats))
+		return cannot(err, KT_TAG_fact_grouped, "cells are left");
+	if (outcome == KT_OUTCOME_NONE)
+		return cannot(err, KT_TAG_fact_grouped, "no such outcome");
+	first = &sweep->cells[fact->cell];
+	if (first->group != KT_OUTCOME_NONE)
+		sweep->groups[first->group]--;
+	first->group = (uint8_t)outcome;
+	sweep->groups[outcome]++;
+	for (uint64_t i = 0; i < fact->repeats; i++)
+		first[i].grouped = 1;
+	return 0;
+}
+
 int kt_sweep_apply(struct kt_sweep *sweep, uint32_t tag, const void *fact, struct kt_err *err)
 {
 	if (tag == KT_TAG_fact_opened)
@@ -223,6 +263,8 @@ int kt_sweep_apply(struct kt_sweep *sweep, uint32_t tag, const void *fact, struc
 	case KT_TAG_fact_host:
 	case KT_TAG_fact_late:
 		return 0; /* evidence: changes nothing */
+	case KT_TAG_fact_grouped:
+		return group_cells(sweep, fact, err);
 	case KT_TAG_fact_closed:
 		if (!kt_sweep_is_done(sweep))
 			return cannot(err, tag, "cells are left");
@@ -248,7 +290,8 @@ bool kt_sweep_equal(const struct kt_sweep *a, const struct kt_sweep *b)
 
 		if (x->epoch != y->epoch || x->term != y->term || x->host != y->host ||
 		    x->state != y->state || x->outcome != y->outcome || x->charged != y->charged ||
-		    x->tries != y->tries || x->guest != y->guest)
+		    x->group != y->group || x->grouped != y->grouped || x->tries != y->tries ||
+		    x->guest != y->guest)
 			return false;
 	}
 	return true;

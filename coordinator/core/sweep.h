@@ -9,6 +9,10 @@
  *	     ^                    |
  *	     +---- reopened ------+                        (somebody resumed the sweep)
  *
+ * Beside the cells stand groups: all repeats of one cell, which have a verdict of their own when something
+ * is asserted over them (fact_grouped). It comes when all of them have their end, and comes again when one
+ * was reopened.
+ *
  * The drawing is the table `moves` in sweep.c, and the table executes. There is no other way to change
  * a cell: replaying the journal gives the same state, which is why the coordinator may be killed at
  * any instant.
@@ -51,6 +55,8 @@ struct kt_cell {
 	uint8_t outcome; /* enum kt_outcome, once judged */
 	uint8_t charged; /* failed attempts that count */
 	uint8_t tries; /* leases granted, saturating */
+	uint8_t group; /* enum kt_outcome of its group, in the group's first cell */
+	uint8_t grouped; /* its end is part of a group's verdict */
 	uint8_t guest; /* enum kt_sweep_guest, once it has a result */
 };
 
@@ -66,6 +72,7 @@ struct kt_sweep {
 	size_t n_hosts;
 	uint64_t counts[KT_CELL_STATE_N]; /* cells per state */
 	uint64_t outcomes[KT_OUTCOME_N]; /* judged cells per outcome */
+	uint64_t groups[KT_OUTCOME_N]; /* judged groups per outcome */
 };
 
 void kt_sweep_init(struct kt_sweep *sweep);
@@ -75,6 +82,10 @@ void kt_sweep_destroy(struct kt_sweep *sweep); /* frees what it holds, not the s
  * when the fact cannot follow the ones before it; the state is then unchanged.
  */
 int kt_sweep_apply(struct kt_sweep *sweep, uint32_t tag, const void *fact, struct kt_err *err);
+
+/* Whether the repeats [first, first + n) all have their end, and whether a group's verdict covers it. */
+bool kt_sweep_has_ended(const struct kt_sweep *sweep, uint64_t first, uint64_t n);
+bool kt_sweep_is_grouped(const struct kt_sweep *sweep, uint64_t first, uint64_t n);
 
 /* Whether every cell has its end. */
 bool kt_sweep_is_done(const struct kt_sweep *sweep);

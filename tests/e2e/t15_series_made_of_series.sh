@@ -48,7 +48,7 @@ says 'bpf:q per s \(each between 7 and 8\): below 7 at periodic_001'
 judged 1 's/steps = 0/steps = [0, 1]/'
 says 'bpf:d .*above 14 at periodic_002'
 
-refused 's/steps = 0/steps = 2/' '[0-9]+:9: there is no step 2: the scenario has 2'
+refused 's/steps = 0/steps = 2/' '[0-9]+:9: there is no step 2: scenario .one. has 2'
 refused 's/difference/diference/' "[0-9]+:12: .*unknown key 'diference' of a series; did you mean 'difference'"
 refused 's/"bpf:d"\]/"bfp:d"]/' "[0-9]+:60: .*unknown axis 'bfp'; did you mean 'bpf'"
 refused 's/, "bpf:d"\]/, { of = "bpf:d", unit = "ns" }]/' '[0-9]+:10: .*a difference of tasks and ns: their units differ'

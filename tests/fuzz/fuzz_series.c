@@ -19,20 +19,24 @@ static void judge(const struct kt_series *series, struct kt_arena *arena, struct
 {
 	static const char *const texts[] = { "bpf:nr_dispatched", "bpf:stats[0].cpu_sum",
 					     "stats:nr", "stats:a.b[1]" };
-	static const struct kt_msg_result result = { .cause = "finished", .line = "" };
+	static const struct kt_msg_result result = { .cause = "finished",
+						     .line = "",
+						     .evidence = "" };
 	struct kt_assertion *assertions = kt_arena_alloc(arena, 4, sizeof(*assertions));
+	const struct kt_assertion *list[4];
 	struct kt_value limit = kt_value_map(arena, 1);
 	struct kt_msg_verdict verdict;
 
 	limit.pairs[0] = (struct kt_value_pair){ "at_most", kt_value_u64(1000) };
 	for (size_t i = 0; i < 4; i++) {
+		list[i] = &assertions[i];
 		kt_assertion_init(&assertions[i], arena);
 		set(&assertions[i], "series", kt_value_str(arena, texts[i]));
 		set(&assertions[i], "nondecreasing", kt_value_bool(true));
 		set(&assertions[i], "each", limit);
 		set(&assertions[i], "must_progress", kt_value_bool(true));
 	}
-	kt_judge_cell(assertions, 4, series, &result, arena, &verdict);
+	kt_judge_cell(list, 4, series, NULL, &result, arena, &verdict);
 	kt_codec_encode(&kt_schema_verdict, &verdict, out);
 }
 

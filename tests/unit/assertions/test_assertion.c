@@ -92,6 +92,35 @@ Test(assertion, mistakes_are_refused_with_what_would_be_right)
 		  "always.always.always.always.always", false, 0 },
 		{ "always={min_samples 3}", "'min_samples' stands beside always", "always",
 		  "min_samples", true, 0 },
+		{ "any_of=[{nondecresing true}]", "did you mean 'nondecreasing'?", "any_of[0]",
+		  "nondecresing", true, 0 },
+		{ "any_of=[{series 'bpf:x'}; {each {at_most 'x'}}]", "at_most must be a number",
+		  "any_of[1]", "each.at_most", false, 0 },
+		{ "any_of=[{series 'bpf:a..b'}]", "a name belongs here", "any_of[0]", "series",
+		  false, 6 },
+		{ "any_of=[{min_samples 1}] all_of=[{min_samples 1}]",
+		  "an assertion is one group: any_of or all_of, once", "all_of", "", true, 0 },
+		{ "any_of=[]", "any_of must be a list of assertions, 1 to 16 of them", "any_of", "",
+		  false, 0 },
+		{ "all_of={min_samples 1}", "all_of must be a list of assertions", "all_of", "",
+		  false, 0 },
+		{ "all_of=[3]", "a branch of all_of must be a table, not integer", "all_of[0]", "",
+		  false, 0 },
+		{ "any_of=[{all_of [{any_of [{all_of [{min_samples 1}]}]}]}]",
+		  "groups in groups, at most 3 deep", "any_of[0].all_of[0].any_of[0]", "all_of",
+		  false, 0 },
+		{ "over='most'",
+		  "over must be \"all\", \"any\", { at_least = n } or { fraction = f }", "over", "",
+		  false, 0 },
+		{ "over={at_least 0}", "at_least must be a whole number from 1 to 10000", "over",
+		  "at_least", false, 0 },
+		{ "over={fraction 1.5}", "fraction must be a number of more than 0 and at most 1",
+		  "over", "fraction", false, 0 },
+		{ "over={fraction 0.5, at_least 3}", "over must be", "over", "at_least", false, 0 },
+		{ "over={of 'hosts'}", "over must be", "over", "", false, 0 },
+		{ "over={of 'guests', at_least 3}", "of must be \"repeats\" or \"hosts\"", "over",
+		  "of", false, 0 },
+		{ "over={at_lest 3}", "did you mean 'at_least'?", "over", "at_lest", true, 0 },
 		{ "steps=[1; 2; 3]", "steps must be a whole number, or two, [first, last]", "steps",
 		  "", false, 0 },
 		{ "steps=[2; 1]", "steps [2, 1] is empty: the first stands first", "steps", "",
@@ -160,6 +189,25 @@ Test(assertion, check_finds_what_only_the_whole_can_show)
 		{ "nondecreasing=true", "series is missing", "", "" },
 		{ "series={rate 'bpf:x'} always_true=true",
 		  "reads the series as bool, but bpf:x per s is a number", "", "" },
+		{ "series='bpf:x' any_of=[{nondecreasing true}; {series 'bpf:y', each {eq 0}}]",
+		  NULL, "any_of", "" },
+		{ "any_of=[{nondecreasing true}]", "series is missing", "any_of[0]", "" },
+		{ "any_of=[{series 'bpf:x', each {between [2; 1]}}]", "between [2, 1] is empty",
+		  "any_of[0].each", "between" },
+		{ "all_of=[{any_of [{series 'bpf:x', each {between [2; 1]}}]}]",
+		  "between [2, 1] is empty", "all_of[0].any_of[0].each", "between" },
+		{ "series='bpf:x' nondecreasing=true any_of=[{min_samples 1}]",
+		  "'nondecreasing' beside any_of: make it a branch, or an assertion of its own",
+		  "nondecreasing", "" },
+		{ "series='bpf:x' must_progress=true all_of=[{min_samples 1}]",
+		  "'must_progress' beside all_of", "must_progress", "" },
+		{ "series='bpf:x' any_of=[{over 'any', min_samples 1}]",
+		  "'over' stands beside the group, not in a branch", "any_of[0]", "over" },
+		{ "series='bpf:x' any_of=[{off true, min_samples 1}]",
+		  "'off' stands beside the group", "any_of[0]", "off" },
+		{ "off=true", "off needs a name", "", "" },
+		{ "name='x' off=true", NULL, "", "" },
+		{ "name='x' off=false", "series is missing", "", "" },
 		{ "series='bpf:x'", "nothing is asked of the series", "", "" },
 		{ "series='bpf:x' must_progress=false", "nothing is asked of the series", "", "" },
 		{ "series='bpf:x' each=true", "each needs at least one of: at_least", "each", "" },
@@ -224,6 +272,37 @@ Test(assertion, check_finds_what_only_the_whole_can_show)
 		cr_assert_str_eq(assertion.where.path, path_of(&arena, rows[i].key, rows[i].param),
 				 "%s: %s", rows[i].assertion, err.text);
 	}
+}
+
+Test(assertion, leaves_are_found_in_the_order_in_which_they_stand)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	KT_AUTO_BUF text = { 0 };
+	struct kt_assertion group;
+	struct kt_err err = { 0 };
+	static const char *const labels[] = { "bpf:x", "y", "bpf:x", "bpf:z" };
+
+	cr_assert(fixture_assertion(
+			  &arena,
+			  "series='bpf:x' min_samples=2 over={fraction 0.5} "
+			  "any_of=[{nondecreasing true}; {all_of [{name 'y', series 'bpf:y', "
+			  "each {eq 0}, min_samples 1}; {must_progress true}]}; {series "
+			  "'bpf:z'}]",
+			  &group, &err),
+		  "%s", err.text);
+	cr_assert_eq(kt_assertion_check(&group, &err), 0, "%s", err.text);
+	for (size_t i = 0; i < 4; i++)
+		cr_assert_str_eq(kt_assertion_label(kt_assertion_leaf(&group, i)), labels[i]);
+	cr_assert_null(kt_assertion_leaf(&group, 4));
+	cr_assert_eq(kt_assertion_leaf(kt_assertion_leaf(&group, 0), 0),
+		     kt_assertion_leaf(&group, 0));
+	kt_assertion_print(&group, &text);
+	cr_assert_str_eq(
+		kt_buf_text(&text),
+		"any_of (bpf:x: nondecreasing, min_samples 2) or (all_of (bpf:y: each eq 0, "
+		"min_samples 1) and (bpf:x: must_progress, min_samples 2)) or (bpf:z: "
+		"min_samples 2), over a fraction of 0.5 of the repeats");
+	cr_assert_str_eq(kt_assertion_label(&group), "any_of");
 }
 
 Test(assertion, is_printed_as_it_will_be_judged)

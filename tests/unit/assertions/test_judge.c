@@ -24,15 +24,17 @@ static const char *judge(struct kt_arena *arena, const char *const *texts, size_
 			 const struct kt_series *series, const char *cause, const char *line,
 			 struct kt_msg_verdict *verdict)
 {
-	const struct kt_msg_result result = { .cause = cause, .line = line };
+	const struct kt_msg_result result = { .cause = cause, .line = line, .evidence = "" };
 	struct kt_assertion *assertions = kt_arena_alloc(arena, n, sizeof(*assertions));
+	const struct kt_assertion **list = kt_arena_alloc(arena, n, sizeof(*list));
 	struct kt_err err = { 0 };
 
 	for (size_t i = 0; i < n; i++) {
 		cr_assert(fixture_assertion(arena, texts[i], &assertions[i], &err), "%s", err.text);
 		cr_assert_eq(kt_assertion_check(&assertions[i], &err), 0, "%s", err.text);
+		list[i] = &assertions[i];
 	}
-	kt_judge_cell(assertions, n, series, &result, arena, verdict);
+	kt_judge_cell(list, n, series, NULL, &result, arena, verdict);
 	return verdict->outcome;
 }
 
@@ -209,6 +211,89 @@ Test(judge, a_second_series_that_cannot_apply_skips_it)
 	kt_judge_column(&assertion, &column, &other, &said);
 	cr_assert_eq(kt_verdict_outcome(&said), KT_VERDICT_SKIP);
 	cr_assert(fixture_says(&said, KT_VERDICT_SKIP, "does not apply: NotApplicable: bpf:y"));
+}
+
+Test(judge, branches_of_a_group)
+{
+	static const struct {
+		const char *assertion;
+		const char *outcome;
+		const char *first;
+	} rows[] = {
+		/* the first branch that passes wins, and the others are not even mentioned */
+		{ "series='stats:nr' any_of=[{each {at_most 1}}; {nondecreasing true}]", "pass",
+		  "stats:nr (nondecreasing): holds over 3 values" },
+		{ "series='stats:nr' name='x' any_of=[{each {at_most 1}}; {each {at_most 2}}]",
+		  "fail", "any_of: none of 2 branches holds" },
+		{ "series='stats:nr' any_of=[{each {at_most 1}}; {min_samples 9}]", "fail",
+		  "any_of: none of 2 branches holds" },
+		{ "series='stats:nr' any_of=[{min_samples 8}; {min_samples 9}]", "inconclusive",
+		  "any_of: none of 2 branches holds" },
+		{ "series='stats:nr' all_of=[{nondecreasing true}; {must_progress true}]", "pass",
+		  "stats:nr (nondecreasing): holds" },
+		{ "series='stats:nr' all_of=[{nondecreasing true}; {each {at_most 399}}]", "fail",
+		  "stats:nr (each at_most 399): above 399" },
+		{ "series='stats:nr' all_of=[{nondecreasing true}; {min_samples 9}]",
+		  "inconclusive", "stats:nr: 3 of 3 samples" },
+		{ "series='stats:nr' any_of=[{all_of [{each {gt 0}}; {each {gt 100}}]}; {each {lt "
+		  "401}}]",
+		  "pass", "stats:nr (each lt 401): holds" },
+		{ "name='x' off=true", "pass", NULL },
+	};
+	static const int values[] = { 100, 250, 400 };
+	KT_AUTO_SERIES series = { 0 };
+
+	fill(&series, values, NULL, 3);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		KT_AUTO_ARENA arena = { 0 };
+		struct kt_msg_verdict verdict;
+		const char *outcome =
+			judge(&arena, &rows[i].assertion, 1, &series, "finished", "", &verdict);
+
+		cr_assert_str_eq(outcome, rows[i].outcome, "%s", rows[i].assertion);
+		if (!rows[i].first)
+			cr_assert_eq(verdict.n_details, 0);
+		else
+			cr_assert_eq(strncmp(verdict.details[0].text, rows[i].first,
+					     strlen(rows[i].first)),
+				     0, "%s: %s", rows[i].assertion, verdict.details[0].text);
+	}
+}
+
+Test(judge, who_looks_sees_the_column_and_what_offends)
+{
+	static const struct {
+		const char *assertion;
+		const char *marks; /* one letter a slot: . nothing, ? unknown, ! fails */
+	} rows[] = {
+		{ "series='stats:nr' nondecreasing=true", "...!" },
+		{ "series='stats:nr' each={at_most 250}", "..!." },
+		{ "series='stats:nr' each={at_most 99}", "!!!!" },
+		{ "series={rate 'stats:nr'} each={at_least 0}", "..!" },
+		{ "series='stats:nr' eventually={gt 400, within_ms 9000}", "...!" },
+		{ "series='stats:nr' always={at_most 250}", "..!." },
+		{ "series='stats:nr' converges_to={target 9, tol 0, deadline_ms 99999}", "...!" },
+		{ "series='stats:nr' ratio_within={other 'stats:nr', lo 2, hi 2}", "!!!!" },
+		{ "series='stats:nr' ratio_across_steps={early 0, late 1, at_most 2}", "...." },
+	};
+	static const int values[] = { 100, 250, 400, 200 };
+	KT_AUTO_SERIES series = { 0 };
+
+	fill(&series, values, NULL, 4);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		KT_AUTO_ARENA arena = { 0 };
+		struct kt_assertion assertion;
+		struct kt_verdict said;
+		struct kt_judge_seen seen;
+		char marks[8] = "";
+
+		cr_assert(fixture_assertion(&arena, rows[i].assertion, &assertion, NULL));
+		kt_verdict_init(&said, &arena);
+		kt_judge_look(&assertion, &series, &arena, &seen, &said);
+		for (size_t k = 0; k < seen.column.n; k++)
+			marks[k] = ".?!"[seen.marks[k]];
+		cr_assert_str_eq(marks, rows[i].marks, "%s", rows[i].assertion);
+	}
 }
 
 Test(judge, the_verdict_does_not_depend_on_how_the_series_arrived)

@@ -64,8 +64,7 @@ static const struct {
 } refusals[] = {
 	/* what every table shares */
 	{ 17, "  samplse = 3",
-	  "m.toml:17:3: unknown key 'samplse' in [[scenario]]; did you mean 'samples'?\n"
-	  "m.toml:22:1: [[scenario]] asserts something but takes no samples; e.g. samples = 3" },
+	  "m.toml:17:3: unknown key 'samplse' in [[scenario]]; did you mean 'samples'?" },
 	{ 1, "[sewep]",
 	  "m.toml:1:1: the matrix needs 'sweep': its name; e.g. [sweep] with name = \"nightly\"\n"
 	  "m.toml:1:2: unknown key 'sewep' in the matrix; did you mean 'sweep'?" },
@@ -220,7 +219,43 @@ static const struct {
 	{ 17, "samples = 0",
 	  "m.toml:22:1: [[scenario]] asserts something but takes no samples; e.g. samples = 3" },
 	{ 24, "nondecreasing = true\nmin_samples = 4",
-	  "m.toml:25:15: min_samples = 4 can never be reached: the scenario takes 3 samples" },
+	  "m.toml:25:15: min_samples = 4 can never be reached: scenario 'a' takes 3 samples" },
+	{ 24, "nondecreasing = true\nsteps = [0, 1]",
+	  "m.toml:25:9: there is no step 1: scenario 'a' has 1, counted from 0" },
+	{ 24, "nondecreasing = true\nover = { at_least = 2 }",
+	  "m.toml:25:8: 2 repeats can never hold: scenario 'a' has 1" },
+	{ 24, "nondecreasing = true\n[[scenario.assert]]\nname = \"x\"\noff = true",
+	  "m.toml:26:8: off, but nothing of the name 'x' is attached further out" },
+	{ 24,
+	  "nondecreasing = true\nname = \"x\"\n[[scenario.assert]]\nname = \"x\"\nseries = "
+	  "\"bpf:m\"\nnondecreasing = true",
+	  "m.toml:26:1: a second assertion named 'x' in one [[scenario]]" },
+	/* attached further out */
+	{ 2, "name = \"s\"\n[[sweep.assert]]\nseries = \"bpf:n\"\nmin_samples = 9",
+	  "m.toml:5:15: min_samples = 9 can never be reached: scenario 'a' takes 3 samples" },
+	{ 8, "binary = \"x\"\n[[scheduler.assert]]\nseries = \"bpf:n\"\nsteps = 4\nmin_samples = 1",
+	  "m.toml:11:9: there is no step 4: scenario 'a' has 1, counted from 0" },
+	{ 8, "binary = \"x\"\n[[scheduler.assert]]\nseries = \"bpf:n\"\nnondecresing = true",
+	  "m.toml:11:1: [[scheduler.assert]]: unknown key 'nondecresing'; did you mean "
+	  "'nondecreasing'? known: series, name, because, min_samples, min_coverage, "
+	  "must_progress, bridge, steps, reset, over, any_of, all_of, off, nondecreasing, "
+	  "strictly_increasing, always_true, each, rate_within, steady_within, converges_to, "
+	  "ratio_across_steps, ratio_within, eventually, always, until" },
+	/* expected failures */
+	{ 18, "expect = \"pass\"",
+	  "m.toml:18:10: 'expect' in [[scenario]]: what can be expected is \"fail\": a pass is "
+	  "expected without it" },
+	{ 18, "expect = { cause = \"scheduler_staled\" }",
+	  "m.toml:18:20: 'expect' in [[scenario]]: unknown cause 'scheduler_staled'; did you mean "
+	  "'scheduler_stalled'? known: finished, kernel_panic, scheduler_crashed, "
+	  "scheduler_stalled, scheduler_exited, scheduler_rejected, scheduler_load_timeout, "
+	  "scheduler_missing_feature, workload_stuck, guest_oom, guest_hung" },
+	{ 18, "expect = { cause = \"qemu_died\" }",
+	  "m.toml:18:20: 'expect' in [[scenario]]: cause 'qemu_died' is trouble of the host or the "
+	  "user, never a result" },
+	{ 18, "expect = { lgo = \"x\" }",
+	  "m.toml:18:12: 'expect' in [[scenario]]: unknown key 'lgo' of expect; did you mean "
+	  "'log'? known: outcome, cause, log" },
 };
 
 Test(matrixfile, what_is_wrong_is_said_with_its_place_and_what_would_be_right)
@@ -257,6 +292,16 @@ static const struct {
 	{ 24, "nondecresing = true", "m.toml:24:1: " },
 	{ 24, "nondecreasing = 3", "m.toml:24:17: " },
 	{ 24, "each = { at_mots = 3 }", "m.toml:24:10: " },
+	{ 24, "any_of = [{ nondecreasing = true },\n { each = { at_mots = 3 } }]",
+	  "m.toml:25:13: " },
+	{ 24, "any_of = [{ nondecreasing = true },\n { each = { between = [3, 2] } }]",
+	  "m.toml:25:23: " },
+	{ 24, "any_of = []", "m.toml:24:10: " },
+	{ 24, "any_of = [3]", "m.toml:24:11: " },
+	{ 24, "any_of = [{ over = \"any\" }]", "m.toml:24:13: " },
+	{ 24, "over = \"most\"", "m.toml:24:8: " },
+	{ 24, "over = { at_lest = 3 }", "m.toml:24:10: " },
+	{ 24, "over = { at_least = 0 }", "m.toml:24:21: " },
 	{ 24, "each = { at_most = \"x\" }", "m.toml:24:20: " },
 	{ 24, "each = { at_most = [[[[[[[1]]]]]]] }", "m.toml:24:20: " },
 	{ 23, "series = \"bpf:n[\"", "m.toml:23:" },
@@ -474,8 +519,8 @@ Test(matrixfile, a_job_says_all_that_the_matrix_knows)
 	cr_assert_str_eq(job.guest, "");
 	cr_assert_eq(job.template_renew, 100);
 	kt_matrix_cell(matrix, 2, &cell);
-	cr_assert_eq(cell.scenario->n_assertions, 2);
-	cr_assert_str_eq(kt_assertion_label(&cell.scenario->assertions[1]), "small");
+	cr_assert_eq(cell.scenario->asserts.n, 2);
+	cr_assert_str_eq(kt_assertion_label(&cell.scenario->asserts.list[1]), "small");
 	kt_matrix_job(matrix, 8, &arena, &other);
 	cr_assert_eq(other.scheduler->n_args, 0);
 	cr_assert_str_eq(other.script, "end");
@@ -607,4 +652,68 @@ Test(matrixfile, no_two_cells_share_a_name)
 	qsort(names, n, sizeof(*names), compare_names);
 	for (uint64_t i = 1; i < n; i++)
 		cr_assert_str_neq(names[i - 1], names[i]);
+}
+
+/* sweep, scheduler, scenario: of one name the last wins, in the first one's place. */
+Test(matrixfile, the_innermost_assertion_of_a_name_wins)
+{
+	static const char text[] = "[[kernel]]\nname = 'k'\npath = '/k'\n"
+				   "[[scheduler]]\nname = 'x'\nbinary = 'x'\n"
+				   "[[scheduler.assert]]\nname = 'b'\nseries = 'bpf:b'\n"
+				   "each = { at_most = 2 }\n"
+				   "[[scheduler]]\nname = 'eevdf'\n"
+				   "[[topology]]\nname = 't'\ncpus = '1n1l1c1t'\n"
+				   "[[scenario]]\nname = 'one'\nduration = '10s'\nsamples = 3\n"
+				   "[[scenario.step]]\nhold = 'full'\n"
+				   "[[scenario.assert]]\nname = 'a'\noff = true\n"
+				   "[[scenario.assert]]\nseries = 'bpf:c'\nmin_samples = 1\n"
+				   "[[scenario]]\nname = 'two'\nduration = '10s'\nsamples = 3\n"
+				   "[[scenario.step]]\nhold = 'full'\n"
+				   "[[scenario.assert]]\nname = 'b'\nseries = 'bpf:b'\n"
+				   "each = { at_most = 3 }\n"
+				   "[sweep]\nname = 's'\n"
+				   "[[sweep.assert]]\nname = 'a'\nseries = 'bpf:a'\n"
+				   "must_progress = true\n"
+				   "[[sweep.assert]]\nname = 'b'\nseries = 'bpf:b'\n"
+				   "each = { at_most = 1 }\n";
+	static const struct {
+		uint64_t cell;
+		const char *judged;
+	} cells[] = {
+		{ 0, "one/k/x/t#0: bpf:b: each at_most 2; bpf:c: min_samples 1; " },
+		{ 1, "one/k/eevdf/t#0: bpf:b: each at_most 1; bpf:c: min_samples 1; " },
+		{ 2, "two/k/x/t#0: bpf:a: must_progress; bpf:b: each at_most 3; " },
+		{ 3, "two/k/eevdf/t#0: bpf:a: must_progress; bpf:b: each at_most 3; " },
+	};
+	KT_AUTO(kt_matrix_destroy) struct kt_matrix *matrix = NULL;
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_matrix_assert *asserts;
+	struct kt_matrix_cell cell;
+	struct kt_err err = { 0 };
+
+	cr_assert_eq(kt_matrixfile_parse("m.toml", text, sizeof(text) - 1, NULL, NULL, &matrix,
+					 &err),
+		     0, "%s", err.text);
+	for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
+		const struct kt_assertion *const *list;
+		KT_AUTO_BUF said = { 0 };
+		char name[KT_CELL_NAME_BYTES_MAX];
+		size_t n;
+
+		kt_matrix_cell(matrix, cells[i].cell, &cell);
+		n = kt_matrix_judged(matrix, &cell, &arena, &list);
+		kt_buf_printf(&said, "%s: ", kt_matrix_cell_name(matrix, cells[i].cell, name));
+		for (size_t k = 0; k < n; k++) {
+			kt_assertion_print(list[k], &said);
+			kt_buf_puts(&said, "; ");
+		}
+		cr_assert_str_eq(kt_buf_text(&said), cells[i].judged);
+	}
+	kt_matrix_cell(matrix, 0, &cell);
+	cr_assert_eq(kt_matrix_asserts(matrix, cell.scenario, cell.scheduler, &arena, &asserts), 3);
+	cr_assert(kt_assertion_is_off(asserts[0].assertion));
+	cr_assert_eq(asserts[0].level, KT_MATRIX_LEVEL_SCENARIO);
+	cr_assert_eq(asserts[0].replaces->level, KT_MATRIX_LEVEL_SWEEP);
+	cr_assert_eq(asserts[1].level, KT_MATRIX_LEVEL_SCHEDULER);
+	cr_assert_null(asserts[2].replaces);
 }

@@ -18,6 +18,7 @@
 #define LIAR     4
 #define SLOTS    2
 #define CELLS    40
+#define REPEATS  4
 #define EPOCHS   65536
 #define TTL_NS   (2 * KT_NS_PER_S)
 #define GRACE_NS (3 * KT_NS_PER_S)
@@ -60,6 +61,7 @@ struct world {
 	struct log_entry *log; /* the journal */
 	size_t n_log;
 	uint64_t judged_times[CELLS];
+	uint64_t grouped_times[CELLS]; /* by the first cell */
 	uint64_t charges[CELLS]; /* failed attempts that count */
 	struct { /* what the world itself knows of a lease */
 		uint64_t cell, kept, run, total;
@@ -101,6 +103,14 @@ static void job(void *arg, uint64_t cell, struct kt_arena *arena, struct kt_msg_
 				    .scheduler = &scheduler,
 				    .topology = &topology,
 				    .scenario = &scenario };
+}
+
+/* Every other four cells are repeats that something is asserted over. */
+static bool group(void *arg, uint64_t cell, uint64_t *first, uint64_t *n)
+{
+	*first = cell - cell % REPEATS;
+	*n = REPEATS;
+	return cell / REPEATS % 2 == 0;
 }
 
 static struct held *held_of(struct worker *worker, uint64_t epoch)
@@ -182,6 +192,7 @@ static void check_fact(struct world *w, uint32_t tag, const void *body)
 	const struct kt_msg_fact_ended *ended = body;
 	const struct kt_msg_fact_failed *failed = body;
 	const struct kt_msg_fact_judged *judged = body;
+	const struct kt_msg_fact_grouped *grouped = body;
 	const struct kt_msg_fact_late *late = body;
 
 	switch (tag) {
@@ -209,6 +220,14 @@ static void check_fact(struct world *w, uint32_t tag, const void *body)
 		break;
 	case KT_TAG_fact_judged:
 		w->judged_times[judged->cell]++;
+		break;
+	case KT_TAG_fact_grouped:
+		w->grouped_times[grouped->cell]++;
+		break;
+	case KT_TAG_fact_closed:
+		for (uint64_t i = 0; i < CELLS; i++)
+			cr_assert_eq(w->grouped_times[i], i % (2 * REPEATS) == 0,
+				     "a sweep is closed when every group has its verdict, once");
 		break;
 	case KT_TAG_fact_late:
 		cr_assert(w->leases[late->epoch].over || w->leases[late->epoch].cell != late->cell,
@@ -284,6 +303,22 @@ static void judge(struct world *w, const struct kt_effect *effect)
 	}
 }
 
+static void judge_group(struct world *w, const struct kt_effect *effect)
+{
+	struct kt_msg_verdict verdict = { .outcome = "pass" };
+	struct kt_input input = { .kind = KT_INPUT_GROUPED,
+				  .cell = effect->cell,
+				  .repeats = effect->repeats,
+				  .verdict = &verdict };
+
+	cr_assert(kt_sweep_has_ended(&w->sweep, effect->cell, effect->repeats));
+	if (w->restarts && !draw(w, 3))
+		return; /* killed before it was judged: asked again after the restart */
+	step(w, &input);
+	if (!draw(w, 2))
+		step(w, &input);
+}
+
 /* The journal, then the effects, as the server does it. */
 static void absorb(struct world *w)
 {
@@ -308,6 +343,8 @@ static void absorb(struct world *w)
 
 		if (effect->kind == KT_EFFECT_JUDGE)
 			judge(w, effect);
+		if (effect->kind == KT_EFFECT_GROUP)
+			judge_group(w, effect);
 		if (effect->kind != KT_EFFECT_SEND)
 			continue;
 		check_send(w, effect);
@@ -616,7 +653,8 @@ static void run_world(uint64_t seed, unsigned int loss)
 						 .grace_ns = GRACE_NS,
 						 .retry_ns = STEP_NS,
 						 .session_seed = 1,
-						 .job = job };
+						 .job = job,
+						 .group = group };
 	kt_sweep_init(&w->sweep);
 	cr_assert_eq(kt_sweep_apply(&w->sweep, KT_TAG_fact_opened, &fact, NULL), 0);
 	w->log = kt_must_calloc(1, sizeof(*w->log));

@@ -145,3 +145,44 @@ Test(sweep, a_fenced_worker_cannot_judge)
 	cr_assert_lt(judge(&sweep, 0, 2), 0, "the first accepted verdict stands");
 	kt_sweep_destroy(&sweep);
 }
+
+static int group(struct kt_sweep *sweep, uint64_t cell, uint64_t repeats, const char *outcome)
+{
+	struct kt_msg_verdict verdict = { .outcome = outcome };
+	struct kt_msg_fact_grouped fact = { .cell = cell, .repeats = repeats, .verdict = &verdict };
+
+	return kt_sweep_apply(sweep, KT_TAG_fact_grouped, &fact, NULL);
+}
+
+Test(sweep, repeats_have_a_verdict_together_once_all_have_their_end)
+{
+	struct kt_msg_fact_errored errored = { .cell = 1, .cause = "disk_full", .line = "" };
+	struct kt_msg_fact_reopened reopened = { .cell = 1 };
+	struct kt_sweep sweep = opened(3);
+
+	grant(&sweep, 0, 1);
+	end(&sweep, 0, 1);
+	cr_assert_lt(group(&sweep, 0, 1, "pass"), 0, "not judged yet");
+	judge(&sweep, 0, 1);
+	cr_assert_lt(group(&sweep, 0, 2, "pass"), 0, "one is left");
+	cr_assert_eq(kt_sweep_apply(&sweep, KT_TAG_fact_errored, &errored, NULL), 0);
+	cr_assert_lt(group(&sweep, 0, 2, "perhaps"), 0, "no such outcome");
+	cr_assert_lt(group(&sweep, 2, 2, "pass"), 0, "no such cells");
+	cr_assert_lt(group(&sweep, 3, 1, "pass"), 0, "no such cells");
+	cr_assert_not(kt_sweep_is_grouped(&sweep, 0, 1));
+	cr_assert_eq(group(&sweep, 0, 2, "inconclusive"), 0);
+	cr_assert(kt_sweep_is_grouped(&sweep, 0, 2));
+	cr_assert_not(kt_sweep_is_grouped(&sweep, 0, 3));
+	cr_assert_eq(sweep.groups[KT_OUTCOME_INCONCLUSIVE], 1);
+	cr_assert_eq(sweep.cells[0].group, KT_OUTCOME_INCONCLUSIVE);
+	/* One of them is tried again: their verdict comes again, and replaces the first. */
+	cr_assert_eq(kt_sweep_apply(&sweep, KT_TAG_fact_reopened, &reopened, NULL), 0);
+	cr_assert_not(kt_sweep_is_grouped(&sweep, 0, 2));
+	grant(&sweep, 1, 2);
+	end(&sweep, 1, 2);
+	judge(&sweep, 1, 2);
+	cr_assert_eq(group(&sweep, 0, 2, "pass"), 0);
+	cr_assert_eq(sweep.groups[KT_OUTCOME_INCONCLUSIVE], 0);
+	cr_assert_eq(sweep.groups[KT_OUTCOME_PASS], 1);
+	kt_sweep_destroy(&sweep);
+}
