@@ -24,22 +24,26 @@ static const struct kt_pattern patterns[] = {
 	{
 		.name = "nondecreasing",
 		.sentence = "no value is below the one before it",
+		.example = "nondecreasing = true",
 		.judge = kt_pattern_pairs_nondecreasing,
 	},
 	{
 		.name = "strictly_increasing",
 		.sentence = "every value is above the one before it",
+		.example = "strictly_increasing = true",
 		.judge = kt_pattern_pairs_strictly_increasing,
 	},
 	{
 		.name = "always_true",
 		.sentence = "every value is true",
+		.example = "always_true = true",
 		.want = KT_NUMBER_WANT_BOOL,
 		.judge = kt_pattern_each_true,
 	},
 	{
 		.name = "each",
 		.sentence = "every value stands to the limits as they say",
+		.example = "each = { at_least = 1, at_most = 10 }",
 		.any_of_params = true,
 		PARAMS(kt_pattern_each_params),
 		.check = kt_pattern_each_check,
@@ -48,6 +52,7 @@ static const struct kt_pattern patterns[] = {
 	{
 		.name = "rate_within",
 		.sentence = "from one value to the next it grows as fast as this",
+		.example = "rate_within = { lo = 0.5, hi = 2, per = \"ms\" }",
 		PARAMS(kt_pattern_pairs_rate_params),
 		.check = kt_pattern_pairs_check_rate,
 		.judge = kt_pattern_pairs_rate_within,
@@ -55,6 +60,7 @@ static const struct kt_pattern patterns[] = {
 	{
 		.name = "steady_within",
 		.sentence = "after the warm-up every value stands near their mean",
+		.example = "steady_within = { warmup_ms = 2000, tol = 0.1 }",
 		PARAMS(kt_pattern_band_steady_params),
 		.check = kt_pattern_band_check_steady,
 		.judge = kt_pattern_band_steady_within,
@@ -62,6 +68,8 @@ static const struct kt_pattern patterns[] = {
 	{
 		.name = "converges_to",
 		.sentence = "it comes near a target before a deadline",
+		.example = "converges_to = { target = 100, tol = 5, deadline_ms = 5000, stays = "
+			   "true }",
 		PARAMS(kt_pattern_band_converges_params),
 		.check = kt_pattern_band_check_converges,
 		.judge = kt_pattern_band_converges_to,
@@ -69,26 +77,32 @@ static const struct kt_pattern patterns[] = {
 	{
 		.name = "ratio_across_steps",
 		.sentence = "from one step to another it does not grow beyond this",
+		.example = "ratio_across_steps = { early = 0, late = 1, at_most = 1.5 }",
 		PARAMS(kt_pattern_ratio_steps_params),
 		.judge = kt_pattern_ratio_across_steps,
 	},
 	{
 		.name = "ratio_within",
 		.sentence = "divided by another series of the same sample it stands between these",
+		.example = "ratio_within = { other = \"bpf:nr_queued\", lo = 0.9, hi = 1 }",
 		PARAMS(kt_pattern_ratio_params),
 		.check = kt_pattern_ratio_check,
 		.judge = kt_pattern_ratio_within,
 	},
 	{
 		.name = "eventually",
-		.sentence = "before a deadline one value stands to the limits as they say",
+		.sentence = "before a deadline a condition holds at one sample",
+		.example = "eventually = { within_ms = 5000, always = { at_least = 100, to_ms = "
+			   "2000 } }",
 		PARAMS(kt_pattern_temporal_eventually_params),
 		.check = kt_pattern_temporal_check_eventually,
 		.judge = kt_pattern_temporal_eventually,
 	},
 	{
 		.name = "always",
-		.sentence = "within a time every value stands to the limits as they say",
+		.sentence = "within a time a condition holds at every sample",
+		.example = "always = { any_of = [{ at_most = 10 }, { eventually = { at_most = 5, "
+			   "within_ms = 500 } }] }",
 		PARAMS(kt_pattern_temporal_always_params),
 		.check = kt_pattern_temporal_check_always,
 		.judge = kt_pattern_temporal_always,
@@ -96,6 +110,8 @@ static const struct kt_pattern patterns[] = {
 	{
 		.name = "until",
 		.sentence = "one condition holds until another is reached",
+		.example = "until = { hold = { at_most = 10 }, then = { at_least = 100 }, "
+			   "within_ms = 5000 }",
 		PARAMS(kt_pattern_temporal_until_params),
 		.check = kt_pattern_temporal_check_until,
 		.judge = kt_pattern_temporal_until,

@@ -52,6 +52,7 @@ typedef void kt_pattern_judge_fn(const struct kt_pattern_use *use, struct kt_pat
 struct kt_pattern {
 	const char *name;
 	const char *sentence;
+	const char *example; /* as it stands in a matrix */
 	enum kt_number_want want; /* what the column is read as */
 	bool any_of_params; /* at least one parameter must be given */
 	const struct kt_param *params;

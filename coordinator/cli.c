@@ -1,6 +1,7 @@
 #include "coordinator/cli.h"
 #include "coordinator/kernels.h"
 #include "coordinator/matrixfile.h"
+#include "coordinator/patterns.h"
 #include "coordinator/plan.h"
 #include "coordinator/prepare.h"
 #include "coordinator/report.h"
@@ -60,7 +61,8 @@ static const struct {
 	  "run resume plan show report sweeps kernels",
 	  "where sweeps, kernels and artifacts are kept (default: ~/.local/state/ktcoord)" },
 	{ "json", FLAG, offsetof(struct options, json), NULL,
-	  "run resume plan show report sweeps kernels", "the result as JSON on standard output" },
+	  "run resume plan show report sweeps kernels patterns",
+	  "the result as JSON on standard output" },
 	{ "out", TEXT, offsetof(struct options, out), "FILE", "run",
 	  "write the sweep there instead of below the state folder" },
 	{ "runner", TEXT, offsetof(struct options, runner), "NAME", "run",
@@ -98,6 +100,7 @@ static int command_plan(const struct options *options);
 static int command_show(const struct options *options);
 static int command_report(const struct options *options);
 static int command_sweeps(const struct options *options);
+static int command_patterns(const struct options *options);
 static int command_kernels(const struct options *options);
 
 static const struct command {
@@ -121,6 +124,9 @@ static const struct command {
 	  "samples, verdict, attempts and logs of one cell", "ktcoord show last --logs" },
 	{ "report", "SWEEP", 1, 1, command_report, "the cells of a stored sweep, with totals",
 	  "ktcoord report last --json" },
+	{ "patterns", "[NAME]", 0, 1, command_patterns,
+	  "what may be asserted of a series: patterns, options, their parameters",
+	  "ktcoord patterns converges_to" },
 	{ "sweeps", "", 0, 0, command_sweeps, "the stored sweeps", "ktcoord sweeps" },
 	{ "kernels", "get | list | add NAME FILE | remove NAME", 1, 3, command_kernels,
 	  "kernel images from Debian's archive or from a file", "ktcoord kernels get --suite sid" },
@@ -675,6 +681,15 @@ static int command_plan(const struct options *options)
 		kt_matrix_make_cold(matrix);
 	if (status == 0)
 		status = kt_plan_print(matrix, &plan, stdout, &err);
+	return status < 0 ? complain(&err) : 0;
+}
+
+static int command_patterns(const struct options *options)
+{
+	struct kt_err err = { 0 };
+	int status = kt_patterns_print(options->n_words ? options->words[0] : NULL, options->json,
+				       stdout, &err);
+
 	return status < 0 ? complain(&err) : 0;
 }
 

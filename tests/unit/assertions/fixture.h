@@ -139,6 +139,21 @@ static inline struct kt_value fixture_value(struct kt_arena *arena, const char *
 	return number.type == KT_NUMBER_U64 ? kt_value_u64(number.u64) : kt_value_i64(number.i64);
 }
 
+/* The length of a value that ends with a space outside of quotes and brackets. */
+static inline size_t fixture_value_len(const char *value)
+{
+	size_t len = 0;
+	int depth = 0;
+	bool quoted = false;
+
+	for (; value[len] && (value[len] != ' ' || depth || quoted); len++) {
+		depth += (value[len] == '{' || value[len] == '[') -
+			 (value[len] == '}' || value[len] == ']');
+		quoted ^= value[len] == '\'';
+	}
+	return len;
+}
+
 /* "nondecreasing=true must_progress=true": keys and values, with '_' for no space: values hold none
  * outside of quotes and braces. False with err set as soon as one is refused.
  */
@@ -151,17 +166,9 @@ static inline bool fixture_assertion(struct kt_arena *arena, const char *text,
 	while (*p) {
 		size_t key = strcspn(p, "=");
 		const char *value = p + key + 1;
-		size_t len = 0;
-		int depth = 0;
-		bool quoted = false;
+		size_t len = fixture_value_len(value);
 		struct kt_value parsed;
 
-		while (value[len] && (value[len] != ' ' || depth || quoted)) {
-			depth += (value[len] == '{' || value[len] == '[') -
-				 (value[len] == '}' || value[len] == ']');
-			quoted ^= value[len] == '\'';
-			len++;
-		}
 		parsed = fixture_value(arena, kt_arena_copy(arena, value, len));
 		if (kt_assertion_set(assertion, kt_arena_copy(arena, p, key), &parsed, err) < 0)
 			return false;
