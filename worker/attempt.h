@@ -54,7 +54,7 @@ struct kt_attempt {
 	bool ready;
 	bool done; /* guest_done since the last request */
 	bool prepared; /* its clock and its random numbers are good */
-	bool spare; /* it stands still and waits for its job */
+	bool never_warm; /* this host lets nobody read a restored guest */
 	/* Of a template to be restored from, or to be filled; the agent's, numbers only. */
 	bool has_template;
 	int template_state_fd;

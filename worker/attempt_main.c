@@ -95,7 +95,8 @@ static void hand_over(struct kt_attempt *attempt)
 static void tell_broke(struct kt_attempt *attempt)
 {
 	struct kt_msg_run_broke broke = { .cause = kt_cause(attempt->cause)->name,
-					  .line = attempt->line };
+					  .line = attempt->line,
+					  .always = attempt->never_warm };
 
 	kt_vm_kill(&attempt->vm);
 	kt_framelink_push(&attempt->control, KT_TAG_run_broke, &broke);

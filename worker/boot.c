@@ -85,14 +85,12 @@ static void end_opening(struct opening *opening, struct kt_attempt *attempt)
 	take_kernel(opening, attempt);
 }
 
-/* That the guest's RAM cannot be read from outside is no failure of the attempt: the axes say so. */
 static void open_memory(struct kt_attempt *attempt)
 {
 	struct kt_err *err = &attempt->capture.unreadable;
 	KT_AUTO_BUF notes = { 0 };
 
-	if (kt_vm_open_memory(&attempt->vm, &attempt->gmem, &notes, err) < 0)
-		kt_attempt_note(attempt, "%s", err->text);
+	kt_vm_open_memory(&attempt->vm, &attempt->gmem, &notes, err);
 	say_lines(attempt, &notes);
 }
 
@@ -183,6 +181,9 @@ static void wait_for_guest(struct kt_attempt *attempt, int64_t began_ns)
 	if (!greet(attempt))
 		return;
 	open_memory(attempt);
+	/* No failure of the attempt: the axes say so. */
+	if (!attempt->gmem)
+		kt_attempt_note(attempt, "%s", attempt->capture.unreadable.text);
 	wait_for_ready(attempt, began_ns);
 	if (!attempt->ending)
 		kt_attempt_moment(attempt, "ready", "%s", attempt->kernel_release);
@@ -265,7 +266,13 @@ void kt_boot_restore(struct kt_attempt *attempt)
 	if (attempt->ending)
 		return;
 	open_memory(attempt);
-	attach(attempt);
+	if (attempt->gmem) {
+		attach(attempt);
+		return;
+	}
+	/* One that boots can be read all the same: its RAM is shared with us. */
+	attempt->never_warm = true;
+	kt_attempt_end(attempt, KT_CAUSE_ID_host_trouble, "%s", attempt->capture.unreadable.text);
 }
 
 void kt_boot_save(struct kt_attempt *attempt)

@@ -71,6 +71,8 @@ struct kt_runner {
 	struct kt_arena next_arena;
 	struct kt_msg_run_guest *next_guest;
 	uint64_t next_renew;
+	char no_warm[KT_TEXT_BYTES_MAX /
+		     4]; /* why this host has no restored guests; empty when it has */
 	uv_timer_t timer;
 	bool destroyed, timer_closed; /* freed with its last run */
 };
@@ -224,6 +226,14 @@ static void tell_for_it(struct kt_run *run, const char *how)
 
 static void begin(struct kt_run *run);
 
+static void note_broke(struct kt_runner *runner, const struct kt_msg_run_broke *broke)
+{
+	if (!broke->always || runner->no_warm[0])
+		return;
+	snprintf(runner->no_warm, sizeof(runner->no_warm), "%s", broke->line);
+	KT_LOG("no_warm_guests", "why=%s", kt_log_quote(runner->no_warm));
+}
+
 static void run_frame(void *arg, struct kt_arena *arena, const struct kt_message *message,
 		      void *frame)
 {
@@ -249,6 +259,7 @@ static void run_frame(void *arg, struct kt_arena *arena, const struct kt_message
 		break;
 	case KT_TAG_run_broke:
 		snprintf(run->broke, sizeof(run->broke), "%s", broke->line);
+		note_broke(run->runner, broke);
 		run->has_begun = false;
 		kt_guestproc_kill_in(run->proc, EXIT_MS_MAX);
 		break;
@@ -270,7 +281,8 @@ static void try_again(struct kt_run *run, const char *how)
 {
 	if (!run->broke[0])
 		snprintf(run->broke, sizeof(run->broke), "the process that restored it %s", how);
-	kt_stock_failed(run->runner->stock, run->template, run->broke);
+	if (!run->runner->no_warm[0]) /* it is not the template's fault */
+		kt_stock_failed(run->runner->stock, run->template, run->broke);
 	kt_stock_release(run->runner->stock, &run->template);
 	run->restores++;
 	begin(run);
@@ -375,7 +387,9 @@ static void spare_frame(void *arg, struct kt_arena *arena, const struct kt_messa
 		kt_stock_worked(spare->runner->stock, spare->template);
 		spare->is_up = true;
 	} else if (message->tag == KT_TAG_run_broke) {
-		kt_stock_failed(spare->runner->stock, spare->template, broke->line);
+		note_broke(spare->runner, broke);
+		if (!broke->always)
+			kt_stock_failed(spare->runner->stock, spare->template, broke->line);
 		spare->is_up = true; /* told: its end says nothing new */
 	}
 }
@@ -467,7 +481,8 @@ static void refill(struct kt_runner *runner)
 	if (runner->destroyed)
 		return;
 	let_go_of_spares(runner);
-	while (runner->next_template && kt_stock_is_current(runner->stock, runner->next_template) &&
+	while (!runner->no_warm[0] && runner->next_template &&
+	       kt_stock_is_current(runner->stock, runner->next_template) &&
 	       count_spares(runner, runner->next_template) < count_runs(runner) &&
 	       has_room(runner) && add_spare(runner))
 		;
@@ -574,8 +589,8 @@ static void begin(struct kt_run *run)
 	struct kt_template *template;
 	struct spare *spare;
 
-	if (run->restores >= RESTORES_MAX) {
-		begin_cold(run, run->broke);
+	if (runner->no_warm[0] || run->restores >= RESTORES_MAX) {
+		begin_cold(run, runner->no_warm[0] ? runner->no_warm : run->broke);
 		return;
 	}
 	spare = find_spare(runner, &run->key);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A template that is damaged, whose maker is killed, whose QEMU changed or that finds no room on the disk: never a
-# wrong guest, one line in the log, and the cell has its verdict all the same. Nothing is left.
+# A template that is damaged, whose maker is killed, whose QEMU changed, whose guest could not be read or that finds no
+# room on the disk: never a wrong guest, one line in the log, and the cell has its verdict all the same. Nothing is left.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/guest.sh"
 CACHE="$KTCOORD_STATE/worker/cache"
@@ -95,7 +95,21 @@ logged template_failed
 not_logged template_made
 grep -q 'the guest was booted, not restored' "$WORK/report.json" || fail "the result does not say why it is cold"
 
+echo "a host that lets nobody read QEMU's memory"
+if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
+	without_ptrace() { setpriv --bounding-set=-sys_ptrace "$(command -v ktcoord)" "$@"; }
+	ktcoord() {
+		if [ -n "${no_ptrace:-}" ] && [ "$1" = "$WORK/one.toml" ]; then without_ptrace "$@"; else command ktcoord "$@"; fi
+	}
+	no_ptrace=1 passes cold
+	logged no_warm_guests
+	unset -f ktcoord
+else
+	echo "not run: only root can give up the right to do so"
+fi
+
 echo "a disk without room"
+rm "${CACHE:?}"/*.template
 room=$(($(du -sk "$CACHE" | cut -f 1) + 6000))
 mkdir "$WORK/small"
 if mount -t tmpfs -o "size=${room}k" none "$WORK/small" 2>/dev/null; then
