@@ -23,19 +23,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PORT_WAIT_NS  (20 * KT_NS_PER_S) /* for the port to appear: drivers probe late */
-#define HOST_WAIT_NS  (120 * KT_NS_PER_S) /* without a host: then there is nobody to work for */
-#define LAST_WORDS_NS (2 * KT_NS_PER_S) /* for what is queued at the end */
+#define PORT_WAIT_NS (20 * KT_NS_PER_S) /* for the port to appear: drivers probe late */
+#define HOST_WAIT_NS (120 * KT_NS_PER_S) /* without a host: then there is nobody to work for */
 /* How long workers may take to stop: they do in 100 ms when they are run. When the scheduler does not
  * run them, its stall watchdog is the better witness, so it is waited for, with this on top.
  */
-#define STOP_NS       (5 * KT_NS_PER_S)
+#define STOP_NS      (5 * KT_NS_PER_S)
 /* When workers were slow to stop, the scheduler may just have been thrown out: that frees them before
  * the kernel says a word about it. So the good news waits for the bad to show itself.
  */
-#define STOP_SLOW_NS  (200 * KT_NS_PER_MS)
-#define SETTLE_NS     (2 * KT_NS_PER_S)
-#define SCX_STREAM    "scheduler"
+#define STOP_SLOW_NS (200 * KT_NS_PER_MS)
+#define SETTLE_NS    (2 * KT_NS_PER_S)
+#define SCX_STREAM   "scheduler"
 
 struct guest {
 	struct kt_gchannel channel;
@@ -48,8 +47,6 @@ struct guest {
 	bool is_running; /* a run was asked for and neither finished nor failed was said */
 	int64_t finish_at_ns; /* when to say finished; 0 while the scenario goes on */
 	int64_t elapsed_ns; /* of the scenario that ended */
-	bool is_over;
-	enum kt_guest_end end;
 	int64_t request_ns; /* when the request under way came */
 };
 
@@ -283,14 +280,6 @@ static void on_unload(struct guest *guest, const void *message)
 	unlink(KT_GSTATS_PATH); /* one that is killed leaves it; the next must not be met at it */
 }
 
-static void on_power_off(struct guest *guest, const void *message)
-{
-	const struct kt_msg_guest_power_off *power_off = message;
-
-	guest->is_over = true;
-	guest->end = power_off->panic ? KT_GUEST_END_PANIC : KT_GUEST_END_POWER_OFF;
-}
-
 static const struct request {
 	uint32_t tag;
 	void (*serve)(struct guest *guest, const void *message);
@@ -298,7 +287,7 @@ static const struct request {
 	{ KT_TAG_guest_prepare, on_prepare }, { KT_TAG_guest_file, on_file },
 	{ KT_TAG_guest_data, on_data },       { KT_TAG_guest_load, on_load },
 	{ KT_TAG_guest_run, on_run },         { KT_TAG_guest_stats, on_stats },
-	{ KT_TAG_guest_unload, on_unload },   { KT_TAG_guest_power_off, on_power_off },
+	{ KT_TAG_guest_unload, on_unload },
 };
 
 static int serve(struct guest *guest, const struct kt_message *message, const void *body,
@@ -325,8 +314,7 @@ static int serve_all(struct guest *guest, struct kt_err *err)
 	void *body;
 	int status;
 
-	while (!guest->is_over &&
-	       (status = kt_gchannel_next(&guest->channel, &message, &body, err)) != 0) {
+	while ((status = kt_gchannel_next(&guest->channel, &message, &body, err)) != 0) {
 		if (status > 0)
 			status = serve(guest, message, body, err);
 		if (status < 0)
@@ -469,20 +457,7 @@ static int open_port(struct guest *guest, struct kt_err *err)
 	return status;
 }
 
-static void say_last_words(struct guest *guest)
-{
-	int64_t until_ns = kt_gtime_now_ns() + LAST_WORDS_NS;
-	struct pollfd fd;
-
-	while (guest->channel.out.len && kt_gtime_now_ns() < until_ns &&
-	       kt_gchannel_flush(&guest->channel, NULL) == 0) {
-		kt_gchannel_look(&guest->channel);
-		fd = kt_gchannel_fd(&guest->channel);
-		poll(&fd, 1, 10);
-	}
-}
-
-int kt_guest_serve(int signal_fd, enum kt_guest_end *end, struct kt_err *err)
+int kt_guest_serve(int signal_fd, struct kt_err *err)
 {
 	static struct guest guest; /* one per machine; too large for comfort on the stack */
 	int64_t host_seen_ns;
@@ -502,7 +477,7 @@ int kt_guest_serve(int signal_fd, enum kt_guest_end *end, struct kt_err *err)
 	kt_gstats_init(&guest.stats, KT_GSTATS_PATH);
 	kt_gscenario_init(&guest.scenario);
 	host_seen_ns = kt_gtime_now_ns();
-	while (!guest.is_over) {
+	for (;;) {
 		now_ns = kt_gtime_now_ns();
 		if (kt_gchannel_look(&guest.channel)) {
 			if (guest.has_job)
@@ -526,7 +501,4 @@ int kt_guest_serve(int signal_fd, enum kt_guest_end *end, struct kt_err *err)
 		wait_for_something(&guest, signal_fd, kt_gtime_now_ns());
 		reap(&guest, signal_fd);
 	}
-	say_last_words(&guest);
-	*end = guest.end;
-	return 0;
 }

@@ -9,13 +9,9 @@
 
 #include "proto/base/err.h"
 
-#include <stdbool.h>
-
-enum kt_guest_end { KT_GUEST_END_POWER_OFF, KT_GUEST_END_PANIC };
-
-/* Returns when the host said so, or with an error when it cannot go on. signal_fd: a signalfd of
- * SIGCHLD. Waits for the port and for the host.
+/* Returns with an error, when it cannot go on: a host that is done kills the guest. signal_fd: a
+ * signalfd of SIGCHLD. Waits for the port and for the host.
  */
-int kt_guest_serve(int signal_fd, enum kt_guest_end *end, struct kt_err *err);
+int kt_guest_serve(int signal_fd, struct kt_err *err);
 
 #endif

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -127,7 +128,6 @@ static int watch_signals(void)
 
 int main(void)
 {
-	enum kt_guest_end end = KT_GUEST_END_POWER_OFF;
 	struct kt_err err = { 0 };
 	int signal_fd;
 
@@ -139,11 +139,9 @@ int main(void)
 	if (mount_all(&err) == 0) {
 		open_console();
 		stand_above_sched_ext();
-		kt_guest_serve(signal_fd, &end, &err);
+		kt_guest_serve(signal_fd, &err);
 	}
 	if (err.code)
 		fprintf(stderr, "ktguest: cannot go on: %s\n", err.text);
-	if (end == KT_GUEST_END_PANIC)
-		kt_sysfile_write("/proc/sysrq-trigger", "c");
 	power_off();
 }
