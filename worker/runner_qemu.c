@@ -34,7 +34,7 @@
 #define EXIT_MS_MAX     5000 /* from run_ended to SIGKILL */
 #define DESTROY_MS_MAX  3000 /* from SIGTERM to SIGKILL, when the agent leaves */
 #define RESTORES_MAX    2 /* of one run, then it is booted */
-#define SPARE_IDLE_NS   (30 * KT_NS_PER_S) /* a spare that nobody wanted for so long is let go */
+#define SPARE_IDLE_NS   (30 * KT_NS_PER_S) /* without a run; then spares are let go */
 #define SPARE_LOOK_MS   5000
 #define TEMPLATES_SHARE 4 /* templates may take so much of the guests' memory: a quarter */
 
@@ -53,7 +53,6 @@ struct spare {
 	struct kt_guestproc *proc;
 	struct kt_template *template;
 	bool is_up;
-	int64_t since_ns;
 };
 
 struct kt_runner {
@@ -71,6 +70,7 @@ struct kt_runner {
 	struct kt_arena next_arena;
 	struct kt_msg_run_guest *next_guest;
 	uint64_t next_renew;
+	int64_t busy_ns; /* when a run was last under way */
 	char no_warm[KT_TEXT_BYTES_MAX /
 		     4]; /* why this host has no restored guests; empty when it has */
 	uv_timer_t timer;
@@ -451,7 +451,6 @@ static bool add_spare(struct kt_runner *runner)
 	spare = kt_must_calloc(1, sizeof(*spare));
 	spare->runner = runner;
 	spare->template = template;
-	spare->since_ns = kt_clock_now_ns();
 	DL_APPEND(runner->spares, spare);
 	if (spawn(runner, runner->next_guest, template, &spare_events, spare, &spare->proc, &err) ==
 	    0)
@@ -460,17 +459,19 @@ static bool add_spare(struct kt_runner *runner)
 	return false;
 }
 
-/* Those that nobody will want: of another template, or idle. */
+/* Those that nobody will want: of another template, or when nothing runs here any more. */
 static void let_go_of_spares(struct kt_runner *runner)
 {
 	int64_t now_ns = kt_clock_now_ns();
 	struct spare *spare;
 	struct spare *next;
 
+	if (runner->runs)
+		runner->busy_ns = now_ns;
 	DL_FOREACH_SAFE (runner->spares, spare, next) {
 		if (spare->template != runner->next_template ||
 		    !kt_stock_is_current(runner->stock, spare->template) ||
-		    now_ns - spare->since_ns > SPARE_IDLE_NS)
+		    now_ns - runner->busy_ns > SPARE_IDLE_NS)
 			free_spare(spare);
 	}
 }

@@ -9,7 +9,7 @@ guest_matrix kill <<'EOF'
 name = "eevdf"
 [[scenario]]
 name = "short"
-duration = "3s"
+duration = "4s"
 samples = 1
 [[scenario.step]]
 hold = "full"
@@ -20,9 +20,10 @@ each = { at_least = 0 }
 EOF
 
 children() {
-	local c
-	for c in $(pgrep -P "$1"); do
-		echo "$c $(tr '\0' ' ' <"/proc/$c/cmdline")"
+	local c line
+	for c in $(pgrep -P "$1" || true); do
+		line=$(tr '\0' ' ' 2>/dev/null <"/proc/$c/cmdline") || continue # it has ended
+		echo "$c $line"
 		children "$c"
 	done
 }
@@ -31,32 +32,38 @@ children() {
 # the maker itself), and what boots.
 for row in "ktcoord warm making" "interrupt warm run" "ktworker warm run" "attempt warm run" "attempt cold run"; do
 	read -r victim guest when <<<"$row"
-	rm -f "$WORK/$victim.sweep"
+	rm -f "$WORK/$victim.sweep" "$WORK/run"
 	# shellcheck disable=SC2046
 	setsid ktcoord "$WORK/kill.toml" --out "$WORK/$victim.sweep" $([ "$guest" = warm ] || echo --cold) >"$WORK/run" 2>&1 &
 	coordinator=$!
 	for _ in $(seq 600); do
-		grep -qE ": run,|$when a" "$WORK/run" 2>/dev/null && break
+		if grep -qE ": run,|$when a" "$WORK/run" 2>/dev/null; then
+			case $(children "$coordinator") in *qemu-system*) break ;; esac
+		fi
 		sleep 0.1
 	done
-	sleep 0.5
+	sleep 0.3
 	case $victim in
 	ktcoord | interrupt) pid=$coordinator ;;
 	ktworker) pid=$(children "$coordinator" | awk '/ktworker --embedded/ { print $1; exit }') ;;
 	attempt) pid=$(children "$coordinator" | awk '/ attempt/ { print $1; exit }') ;; # the run's: spares come later
 	esac
 	[ -n "$pid" ] || { children "$coordinator" >&2; fail "no $victim process"; }
-	qemu=$(children "$coordinator" | awk '/qemu-system/ { print $1; exit }')
+	# Those of its descendants that must die: a killed attempt leaves the guest that stands by.
+	guests=$(children "$([ "$victim" = attempt ] && echo "$pid" || echo "$coordinator")" | awk '/qemu-system/ { print $1 }')
+	[ -n "$guests" ] || fail "no QEMU below $victim"
 	if [ "$victim" = interrupt ]; then
 		kill -INT "$pid"
 	else
 		kill -KILL "$pid"
 	fi
-	for _ in $(seq 50); do
-		kill -0 "$qemu" 2>/dev/null || break
-		sleep 0.1
+	for qemu in $guests; do
+		for _ in $(seq 50); do
+			kill -0 "$qemu" 2>/dev/null || break
+			sleep 0.1
+		done
+		! kill -0 "$qemu" 2>/dev/null || fail "QEMU outlives $victim"
 	done
-	! kill -0 "$qemu" 2>/dev/null || fail "QEMU outlives $victim"
 	if [ "$victim" = ktcoord ] || [ "$victim" = interrupt ]; then
 		status=0
 		wait "$coordinator" || status=$?
