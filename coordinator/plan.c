@@ -2,6 +2,7 @@
 #include "proto/base/buf.h"
 #include "proto/base/duration.h"
 #include "proto/base/must.h"
+#include "proto/job.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -21,6 +22,7 @@ static const struct {
 #define N_BOOTS (sizeof(boots) / sizeof(boots[0]))
 
 #define KVM_BOOT_NS (1500 * KT_NS_PER_MS) /* not measured: a guess on the safe side */
+#define RESTORE_NS  (200 * KT_NS_PER_MS) /* of a warm guest, 2 to 8 vCPUs under TCG */
 #define LOAD_NS     (2 * KT_NS_PER_S) /* load the scheduler, start workers, read, unload */
 
 static int64_t boot_ns(uint32_t cpus, const char *accel)
@@ -33,12 +35,57 @@ static int64_t boot_ns(uint32_t cpus, const char *accel)
 	return boots[N_BOOTS - 1].ns * cpus / boots[N_BOOTS - 1].cpus;
 }
 
-static int64_t cell_ns(const struct kt_matrix_cell *cell, const char *accel)
+static bool is_warm(const struct kt_matrix_scenario *scenario)
 {
-	return boot_ns(cell->topology->cpus, accel) + LOAD_NS + kt_matrix_cell_run_ns(cell);
+	return strcmp(scenario->guest, KT_JOB_GUEST_WARM) == 0;
 }
 
-/* All cells, one after the other: by scenario and topology, never by cell. */
+static int64_t cell_ns(const struct kt_matrix_cell *cell, const char *accel)
+{
+	int64_t guest_ns =
+		is_warm(cell->scenario) ? RESTORE_NS : boot_ns(cell->topology->cpus, accel);
+
+	return guest_ns + LOAD_NS + kt_matrix_cell_run_ns(cell);
+}
+
+/* They are in the matrix's order. */
+static bool has_topology(const struct kt_matrix_scenario *scenario, size_t topology)
+{
+	size_t low = 0;
+	size_t high = scenario->n_topologies;
+
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+
+		if (scenario->topologies[middle] <= topology)
+			low = middle;
+		else
+			high = middle;
+	}
+	return scenario->topologies[low] == topology;
+}
+
+/* Boots that warm guests in this topology come from: one per kernel, and again every template_renew cells. */
+static uint64_t n_templates(const struct kt_matrix *matrix, size_t topology)
+{
+	KT_AUTO_FREE uint64_t *cells = kt_must_calloc(matrix->n_kernels, sizeof(*cells));
+	uint64_t renew = matrix->sweep.template_renew;
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < matrix->n_scenarios; i++) {
+		const struct kt_matrix_scenario *scenario = &matrix->scenarios[i];
+
+		if (!is_warm(scenario) || !has_topology(scenario, topology))
+			continue;
+		for (size_t k = 0; k < scenario->n_kernels; k++)
+			cells[scenario->kernels[k]] += scenario->n_schedulers * scenario->repeats;
+	}
+	for (size_t k = 0; k < matrix->n_kernels; k++)
+		n += renew ? (cells[k] + renew - 1) / renew : cells[k] > 0;
+	return n;
+}
+
+/* All cells, one after the other, and the templates: by scenario and topology, never by cell. */
 static int64_t all_ns(const struct kt_matrix *matrix, const struct kt_plan_options *options)
 {
 	__int128 sum = 0;
@@ -56,6 +103,9 @@ static int64_t all_ns(const struct kt_matrix *matrix, const struct kt_plan_optio
 			sum += (__int128)cell_ns(&cell, options->accel) * each;
 		}
 	}
+	for (size_t i = 0; i < matrix->n_topologies; i++)
+		sum += (__int128)boot_ns(matrix->topologies[i].cpus, options->accel) *
+		       n_templates(matrix, i);
 	return sum > INT64_MAX ? INT64_MAX : (int64_t)sum;
 }
 

@@ -139,7 +139,7 @@ class Sweeps:
 
     def ask(self, *arguments):
         done = subprocess.run([self.binary, *arguments, "--state", self.folder / "state"], stdout=subprocess.PIPE)
-        if done.returncode in (0, 1, 3, 4):  # whatever became of the cells, each tells it
+        if done.returncode in (0, 1, 3, 4) and done.stdout:  # whatever became of the cells, each tells it
             return json.loads(done.stdout)
         print(f"cold_and_warm: ktcoord {arguments[0]} ended with {done.returncode}", file=sys.stderr)
         sys.exit(WRONG)

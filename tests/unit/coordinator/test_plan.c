@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const char text[] =
-	"[sweep]\nname = \"s\"\nrepeats = 30\n"
+	"name = \"s\"\nrepeats = 30\n"
 	"[[kernel]]\nname = \"k\"\npath = \"a\"\n"
 	"[[scheduler]]\nname = \"s0\"\nbinary = \"b\"\n[[scheduler]]\nname = \"eevdf\"\n"
 	"[[topology]]\nname = \"t\"\ncpus = \"1n1l2c1t\"\n"
@@ -14,19 +14,26 @@ static const char text[] =
 	"[[scenario]]\nname = \"b\"\nduration = \"5s\"\nschedulers = [\"eevdf\"]\n"
 	"[[scenario.step]]\nhold = \"full\"\n";
 
-static char *print(const struct kt_plan_options *options)
+static char *print_of(const char *sweep, const struct kt_plan_options *options)
 {
 	KT_AUTO(kt_matrix_destroy) struct kt_matrix *matrix = NULL;
+	KT_AUTO_FREE char *whole = NULL;
 	struct kt_err err = { 0 };
 	char *printed = NULL;
 	size_t len;
 	FILE *out = open_memstream(&printed, &len);
 
-	cr_assert_eq(kt_matrixfile_parse("m.toml", text, strlen(text), NULL, NULL, &matrix, &err),
+	cr_assert(asprintf(&whole, "[sweep]\n%s%s", sweep, text) > 0);
+	cr_assert_eq(kt_matrixfile_parse("m.toml", whole, strlen(whole), NULL, NULL, &matrix, &err),
 		     0, "%s", err.text);
 	cr_assert_eq(kt_plan_print(matrix, options, out, &err), 0);
 	fclose(out);
 	return printed;
+}
+
+static char *print(const struct kt_plan_options *options)
+{
+	return print_of("", options);
 }
 
 Test(plan, text_shows_cells_time_and_what_is_left_out)
@@ -34,14 +41,35 @@ Test(plan, text_shows_cells_time_and_what_is_left_out)
 	struct kt_plan_options options = { 0 };
 	KT_AUTO_FREE char *printed = print(&options);
 
-	/* 60 cells of 3.9 + 2 + 10 s, 30 of 3.9 + 2 + 5 s */
-	cr_assert(strstr(printed, "s: 90 cells, about 21m21s with 1 guest at a time under tcg\n"),
+	/* 60 cells of 0.2 + 2 + 10 s, 30 of 0.2 + 2 + 5 s, one boot of 3.9 s */
+	cr_assert(strstr(printed, "s: 90 cells, about 15m51s with 1 guest at a time under tcg\n"),
 		  "%s", printed);
 	cr_assert(strstr(printed, "     10s        0     2    256M       0  warm  a/k/s0/t#0\n"),
 		  "%s", printed);
 	cr_assert(strstr(printed, "... and 40 more; --all shows them\n"), "%s", printed);
 	cr_assert(strstr(printed, "      30 cells of b: not its schedulers: s0\n"), "%s", printed);
 	cr_assert_null(strstr(printed, "cells of a:"));
+}
+
+Test(plan, the_time_counts_boots)
+{
+	static const struct {
+		const char *sweep;
+		const char *time;
+	} times[] = {
+		{ "guest = \"cold\"\n",
+		  "about 21m21s" }, /* 60 of 3.9 + 2 + 10 s, 30 of 3.9 + 2 + 5 s */
+		{ "template_renew = 45\n", "about 15m55s" }, /* 2 boots */
+		{ "template_renew = 1\n",
+		  "about 21m39s" }, /* a boot and a restore for every cell */
+	};
+
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		struct kt_plan_options options = { 0 };
+		KT_AUTO_FREE char *printed = print_of(times[i].sweep, &options);
+
+		cr_expect(strstr(printed, times[i].time), "%s%s", times[i].sweep, printed);
+	}
 }
 
 Test(plan, all_shows_every_cell)
