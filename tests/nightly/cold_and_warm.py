@@ -11,8 +11,9 @@ the workers measured, must not be apart: where they lie (Mann-Whitney U), how wi
 distances from the middle), or in any other way (Kolmogorov-Smirnov), at the 0.01 level after Holm's correction over all
 tests, with an effect that is not small (|Cliff's delta|, or the D of Kolmogorov-Smirnov, of 0.33 and more).
 
-Warm guests of one template share one boot: memory layout and all else that is drawn once per boot. When they are
-apart from the cold ones, --renew K (a new template every K cells) tells that luck from a fault of the restore.
+Each warm guest gets a template of its own (--renew 1), so that the warm cells come from as many boots as the cold
+ones. Guests of one template share what their boot drew: 15 of them had 63 or 64 tasks to hand to the scheduler, 15
+cold ones 62 or 63, and 15 of 13 templates 62 or 63 again. --renew 0 shows what one template hides.
 
 Exit status: 0 the same; 1 apart; 2 wrong command line, or a sweep that could not run; 3 too few cells to tell;
 77 no kernel can be had here.
@@ -341,7 +342,7 @@ def prove(n):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-n", type=int, default=30, help="cells of each kind (default: 30)")
-    parser.add_argument("--renew", type=int, default=0, help="a new template every so many cells (default: never)")
+    parser.add_argument("--renew", type=int, default=1, help="a new template every so many cells (default: 1; 0: never)")
     parser.add_argument("--slots", type=int, default=0, help="guests at the same time (default: ktcoord's)")
     parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/bin", help="folder of the programs")
     parser.add_argument("--save", type=pathlib.Path, help="keep what was measured there")
