@@ -7,6 +7,7 @@
 #include "coordinator/report.h"
 #include "coordinator/server.h"
 #include "coordinator/statedir.h"
+#include "coordinator/stored.h"
 #include "proto/base/clock.h"
 #include "proto/base/duration.h"
 #include "proto/base/log.h"
@@ -42,6 +43,7 @@ struct options {
 	bool refresh;
 	bool verbose;
 	bool cold;
+	const char *series;
 	const char *words[4]; /* what is not an option */
 	size_t n_words;
 };
@@ -81,6 +83,8 @@ static const struct {
 	  "run resume report", "inconclusive cells do not make the exit status 4" },
 	{ "logs", FLAG, offsetof(struct options, logs), NULL, "show",
 	  "consoles and scheduler output too" },
+	{ "series", TEXT, offsetof(struct options, series), "FILE", "show",
+	  "write the cell's samples to FILE, for other tools (docs/series-format.md)" },
 	{ "all", FLAG, offsetof(struct options, all), NULL, "plan",
 	  "every cell, not the first 50" },
 	{ "asserts", FLAG, offsetof(struct options, asserts), NULL, "plan",
@@ -577,6 +581,21 @@ static int find_cell(const struct run *run, const char *given, uint64_t *cell, s
 			  hits ? "more than one" : "no", hits ? " has" : "", given);
 }
 
+static int write_series(struct run *run, uint64_t cell, const char *path, struct kt_err *err)
+{
+	char name[KT_CELL_NAME_BYTES_MAX];
+	KT_AUTO_STORED stored = { 0 };
+	int status = kt_stored_load(run->journal, cell, run->sweep.cells[cell].epoch, &stored, err);
+
+	if (status == 0)
+		status = kt_stored_write(&stored, run->matrix, cell, path, err);
+	if (status < 0)
+		return kt_err_wrap(err, "%s", kt_matrix_cell_name(run->matrix, cell, name));
+	printf("%s: %zu samples in %s\n", kt_matrix_cell_name(run->matrix, cell, name),
+	       stored.series.n, path);
+	return 0;
+}
+
 static int command_show(const struct options *options)
 {
 	struct run run = { .lock = -1 };
@@ -588,7 +607,9 @@ static int command_show(const struct options *options)
 	if (status == 0)
 		status = find_cell(&run, options->n_words > 1 ? options->words[1] : NULL, &cell,
 				   &err);
-	if (status == 0)
+	if (status == 0 && options->series)
+		status = write_series(&run, cell, options->series, &err);
+	else if (status == 0)
 		status = kt_report_show(run.journal, run.matrix, &run.sweep, cell, &how, stdout,
 					&err);
 	run_destroy(&run);

@@ -3,8 +3,8 @@
 #include "assertions/judge.h"
 #include "coordinator/core/dispatch.h"
 #include "coordinator/prepare.h"
+#include "coordinator/stored.h"
 #include "proto/base/clock.h"
-#include "proto/base/digest.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 #include "proto/net/router.h"
@@ -163,81 +163,34 @@ static void absorb(struct server *s)
 		fail(s, status);
 }
 
-struct judging {
-	struct server *s;
-	uint64_t epoch;
-	struct kt_arena *arena;
-	struct kt_series series;
-	crypto_hash_sha256_state hash;
-	struct kt_input *input;
-};
-
-static int take_sample(void *arg, uint64_t seq, const char *stream, const void *bytes, size_t len,
-		       struct kt_err *err)
-{
-	struct judging *judging = arg;
-
-	crypto_hash_sha256_update(&judging->hash, bytes, len);
-	return kt_series_append(&judging->series, bytes, len, err);
-}
-
-static bool is_whole(struct judging *judging, const struct kt_msg_result *result)
-{
-	struct kt_digest digest;
-
-	crypto_hash_sha256_final(&judging->hash, digest.bytes);
-	return judging->series.n == result->samples_total &&
-	       (result->series_digest.len == 0
-			? judging->series.n == 0
-			: memcmp(digest.bytes, result->series_digest.data, KT_DIGEST_BYTES) == 0);
-}
-
-static int judge_when_it_ended(void *arg, uint64_t seq, int64_t wall_ns, uint32_t tag,
-			       const void *fact, struct kt_err *err)
-{
-	struct judging *judging = arg;
-	const struct kt_msg_fact_ended *ended = fact;
-	const struct kt_assertion *const *asserts;
-	struct kt_matrix_cell cell;
-	size_t n;
-	int status;
-
-	if (tag != KT_TAG_fact_ended || ended->epoch != judging->epoch)
-		return 0;
-	crypto_hash_sha256_init(&judging->hash);
-	status = kt_journal_samples(judging->s->journal, ended->cell, ended->epoch, take_sample,
-				    judging, err);
-	if (status == -EIO)
-		return status; /* our own disk */
-	if (status < 0 || !is_whole(judging, ended->result)) {
-		judging->input->kind = KT_INPUT_DAMAGED;
-		judging->input->line = "what arrived is not what the worker recorded";
-		return 0;
-	}
-	/* After a restart the view has not seen it. */
-	kt_view_fact(judging->s->view, judging->input->now_ns, tag, ended);
-	kt_matrix_cell(judging->s->matrix, ended->cell, &cell);
-	judging->input->kind = KT_INPUT_JUDGED;
-	judging->input->verdict =
-		kt_arena_alloc(judging->arena, 1, sizeof(*judging->input->verdict));
-	n = kt_matrix_judged(judging->s->matrix, &cell, judging->arena, &asserts);
-	kt_judge_cell(asserts, n, &judging->series, cell.scenario->expect, ended->result,
-		      judging->arena, judging->input->verdict);
-	return 0;
-}
-
-static int judge(struct server *s, uint64_t cell, uint64_t epoch)
+static int judge(struct server *s, uint64_t index, uint64_t epoch)
 {
 	KT_AUTO_ARENA arena = { 0 };
-	struct kt_input input = {
-		.cell = cell, .epoch = epoch, .now_ns = kt_clock_now_ns(), .kind = KT_INPUT_TICK
-	};
-	struct judging judging = { .s = s, .epoch = epoch, .arena = &arena, .input = &input };
-	int status = kt_journal_facts(s->journal, cell, judge_when_it_ended, &judging, s->err);
+	KT_AUTO_STORED stored = { 0 };
+	struct kt_input input = { .cell = index, .epoch = epoch, .now_ns = kt_clock_now_ns() };
+	const struct kt_assertion *const *asserts;
+	struct kt_msg_fact_ended ended = { .cell = index, .epoch = epoch };
+	struct kt_msg_verdict verdict;
+	struct kt_matrix_cell cell;
+	size_t n;
+	int status = kt_stored_load(s->journal, index, epoch, &stored, s->err);
 
-	kt_series_destroy(&judging.series);
-	if (status < 0)
+	if (status == -EBADMSG) {
+		input.kind = KT_INPUT_DAMAGED;
+		input.line = s->err->text;
+	} else if (status < 0) {
 		return status;
+	} else {
+		/* After a restart the view has not seen it. */
+		ended.result = stored.result;
+		kt_view_fact(s->view, input.now_ns, KT_TAG_fact_ended, &ended);
+		kt_matrix_cell(s->matrix, index, &cell);
+		n = kt_matrix_judged(s->matrix, &cell, &arena, &asserts);
+		kt_judge_cell(asserts, n, &stored.series, cell.scenario->expect, stored.result,
+			      &arena, &verdict);
+		input.kind = KT_INPUT_JUDGED;
+		input.verdict = &verdict;
+	}
 	kt_dispatch_step(s->dispatch, &input, &s->out);
 	absorb(s);
 	return 0;

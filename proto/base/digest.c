@@ -13,6 +13,29 @@ void kt_digest_of(const void *bytes, size_t len, struct kt_digest *digest)
 	crypto_hash_sha256(digest->bytes, bytes, len);
 }
 
+_Static_assert(sizeof(crypto_hash_sha256_state) <= sizeof(struct kt_digest_stream),
+	       "a stream has room for libsodium's state");
+
+static crypto_hash_sha256_state *state_of(struct kt_digest_stream *stream)
+{
+	return (void *)stream->room;
+}
+
+void kt_digest_stream_begin(struct kt_digest_stream *stream)
+{
+	crypto_hash_sha256_init(state_of(stream));
+}
+
+void kt_digest_stream_add(struct kt_digest_stream *stream, const void *bytes, size_t len)
+{
+	crypto_hash_sha256_update(state_of(stream), bytes, len);
+}
+
+void kt_digest_stream_end(struct kt_digest_stream *stream, struct kt_digest *digest)
+{
+	crypto_hash_sha256_final(state_of(stream), digest->bytes);
+}
+
 int kt_digest_of_fd(int fd, struct kt_digest *digest, uint64_t *len, struct kt_err *err)
 {
 	crypto_hash_sha256_state state;

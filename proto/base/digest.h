@@ -16,6 +16,13 @@ struct kt_digest {
 };
 
 void kt_digest_of(const void *bytes, size_t len, struct kt_digest *digest);
+/* The same of bytes that come in pieces: begin, add..., end. Needs no destruction. */
+struct kt_digest_stream {
+	uint64_t room[16]; /* digest.c's own */
+};
+void kt_digest_stream_begin(struct kt_digest_stream *stream);
+void kt_digest_stream_add(struct kt_digest_stream *stream, const void *bytes, size_t len);
+void kt_digest_stream_end(struct kt_digest_stream *stream, struct kt_digest *digest);
 /* Reads fd from its start to its end; *len (may be NULL) is how many bytes there were. Blocks. */
 int kt_digest_of_fd(int fd, struct kt_digest *digest, uint64_t *len, struct kt_err *err);
 int kt_digest_of_file(const char *path, struct kt_digest *digest, uint64_t *len,

@@ -1,5 +1,6 @@
 #include "tests/unit/proto/fill.h"
 #include "tests/unit/proto/kept.h"
+#include "tests/unit/proto/tables.h"
 
 #include <inttypes.h>
 
@@ -70,42 +71,6 @@ Test(golden, no_message_changes_on_the_wire_silently)
 
 /* ---- docs/wire.md ---- */
 
-static const char *type_text(const struct kt_field *field, char text[128])
-{
-	switch (field->type) {
-	case KT_FIELD_BOOL:
-		return "bool";
-	case KT_FIELD_U64:
-		snprintf(text, 128, "u64, %" PRIu64 " .. %" PRIu64, field->min, field->max);
-		return text;
-	case KT_FIELD_I64:
-		snprintf(text, 128, "i64, %" PRId64 " .. %" PRId64, (int64_t)field->min,
-			 (int64_t)field->max);
-		return text;
-	case KT_FIELD_F64:
-		return "f64";
-	case KT_FIELD_STR:
-		snprintf(text, 128, "text, at most %" PRIu64 " bytes", field->max);
-		return text;
-	case KT_FIELD_BIN:
-		if (field->min == field->max)
-			snprintf(text, 128, "binary, %" PRIu64 " bytes", field->max);
-		else
-			snprintf(text, 128, "binary, at most %" PRIu64 " bytes", field->max);
-		return text;
-	case KT_FIELD_VALUE:
-		return "value tree";
-	case KT_FIELD_ONE:
-		snprintf(text, 128, "[%s](#%s)", field->of->name, field->of->name);
-		return text;
-	case KT_FIELD_LIST:
-		snprintf(text, 128, "list of [%s](#%s), at most %" PRIu64, field->of->name,
-			 field->of->name, field->max);
-		return text;
-	}
-	return "";
-}
-
 #define STRUCTS_MAX 256
 
 struct seen {
@@ -123,23 +88,6 @@ static void see(struct seen *seen, const struct kt_schema *schema)
 	for (size_t i = 0; i < schema->n_fields; i++)
 		if (schema->fields[i].of)
 			see(seen, schema->fields[i].of);
-}
-
-static void print_struct(const struct kt_schema *schema, struct kt_buf *out)
-{
-	char text[128];
-
-	kt_buf_printf(out,
-		      "\n### %s\n\n%s.\n\n| key | field | type | need | meaning |\n"
-		      "|---|---|---|---|---|\n",
-		      schema->name, schema->sentence);
-	for (size_t i = 0; i < schema->n_fields; i++) {
-		const struct kt_field *field = &schema->fields[i];
-
-		kt_buf_printf(out, "| %" PRIu32 " | %s | %s | %s | %s |\n", field->key, field->name,
-			      type_text(field, text), field->must ? "must" : "may",
-			      field->sentence);
-	}
 }
 
 static void print_wire(struct kt_buf *out)
@@ -178,7 +126,7 @@ static void print_wire(struct kt_buf *out)
 	}
 	kt_buf_puts(out, "\n## Structs\n");
 	for (size_t i = 0; i < seen.n; i++)
-		print_struct(seen.schemas[i], out);
+		tables_print(seen.schemas[i], out);
 }
 
 Test(golden, the_documentation_of_the_wire_is_current)
