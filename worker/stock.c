@@ -198,10 +198,10 @@ static struct kt_template *hold(struct entry *entry)
 	return entry->template;
 }
 
-/* Has it served as many as it may? */
+/* Has it served as many as it may? How many one from the disk has served before, nobody knows. */
 static bool is_spent(const struct entry *entry, uint64_t renew)
 {
-	return renew > 0 && entry->template->served >= renew;
+	return renew > 0 && (entry->template->from_disk || entry->template->served >= renew);
 }
 
 /* told() may want or drop anything, so the list is walked anew after each call. */
@@ -230,6 +230,17 @@ static bool is_wanted(const struct entry *entry)
 		if (want->entry == entry)
 			return true;
 	return false;
+}
+
+/* Of those who wait; 0: nobody asks for a renewal. */
+static uint64_t least_renew(const struct entry *entry)
+{
+	uint64_t least = 0;
+
+	for (const struct kt_stock_want *want = entry->stock->wants; want; want = want->next)
+		if (want->entry == entry && want->renew > 0 && (least == 0 || want->renew < least))
+			least = want->renew;
+	return least;
 }
 
 /* ---- throwing away ---- */
@@ -503,6 +514,10 @@ static void on_ended(void *arg, const struct kt_guestproc_end *end)
 	       (long long)((kt_clock_now_ns() - entry->began_ns) / KT_NS_PER_MS),
 	       template->shared_bytes >> 20);
 	entry->template = template;
+	if (least_renew(entry) > 0) { /* for this process only */
+		unlink(entry->part);
+		kt_own_close(&entry->fd);
+	}
 	if (entry->fd >= 0)
 		keep(entry);
 	is_here(entry, template);
@@ -607,6 +622,7 @@ static void load_done(uv_work_t *work, int status)
 		return;
 	}
 	if (template) {
+		template->from_disk = true;
 		KT_LOG("template_loaded", "template=%s kernel=%s shared_mib=%" PRIu64, template->id,
 		       kt_log_quote(template->kernel_release), template->shared_bytes >> 20);
 		is_here(entry, template);
@@ -713,16 +729,6 @@ void kt_stock_drop(struct kt_stock_want **want_p)
 	free(want);
 }
 
-static uint64_t least_renew(const struct entry *entry)
-{
-	uint64_t least = 0;
-
-	for (const struct kt_stock_want *want = entry->stock->wants; want; want = want->next)
-		if (want->entry == entry && want->renew > 0 && (least == 0 || want->renew < least))
-			least = want->renew;
-	return least;
-}
-
 static void advance(struct entry *entry)
 {
 	if (entry->working && !entry->keeping)
@@ -742,8 +748,11 @@ static void advance(struct entry *entry)
 		return;
 	}
 	entry->state = WAITING;
-	if (!try_load(entry))
-		try_make(entry);
+	if (least_renew(entry) > 0)
+		unlink(entry->path);
+	else if (try_load(entry))
+		return;
+	try_make(entry);
 }
 
 static void on_timer(uv_timer_t *timer)

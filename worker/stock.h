@@ -8,7 +8,8 @@
  * Whoever needs a template that is being made waits for it; nobody boots a second one. What cannot be had is
  * said to everyone who waits: they boot cold. A template that could not be made twice in a row is not tried
  * again for KT_STOCK_REST_NS. One that two restores in a row failed with, one that served its number of
- * guests and one whose file is damaged are thrown away, with one line in the log each.
+ * guests and one whose file is damaged are thrown away, with one line in the log each. One that may serve only so
+ * many guests is made by the process that asks for it and not kept: nobody knows how many another one served.
  *
  * The files stand beside the artifacts, under the same limit (worker/cache.h); memory has a limit of its
  * own, beyond which templates that nobody uses are let go, the least recently used first.

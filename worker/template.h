@@ -39,7 +39,8 @@ struct kt_template {
 	uint64_t shared_bytes;
 	/* The keeper's (worker/stock.c). */
 	size_t users; /* guests being restored or running from it */
-	uint64_t served; /* guests restored from it */
+	uint64_t served; /* guests restored from it, by this process */
+	bool from_disk; /* others have used it before */
 	unsigned int failed_in_a_row;
 	bool in_thread; /* being written to disk */
 	struct kt_template *next;
