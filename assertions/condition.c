@@ -5,6 +5,7 @@
 #include "proto/base/must.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,6 +91,124 @@ static uint8_t *any_truth(const struct kt_param_arg *any_of, const struct kt_col
 	return truth;
 }
 
+/* Of a condition in which nothing temporal nests: a value decides it. */
+static bool holds(const struct kt_pattern_use *use, const struct kt_number *value)
+{
+	const struct kt_param_arg *any_of = &use->args[KT_PATTERN_TEMPORAL_ANY_OF];
+	bool any = !any_of->given;
+
+	if (!kt_comparison_holds(use->args, value))
+		return false;
+	for (size_t i = 0; i < any_of->n_uses && !any; i++)
+		any = holds(&any_of->uses[i], value);
+	return any;
+}
+
+static bool is_temporal(const struct kt_pattern_use *use)
+{
+	const struct kt_param_arg *any_of = &use->args[KT_PATTERN_TEMPORAL_ANY_OF];
+
+	for (size_t p = KT_COMPARISON_N; p < KT_PATTERN_TEMPORAL_ANY_OF; p++)
+		if (use->args[p].given)
+			return true;
+	for (size_t i = 0; i < any_of->n_uses; i++)
+		if (is_temporal(&any_of->uses[i]))
+			return true;
+	return false;
+}
+
+/* A pair of conditions while values are tried on it: every one at which a comparison can change. */
+struct trying {
+	const struct kt_pattern_use *a;
+	const struct kt_pattern_use *b;
+	unsigned int seen;
+};
+
+static void try(struct trying *trying, struct kt_number value)
+{
+	unsigned int pair = holds(trying->a, &value) + 2u * holds(trying->b, &value);
+
+	trying->seen |= 1u << pair;
+}
+
+/* The limit itself, and the nearest values above and below it, as a float and as an integer. */
+static void try_limit(struct trying *trying, const struct kt_number *limit)
+{
+	const struct kt_number one = kt_number_u64(1);
+	double f64 = kt_number_to_f64(limit);
+
+	try(trying, *limit);
+	try(trying, kt_number_minus(limit, &one));
+	try(trying, kt_number_plus(limit, &one));
+	try(trying, kt_number_f64(nextafter(f64, -INFINITY)));
+	try(trying, kt_number_f64(nextafter(f64, INFINITY)));
+}
+
+static void try_limits(struct trying *trying, const struct kt_pattern_use *use)
+{
+	const struct kt_param_arg *any_of = &use->args[KT_PATTERN_TEMPORAL_ANY_OF];
+
+	for (size_t p = 0; p < KT_COMPARISON_N; p++) {
+		const struct kt_param_arg *arg = &use->args[p];
+
+		if (!arg->given)
+			continue;
+		if (p == KT_COMPARISON_BETWEEN) {
+			try_limit(trying, &arg->range[0]);
+			try_limit(trying, &arg->range[1]);
+		} else {
+			try_limit(trying, &arg->number);
+		}
+	}
+	for (size_t i = 0; i < any_of->n_uses; i++)
+		try_limits(trying, &any_of->uses[i]);
+}
+
+unsigned int kt_condition_possible(const struct kt_pattern_use *a, const struct kt_pattern_use *b)
+{
+	struct trying trying = { .a = a, .b = b };
+
+	if (is_temporal(a) || is_temporal(b))
+		return 0xf;
+	try_limits(&trying, a);
+	try_limits(&trying, b);
+	return trying.seen;
+}
+
+/* What it is whatever the value, when no value is there. */
+static enum kt_truth whatever(const struct kt_pattern_use *use)
+{
+	switch (kt_condition_possible(use, use)) {
+	case 1u << 0:
+		return KT_TRUTH_FALSE;
+	case 1u << 3:
+		return KT_TRUTH_TRUE;
+	}
+	return KT_TRUTH_UNKNOWN;
+}
+
+/* Of one in which nothing temporal nests. */
+static enum kt_truth truth_at(const struct kt_pattern_use *use, enum kt_truth without_value,
+			      const struct kt_column_slot *slot)
+{
+	struct kt_number value;
+
+	if (!kt_column_slot_usable(slot))
+		return without_value;
+	value = kt_column_slot_number(slot);
+	return holds(use, &value) ? KT_TRUTH_TRUE : KT_TRUTH_FALSE;
+}
+
+static uint8_t *plain_truth(const struct kt_pattern_use *use, const struct kt_column *column)
+{
+	enum kt_truth without_value = whatever(use);
+	uint8_t *truth = kt_must_calloc(column->n ? column->n : 1, 1);
+
+	for (size_t i = 0; i < column->n; i++)
+		truth[i] = (uint8_t)truth_at(use, without_value, &column->slots[i]);
+	return truth;
+}
+
 static enum kt_truth compared(const struct kt_pattern_use *use, const struct kt_column_slot *slot)
 {
 	struct kt_number value;
@@ -105,8 +224,11 @@ static enum kt_truth compared(const struct kt_pattern_use *use, const struct kt_
 uint8_t *kt_condition_truth(const struct kt_pattern_use *use, const struct kt_column *column)
 {
 	const struct kt_param_arg *any_of = &use->args[KT_PATTERN_TEMPORAL_ANY_OF];
-	uint8_t *truth = any_of->given ? any_truth(any_of, column) : NULL;
+	uint8_t *truth;
 
+	if (!is_temporal(use))
+		return plain_truth(use, column);
+	truth = any_of->given ? any_truth(any_of, column) : NULL;
 	for (size_t p = KT_COMPARISON_N; p < KT_PATTERN_TEMPORAL_ANY_OF; p++) {
 		KT_AUTO_FREE uint8_t *nested = NULL;
 
@@ -117,10 +239,6 @@ uint8_t *kt_condition_truth(const struct kt_pattern_use *use, const struct kt_co
 			kt_truth_and(truth, nested, column->n);
 		else
 			truth = kt_take(&nested);
-	}
-	if (!truth) {
-		truth = kt_must_calloc(column->n ? column->n : 1, 1);
-		memset(truth, KT_TRUTH_TRUE, column->n);
 	}
 	for (size_t i = 0; i < column->n; i++) {
 		uint8_t own = (uint8_t)compared(use, &column->slots[i]);
@@ -160,7 +278,9 @@ static void explain_compared(const struct walk *walk)
 	size_t next = 0;
 
 	if (!kt_column_slot_usable(slot)) {
-		kt_buf_puts(walk->text, "no value at ");
+		kt_buf_puts(walk->text, walk->truth == KT_TRUTH_FALSE
+						? "no value could, and there is none, at "
+						: "no value at ");
 		print_place(walk);
 		kt_buf_printf(walk->text, ": %s", slot->error->text);
 		return;
@@ -301,6 +421,10 @@ static bool descend(struct walk *walk)
 {
 	const struct kt_param_arg *any_of = &walk->use->args[KT_PATTERN_TEMPORAL_ANY_OF];
 
+	if (!kt_column_slot_usable(slot_of(walk)) && !is_temporal(walk->use)) {
+		explain_compared(walk);
+		return false;
+	}
 	if (compared(walk->use, slot_of(walk)) == walk->truth) {
 		explain_compared(walk);
 		return false;

@@ -13,6 +13,12 @@
 /* Whether anything nests in it: then the slots' times must be in order (kt_truth_in_order). */
 bool kt_condition_nests(const struct kt_pattern_use *use);
 
+/* Which of four could be at a sample without a value, whatever value it had: bits of 1 << pair, a pair being
+ * (whether a holds) + 2 * (whether b holds). So much is certain even there: a limit below another leaves
+ * a gap, and between them they may cover everything. What nests is not looked into: all four then.
+ */
+unsigned int kt_condition_possible(const struct kt_pattern_use *a, const struct kt_pattern_use *b);
+
 /* enum kt_truth of each slot; column->n bytes, to be freed by the caller. */
 uint8_t *kt_condition_truth(const struct kt_pattern_use *use, const struct kt_column *column);
 

@@ -55,6 +55,11 @@ static int read_log(const struct kt_value *value, struct kt_arena *arena, struct
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
 				  "log must be a text of 1 to %d bytes: a piece of a line",
 				  KT_NAME_BYTES_MAX);
+	for (uint32_t i = 0; i < value->n; i++)
+		if ((unsigned char)value->str[i] < 0x20)
+			return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+					  "log must be without control characters: a piece of one "
+					  "line");
 	expect->log = kt_arena_copy(arena, value->str, value->n);
 	return 0;
 }

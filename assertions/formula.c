@@ -337,7 +337,7 @@ static void combine(const struct kt_formula *formula, struct kt_arena *arena,
 		kt_column_slot_set(slot, &result);
 }
 
-/* into[i] = into[i] operation other[i] */
+/* into[i] = into[i] operation other[i]. What is absent on either side is so afterwards, as any error. */
 static void combine_columns(const struct kt_formula *formula, struct kt_arena *arena, size_t n,
 			    struct kt_column_slot *into, const struct kt_column_slot *other)
 {
@@ -345,10 +345,6 @@ static void combine_columns(const struct kt_formula *formula, struct kt_arena *a
 		struct kt_number a;
 		struct kt_number b;
 
-		if (is_absent(&into[i]) || is_absent(&other[i])) {
-			kt_column_slot_fail(&into[i], &absent);
-			continue;
-		}
 		if (!kt_column_slot_usable(&into[i]))
 			continue;
 		if (!kt_column_slot_usable(&other[i])) {

@@ -156,6 +156,10 @@ static void judge_progress(struct judging *judging, struct kt_verdict *verdict)
 			       "%s (must_progress): %zu of the 2 values that progress shows in%s",
 			       judging->label, judging->usable,
 			       judging->usable > 1 ? " in one life of the scheduler" : "");
+	else if (stayed > KT_PATTERN_SAID_MAX)
+		kt_verdict_say(verdict, KT_VERDICT_NOTE, KT_VERDICT_KIND_LIMIT, judging->name,
+			       "%s (must_progress): %zu more like these", judging->label,
+			       stayed - KT_PATTERN_SAID_MAX);
 	else if (stayed == 0)
 		kt_verdict_say(verdict, KT_VERDICT_PASS, KT_VERDICT_KIND_PROGRESS, judging->name,
 			       "%s (must_progress): it changes", judging->label);

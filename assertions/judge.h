@@ -23,10 +23,10 @@
 #include "assertions/verdict.h"
 #include "proto/schema.h"
 
-/* The whole cell; expect is NULL unless it is meant to fail. *verdict lives in the arena (without a limit) and borrows nothing else. result->cause
- * must be one of proto/causes.def, and an attempt that infra trouble or a user ended is never judged
- * (both are a bug of the caller). That the series is complete (result->series_digest) is the caller's
- * to check before.
+/* The whole cell; expect is NULL unless it is meant to fail. *verdict lives in the arena (without a limit)
+ * and borrows nothing else. result->cause must be one of proto/causes.def, and an attempt that infra trouble
+ * or a user ended is never judged (both are a bug of the caller). That the series is complete
+ * (result->series_digest) is the caller's to check before.
  */
 void kt_judge_cell(const struct kt_assertion *const *assertions, size_t n,
 		   const struct kt_series *series, const struct kt_expect *expect,

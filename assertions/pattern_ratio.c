@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 /* ---- ratio_within ---- */
 
@@ -33,53 +32,79 @@ int kt_pattern_ratio_check(const struct kt_pattern_use *use, const char **param,
 				     err);
 }
 
-/* Slots by their tag. A tag that is used again has its slots in order: the first of one column
- * belongs to the first of the other.
+/* Slots of the other column by their tag, 8 to 12 bytes each. A tag that is used again has its slots in
+ * order: the first of one column belongs to the first of the other.
  */
-struct tagged {
-	const struct kt_column_slot *slot;
-	struct tagged *next; /* same tag, later */
-	UT_hash_handle hh;
+struct by_tag {
+	const struct kt_column *column;
+	uint32_t *heads; /* by hash: index of the first slot that is left */
+	uint32_t *next; /* by slot: index of the next one with the same hash */
+	size_t mask;
 };
 
-struct by_tag {
-	struct tagged *all; /* an array */
-	struct tagged *heads; /* the hash */
-};
+#define NO_SLOT UINT32_MAX
 
 static void by_tag_destroy(struct by_tag *by_tag)
 {
-	HASH_CLEAR(hh, by_tag->heads);
-	free(by_tag->all);
+	free(by_tag->heads);
+	free(by_tag->next);
+}
+
+/* FNV-1a */
+static size_t hash_of(const char *tag)
+{
+	uint64_t hash = 14695981039346656037u;
+
+	for (; *tag; tag++)
+		hash = (hash ^ (unsigned char)*tag) * 1099511628211u;
+	return (size_t)(hash ^ hash >> 32);
 }
 
 static void by_tag_fill(struct by_tag *by_tag, const struct kt_column *column)
 {
-	by_tag->all = kt_must_calloc(column->n ? column->n : 1, sizeof(*by_tag->all));
-	for (size_t i = column->n; i > 0; i--) {
-		struct tagged *item = &by_tag->all[i - 1];
-		const char *tag = column->slots[i - 1].tag;
+	size_t n_heads = 1;
 
-		item->slot = &column->slots[i - 1];
-		HASH_FIND_STR(by_tag->heads, tag, item->next);
-		if (item->next)
-			HASH_DELETE(hh, by_tag->heads, item->next);
-		HASH_ADD_KEYPTR(hh, by_tag->heads, tag, strlen(tag), item);
+	kt_must(column->n < NO_SLOT);
+	while (n_heads < column->n)
+		n_heads *= 2;
+	by_tag->column = column;
+	by_tag->mask = n_heads - 1;
+	by_tag->heads = kt_must_calloc(n_heads, sizeof(*by_tag->heads));
+	by_tag->next = kt_must_calloc(column->n ? column->n : 1, sizeof(*by_tag->next));
+	memset(by_tag->heads, 0xff, n_heads * sizeof(*by_tag->heads));
+	for (size_t i = column->n; i-- > 0;) {
+		uint32_t *head = &by_tag->heads[hash_of(column->slots[i].tag) & by_tag->mask];
+
+		by_tag->next[i] = *head;
+		*head = (uint32_t)i;
 	}
 }
 
 /* The next slot of this tag, NULL when there is no more. */
 static const struct kt_column_slot *by_tag_take(struct by_tag *by_tag, const char *tag)
 {
-	struct tagged *item;
+	uint32_t *at = &by_tag->heads[hash_of(tag) & by_tag->mask];
 
-	HASH_FIND_STR(by_tag->heads, tag, item);
-	if (!item)
-		return NULL;
-	HASH_DELETE(hh, by_tag->heads, item);
-	if (item->next)
-		HASH_ADD_KEYPTR(hh, by_tag->heads, tag, strlen(tag), item->next);
-	return item->slot;
+	while (*at != NO_SLOT) {
+		const struct kt_column_slot *slot = &by_tag->column->slots[*at];
+
+		if (strcmp(slot->tag, tag) == 0) {
+			*at = by_tag->next[*at];
+			return slot;
+		}
+		at = &by_tag->next[*at];
+	}
+	return NULL;
+}
+
+/* Columns of one series: nothing needs to be looked up. */
+static bool in_step(const struct kt_column *a, const struct kt_column *b)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (a->slots[i].tag != b->slots[i].tag &&
+		    strcmp(a->slots[i].tag, b->slots[i].tag) != 0)
+			return false;
+	return true;
 }
 
 /* ", above 2, at periodic_004 (+850 ms): 100 over 40 of bpf:other at periodic_004 (+850 ms)" */
@@ -141,6 +166,7 @@ void kt_pattern_ratio_within(const struct kt_pattern_use *use, struct kt_pattern
 	KT_AUTO_BUF gaps = { 0 };
 	KT_AUTO_BUF text = { 0 };
 	size_t n_gaps = 0;
+	bool together;
 
 	kt_must(talk->input->other);
 	if (talk->input->other->n != column->n) {
@@ -149,10 +175,13 @@ void kt_pattern_ratio_within(const struct kt_pattern_use *use, struct kt_pattern
 		kt_pattern_talk_fail(talk, &text);
 		return;
 	}
-	by_tag_fill(&by_tag, talk->input->other);
+	together = in_step(column, talk->input->other);
+	if (!together)
+		by_tag_fill(&by_tag, talk->input->other);
 	for (size_t i = 0; i < column->n; i++) {
 		const struct kt_column_slot *slot = &column->slots[i];
-		const struct kt_column_slot *other = by_tag_take(&by_tag, slot->tag);
+		const struct kt_column_slot *other =
+			together ? &talk->input->other->slots[i] : by_tag_take(&by_tag, slot->tag);
 
 		if (other && kt_column_slot_usable(slot) && kt_column_slot_usable(other))
 			judge_ratio(use, talk, slot, other);

@@ -196,7 +196,7 @@ void kt_pattern_temporal_eventually(const struct kt_pattern_use *use, struct kt_
 		unsure_unknown(talk, use, "not seen, but ", &unknown);
 	else if (last == column->n)
 		unsure_empty(talk);
-	else if (kt_condition_nests(use))
+	else if (kt_condition_nests(use) || !kt_column_slot_usable(&column->slots[last]))
 		fail_explained(talk, use, "never, last: ", last);
 	else
 		kt_pattern_talk_fail_slot(talk, "never, last seen", &column->slots[last]);
@@ -257,40 +257,82 @@ void kt_pattern_temporal_always(const struct kt_pattern_use *use, struct kt_patt
 
 /* ---- until ---- */
 
-/* What was seen up to here, slot by slot. */
+#define HOLDS (1u << 0)
+#define THEN  (1u << 1)
+
+/* Everything that may have happened up to here: what is known leaves one way to go on, what is unknown
+ * several. hold and then are asked of the same sample, so that not every pair of answers can be.
+ */
 struct reaching {
 	const struct kt_pattern_use *hold;
 	const struct kt_pattern_use *then;
-	struct unknown maybe; /* then is unknown */
-	struct unknown shaken; /* hold is unknown */
-	size_t last; /* of the window */
+	unsigned int
+		possible; /* pairs at a sample without a value: kt_condition_possible(hold, then) */
+	bool open; /* it may be that hold holds so far, and then was not reached */
+	bool reached; /* it may be that it was */
+	bool broken; /* it may be that hold broke before */
+	struct unknown unknown;
+	size_t at; /* where it was decided, or the last of the window */
 	size_t n;
 };
 
-/* One slot more; false when it decides. */
-static bool reach(struct kt_pattern_talk *talk, struct reaching *seen, size_t i, enum kt_truth hold,
-		  enum kt_truth then)
+/* The pairs that can be at a slot. */
+static unsigned int pairs_at(const struct reaching *seen, const struct kt_column_slot *slot,
+			     enum kt_truth hold, enum kt_truth then)
 {
-	seen->n++;
-	seen->last = i;
-	if (then == KT_TRUTH_TRUE) {
-		if (seen->shaken.n)
-			unsure_unknown(talk, seen->hold, "hold: ", &seen->shaken);
-		else
-			note_witness(talk, "reached at", &talk->input->column->slots[i]);
-		return false;
+	unsigned int pairs = kt_column_slot_usable(slot) ? 0xf : seen->possible;
+
+	for (unsigned int pair = 0; pair < 4; pair++) {
+		if ((hold == KT_TRUTH_TRUE && !(pair & HOLDS)) ||
+		    (hold == KT_TRUTH_FALSE && (pair & HOLDS)) ||
+		    (then == KT_TRUTH_TRUE && !(pair & THEN)) ||
+		    (then == KT_TRUTH_FALSE && (pair & THEN)))
+			pairs &= ~(1u << pair);
 	}
-	if (then == KT_TRUTH_UNKNOWN)
-		remember_unknown(&seen->maybe, i);
-	if (hold == KT_TRUTH_UNKNOWN)
-		remember_unknown(&seen->shaken, i);
-	if (hold != KT_TRUTH_FALSE)
-		return true;
-	if (seen->maybe.n)
-		unsure_unknown(talk, seen->then, "then: ", &seen->maybe);
+	return pairs;
+}
+
+static void reach(struct reaching *seen, size_t i, unsigned int pairs)
+{
+	bool reached = false;
+	bool broken = false;
+	bool open = false;
+
+	for (unsigned int pair = 0; pair < 4; pair++) {
+		if (!(pairs & (1u << pair)))
+			continue;
+		if (pair & THEN)
+			reached = true;
+		else if (pair & HOLDS)
+			open = true;
+		else
+			broken = true;
+	}
+	if (reached + broken + open > 1)
+		remember_unknown(&seen->unknown, i);
+	seen->reached |= reached;
+	seen->broken |= broken;
+	seen->open = open;
+	seen->at = i;
+	seen->n++;
+}
+
+static void say_until(struct kt_pattern_talk *talk, const struct kt_pattern_use *asked,
+		      const struct reaching *seen)
+{
+	const struct kt_column *column = talk->input->column;
+
+	if (seen->n == 0)
+		unsure_empty(talk);
+	else if (seen->reached && (seen->broken || seen->open))
+		unsure_unknown(talk, asked, "", &seen->unknown);
+	else if (seen->reached)
+		note_witness(talk, seen->unknown.n ? "reached at the latest at" : "reached at",
+			     &column->slots[seen->at]);
+	else if (seen->open)
+		fail_explained(talk, seen->then, "then is never reached: ", seen->at);
 	else
-		fail_explained(talk, seen->hold, "broken before then is reached: ", i);
-	return false;
+		fail_explained(talk, seen->hold, "broken before then is reached: ", seen->at);
 }
 
 void kt_pattern_temporal_until(const struct kt_pattern_use *use, struct kt_pattern_talk *talk)
@@ -299,22 +341,21 @@ void kt_pattern_temporal_until(const struct kt_pattern_use *use, struct kt_patte
 	const struct kt_param_arg *within = &use->args[KT_PATTERN_TEMPORAL_UNTIL_WITHIN_MS];
 	int64_t end_ns = within->given ? (int64_t)within->count * KT_NS_PER_MS : INT64_MAX;
 	struct reaching seen = { .hold = use->args[KT_PATTERN_TEMPORAL_UNTIL_HOLD].uses,
-				 .then = use->args[KT_PATTERN_TEMPORAL_UNTIL_THEN].uses };
+				 .then = use->args[KT_PATTERN_TEMPORAL_UNTIL_THEN].uses,
+				 .open = true };
 	KT_AUTO_FREE uint8_t *hold = NULL;
 	KT_AUTO_FREE uint8_t *then = NULL;
+	const struct kt_pattern_use *asked = seen.then; /* that the first unknown is unknown in */
 
 	if (!in_order(talk, use))
 		return;
+	seen.possible = kt_condition_possible(seen.hold, seen.then);
 	hold = kt_condition_truth(seen.hold, column);
 	then = kt_condition_truth(seen.then, column);
-	for (size_t i = 0; i < column->n; i++)
-		if (column->slots[i].elapsed_ns <= end_ns &&
-		    !reach(talk, &seen, i, hold[i], then[i]))
-			return;
-	if (seen.n == 0)
-		unsure_empty(talk);
-	else if (seen.maybe.n)
-		unsure_unknown(talk, seen.then, "then: ", &seen.maybe);
-	else
-		fail_explained(talk, seen.then, "then is never reached: ", seen.last);
+	for (size_t i = 0; i < column->n && seen.open; i++)
+		if (column->slots[i].elapsed_ns <= end_ns)
+			reach(&seen, i, pairs_at(&seen, &column->slots[i], hold[i], then[i]));
+	if (seen.unknown.n && then[seen.unknown.first] != KT_TRUTH_UNKNOWN)
+		asked = seen.hold;
+	say_until(talk, asked, &seen);
 }

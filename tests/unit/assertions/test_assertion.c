@@ -117,6 +117,11 @@ Test(assertion, mistakes_are_refused_with_what_would_be_right)
 		{ "over={fraction 1.5}", "fraction must be a number of more than 0 and at most 1",
 		  "over", "fraction", false, 0 },
 		{ "over={fraction 0.5, at_least 3}", "over must be", "over", "at_least", false, 0 },
+		{ "over={at_least 10001}", "from 1 to 10000", "over", "at_least", false, 0 },
+		{ "over={at_least 1.5}", "from 1 to 10000", "over", "at_least", false, 0 },
+		{ "over={fraction 0.0}", "more than 0", "over", "fraction", false, 0 },
+		{ "over={fraction 2}", "more than 0", "over", "fraction", false, 0 },
+		{ "over={fraction true}", "more than 0", "over", "fraction", false, 0 },
 		{ "over={of 'hosts'}", "over must be", "over", "", false, 0 },
 		{ "over={of 'guests', at_least 3}", "of must be \"repeats\" or \"hosts\"", "over",
 		  "of", false, 0 },
@@ -271,6 +276,43 @@ Test(assertion, check_finds_what_only_the_whole_can_show)
 				  err.text);
 		cr_assert_str_eq(assertion.where.path, path_of(&arena, rows[i].key, rows[i].param),
 				 "%s: %s", rows[i].assertion, err.text);
+	}
+}
+
+/* "any_of [{...}; {...}]" of n branches. */
+static const char *branches(struct kt_arena *arena, size_t n, const char *branch)
+{
+	KT_AUTO_BUF text = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		kt_buf_printf(&text, "%s{%s}", i ? "; " : "any_of [", branch);
+	return kt_arena_printf(arena, "%s]", kt_buf_text(&text));
+}
+
+Test(assertion, a_pattern_has_so_many_conditions_and_no_more)
+{
+	static const struct {
+		size_t outer;
+		size_t inner;
+		const char *says;
+	} rows[] = { { 7, 8, NULL }, /* 1 + 7 + 56 */
+		     { 8, 7, "always: 65 conditions in all; at most 64" },
+		     { 8, 8, "always: 73 conditions in all" } };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		KT_AUTO_ARENA arena = { 0 };
+		struct kt_assertion assertion;
+		struct kt_err err = { 0 };
+		const char *inner = branches(&arena, rows[i].inner, "lt 3");
+
+		cr_assert(fixture_assertion(&arena,
+					    kt_arena_printf(&arena, "series='bpf:x' always={%s}",
+							    branches(&arena, rows[i].outer, inner)),
+					    &assertion, &err),
+			  "%s", err.text);
+		cr_assert_eq(kt_assertion_check(&assertion, &err), rows[i].says ? -EINVAL : 0);
+		if (rows[i].says)
+			cr_assert(strstr(err.text, rows[i].says), "%s", err.text);
 	}
 }
 

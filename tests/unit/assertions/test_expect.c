@@ -92,3 +92,69 @@ Test(expect, only_the_expected_failure_is_a_pass)
 				  rows[i].expect, fixture_all(&arena, &verdict));
 	}
 }
+
+static const char *repeated(struct kt_arena *arena, size_t n)
+{
+	char *text = kt_arena_alloc(arena, n + 1, 1);
+
+	memset(text, 'x', n);
+	return text;
+}
+
+Test(expect, mistakes_are_refused_with_their_place)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	const struct {
+		const char *expect;
+		const char *says; /* NULL: it is right */
+		const char *path;
+		bool at_key;
+	} rows[] = {
+		{ "'pass'", "what can be expected is \"fail\"", "", false },
+		{ "3", "what can be expected", "", false },
+		{ "{outcome 'pass'}", "what can be expected", "outcome", false },
+		{ "{outcome 3}", "what can be expected", "outcome", false },
+		{ "{cause 'guest_om'}", "did you mean 'guest_oom'?", "cause", false },
+		{ "{cause 3}", "cause must be a text, not integer", "cause", false },
+		{ "{cause 'cancelled'}", "never a result", "cause", false },
+		{ "{cause 'qemu_died'}", "never a result", "cause", false },
+		{ "{outcome 'fail', cause 'nobody'}", "unknown cause", "cause", false },
+		{ "{log ''}", "log must be a text of 1 to 128 bytes", "log", false },
+		{ "{log 3}", "log must be a text", "log", false },
+		{ "{log 'a\tb'}", "without control characters", "log", false },
+		{ "{lgo 'x'}", "did you mean 'log'?", "lgo", true },
+		{ "{outcome 'fail', lgo 'x'}", "did you mean 'log'?", "lgo", true },
+		{ kt_arena_printf(&arena, "{log '%s'}", repeated(&arena, 128)), NULL, "", false },
+		{ kt_arena_printf(&arena, "{log '%s'}", repeated(&arena, 129)), "1 to 128 bytes",
+		  "log", false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct kt_value value = fixture_value(&arena, rows[i].expect);
+		struct kt_place place = { 0 };
+		struct kt_expect expect;
+		struct kt_err err = { 0 };
+		int status = kt_expect_read(&value, &arena, &place, &expect, &err);
+
+		cr_assert_eq(status, rows[i].says ? -EINVAL : 0, "%s", rows[i].expect);
+		if (!rows[i].says)
+			continue;
+		cr_assert(strstr(err.text, rows[i].says), "%s: %s", rows[i].expect, err.text);
+		cr_assert_eq(err.fault, KT_FAULT_INPUT);
+		cr_assert_str_eq(place.path, rows[i].path, "%s", rows[i].expect);
+		cr_assert_eq(place.at_key, rows[i].at_key, "%s", rows[i].expect);
+	}
+}
+
+Test(expect, all_that_is_given_is_kept)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_value value =
+		fixture_value(&arena, "{outcome 'fail', cause 'guest_oom', log 'killed'}");
+	struct kt_place place = { 0 };
+	struct kt_expect expect;
+
+	cr_assert_eq(kt_expect_read(&value, &arena, &place, &expect, NULL), 0);
+	cr_assert_str_eq(expect.cause, "guest_oom");
+	cr_assert_str_eq(expect.log, "killed");
+}

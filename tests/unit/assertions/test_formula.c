@@ -269,3 +269,46 @@ Test(formula, is_judged_as_any_series)
 			  rows[i].assertion, fixture_all(&arena, &said));
 	}
 }
+
+/* A text of n bytes, the first of them as given. */
+static struct kt_value long_text(struct kt_arena *arena, const char *begin, size_t n)
+{
+	char *text = kt_arena_alloc(arena, n + 1, 1);
+
+	memset(text, 'x', n);
+	memcpy(text, begin, strlen(begin));
+	return (struct kt_value){ .type = KT_VALUE_STR, .n = (uint32_t)n, .str = text };
+}
+
+Test(formula, texts_have_limits)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_value zero = long_text(&arena, "bpf:a", 9);
+	const struct {
+		struct kt_value series;
+		struct kt_value unit;
+		bool right;
+	} rows[] = {
+		{ long_text(&arena, "bpf:", 128), long_text(&arena, "", 1), true },
+		{ long_text(&arena, "bpf:", 129), long_text(&arena, "", 1), false },
+		{ zero, long_text(&arena, "", 1), false },
+		{ long_text(&arena, "bpf:", 5), long_text(&arena, "", 64), true },
+		{ long_text(&arena, "bpf:", 5), long_text(&arena, "", 65), false },
+		{ long_text(&arena, "bpf:", 5), long_text(&arena, "", 0), false },
+		{ long_text(&arena, "bpf:", 5), long_text(&arena, "\x7f", 3), false },
+		{ long_text(&arena, "bpf:", 5), long_text(&arena, " ", 3), false },
+		{ long_text(&arena, "bpf:", 5), long_text(&arena, "!", 3), true },
+	};
+
+	((char *)(uintptr_t)zero.str)[7] = 0;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct kt_value map = kt_value_map(&arena, 2);
+		struct kt_place place = { 0 };
+		struct kt_formula formula;
+
+		map.pairs[0] = (struct kt_value_pair){ "of", rows[i].series };
+		map.pairs[1] = (struct kt_value_pair){ "unit", rows[i].unit };
+		cr_assert_eq(kt_formula_read(&map, &arena, &place, &formula, NULL),
+			     rows[i].right ? 0 : -EINVAL, "row %zu", i);
+	}
+}

@@ -119,6 +119,23 @@ Test(group, the_worst_repeat_is_quoted_with_the_reason)
 	cr_assert_str_eq(verdict.details[0].assertion, "up");
 }
 
+Test(group, the_first_of_equals_is_quoted_and_a_pass_needs_no_words)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_msg_verdict verdict;
+
+	judge(&arena, "series='stats:n' nondecreasing=true over='all'", "a 21;a 31;a 12", &verdict);
+	cr_assert_eq(verdict.n_details, 2);
+	cr_assert(strstr(verdict.details[1].text, "1 after 2"));
+	judge(&arena, "series='stats:n' nondecreasing=true over='all' because='x'", "a 12;a 13",
+	      &verdict);
+	cr_assert_eq(verdict.n_details, 1);
+	judge(&arena, "series='stats:n' nondecreasing=true over='any' because='x'", "a 12;a 31",
+	      &verdict);
+	cr_assert_eq(verdict.n_details, 2);
+	cr_assert(strstr(verdict.details[1].text, "e.g. "));
+}
+
 Test(group, in_one_repeat_it_is_a_note)
 {
 	KT_AUTO_ARENA arena = { 0 };

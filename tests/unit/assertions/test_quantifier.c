@@ -33,6 +33,8 @@ Test(quantifier, so_many_must_hold)
 		{ "{fraction 0.3}", 10, 3, NULL },
 		{ "{fraction 0.7}", 10, 7, NULL },
 		{ "{fraction 1}", 7, 7, NULL },
+		{ "{fraction 1.0}", 7, 7, NULL },
+		{ "{at_least 10000}", 7, 10000, NULL },
 		{ "{fraction 0.0001}", 3, 1, NULL },
 	};
 

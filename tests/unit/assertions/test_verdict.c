@@ -202,3 +202,17 @@ Test(verdict, is_cut_to_what_may_be_stored)
 	cr_assert_eq(msg.details[0].text[10], ' ');
 	cr_assert_str_eq(msg.details[msg.n_details - 1].text, "7 more details are left out");
 }
+
+Test(verdict, as_many_details_as_may_be_stored_are_all_kept)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_verdict verdict;
+	struct kt_msg_verdict msg;
+
+	kt_verdict_init(&verdict, &arena);
+	for (size_t i = 0; i < KT_VERDICT_DETAILS_MAX; i++)
+		kt_verdict_say(&verdict, P, KT_VERDICT_KIND_TEMPORAL, "a", "pass");
+	kt_verdict_finish(&verdict, &msg);
+	cr_assert_eq(msg.n_details, KT_VERDICT_DETAILS_MAX);
+	cr_assert_str_eq(msg.details[msg.n_details - 1].text, "pass");
+}
