@@ -48,7 +48,8 @@ enum kt_verdict_outcome {
 	X(GROUP, "Group", "several branches, of which one or all must hold")         \
 	X(OVER, "Over", "what is judged over the repeats of a cell")                 \
 	X(EXPECT, "Expect", "a failure that was expected")                           \
-	X(LIMIT, "Limit", "more was to be said than fits")
+	X(LIMIT, "Limit", "more was to be said than fits")                           \
+	X(PLUGIN, "Plugin", "what a verdict plug-in says itself, or what became of it")
 
 enum kt_verdict_kind {
 #define X(id_, name_, sentence_) KT_VERDICT_KIND_##id_,

@@ -2,12 +2,10 @@
 #include "assertions/seriesfile.h"
 #include "proto/base/digest.h"
 #include "proto/base/must.h"
+#include "proto/base/wholefile.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct loading {
 	struct kt_stored *stored;
@@ -100,38 +98,11 @@ int kt_stored_print(const struct kt_stored *stored, const struct kt_matrix *matr
 	return kt_seriesfile_write(&stored->series, &header, out, err);
 }
 
-static int write_all(int fd, const struct kt_buf *bytes)
-{
-	for (size_t at = 0; at < bytes->len;) {
-		ssize_t n = write(fd, bytes->data + at, bytes->len - at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		at += (size_t)n;
-	}
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
 int kt_stored_write(const struct kt_stored *stored, const struct kt_matrix *matrix, uint64_t cell,
 		    const char *path, struct kt_err *err)
 {
-	KT_AUTO_FREE char *temp = kt_must_asprintf("%s.XXXXXX", path);
-	KT_AUTO_FD int fd = -1;
 	KT_AUTO_BUF file = { 0 };
 	int status = kt_stored_print(stored, matrix, cell, &file, err);
 
-	if (status < 0)
-		return status;
-	fd = mkostemp(temp, O_CLOEXEC);
-	if (fd < 0)
-		return kt_err_sys(err, KT_FAULT_INPUT, errno, "writing %s", path);
-	status = write_all(fd, &file);
-	if (status == 0 && (fchmod(fd, 0644) < 0 || rename(temp, path) < 0))
-		status = -errno;
-	if (status == 0)
-		return 0;
-	unlink(temp);
-	return kt_err_sys(err, KT_FAULT_HOST, -status, "writing %s", path);
+	return status < 0 ? status : kt_wholefile_write(path, file.data, file.len, err);
 }

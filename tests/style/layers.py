@@ -16,6 +16,7 @@ LAYERS = {
     "proto/json": (["proto", "proto/base"], ["json-c"], "any"),
     "proto/net": (["proto", "proto/base"], ["czmq", "zmq", "uv", "uthash"], "any"),
     "assertions": (["proto", "proto/base"], ["uthash"], "pure"),
+    "assertions/lib": (["assertions", "proto", "proto/base"], ["ktassert"], "any"),
     "bpf": (["proto/base"], ["libbpf", "json-c", "uthash"], "any"),
     "coordinator/core": (["assertions", "proto", "proto/base"], ["uthash"], "pure"),
     "coordinator": (["coordinator/core", "assertions", "proto/json", "proto/net", "proto", "proto/base"],
@@ -47,6 +48,7 @@ LIBRARIES = [  # what stands between < and >: whose it is
     (r"msgpack(/.*)?\.h", "msgpack"), (r"czmq\.h", "czmq"), (r"zmq\.h", "zmq"), (r"uv\.h", "uv"),
     (r"sqlite3\.h", "sqlite"), (r"json\.h|json-c/.*", "json-c"), (r"archive(_entry)?\.h", "archive"),
     (r"zstd(_errors)?\.h", "zstd"), (r"(g?elf|libelf)\.h", "libelf"), (r"bpf/.*", "libbpf"),
+    (r"ktassert(_plugin)?\.h", "ktassert"),  # as strangers write it
     (r"sodium\.h", "sodium"), (r"ut(hash|list|array|string)\.h", "uthash"), (r"toml\+\+/.*", "toml++"),
 ]
 PURE_LIBC = set("""assert ctype errno float inttypes limits math stdalign stdarg stdbool stddef stdint

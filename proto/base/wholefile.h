@@ -1,0 +1,14 @@
+/* wholefile.h - a file that is there whole or not at all, whenever we are killed. */
+#ifndef KT_WHOLEFILE_H
+#define KT_WHOLEFILE_H
+
+#include "proto/base/err.h"
+
+#include <stddef.h>
+
+/* Written beside path, synced, and renamed: one of that name is replaced. Blocks. Fault INPUT when the place
+ * cannot be written at all, HOST when writing breaks.
+ */
+int kt_wholefile_write(const char *path, const void *bytes, size_t len, struct kt_err *err);
+
+#endif
