@@ -129,30 +129,43 @@ void kt_verdict_merge_notes(struct kt_verdict *verdict, const struct kt_verdict 
 	merge_at_most(verdict, other, KT_VERDICT_NOTE);
 }
 
+/* The first branch of the outcome that they come to. */
+static const struct kt_verdict *first_of(const struct kt_verdict *branches, size_t n,
+					 enum kt_verdict_outcome outcome)
+{
+	for (size_t i = 0; i < n; i++)
+		if (kt_verdict_outcome(&branches[i]) == outcome)
+			return &branches[i];
+	return NULL;
+}
+
 void kt_verdict_merge_any(struct kt_verdict *verdict, const struct kt_verdict *branches, size_t n,
 			  const char *assertion)
 {
-	enum kt_verdict_outcome worst = n ? KT_VERDICT_SKIP : KT_VERDICT_FAIL;
+	static const enum kt_verdict_outcome order[] = { KT_VERDICT_PASS, KT_VERDICT_FAIL,
+							 KT_VERDICT_INCONCLUSIVE, KT_VERDICT_SKIP };
+	const struct kt_verdict *chosen = NULL;
+	const struct kt_verdict_detail *said;
+	size_t rank = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		enum kt_verdict_outcome outcome = kt_verdict_outcome(&branches[i]);
-
-		if (outcome == KT_VERDICT_PASS) {
-			kt_verdict_merge(verdict, &branches[i]);
-			if (branches[i].outcome == KT_VERDICT_NOTE)
-				kt_verdict_say(verdict, KT_VERDICT_PASS, KT_VERDICT_KIND_GROUP,
-					       assertion, "any_of: branch %zu holds", i + 1);
-			return;
-		}
-		if (outcome > worst)
-			worst = outcome;
+	if (n == 0) {
+		kt_verdict_say(verdict, KT_VERDICT_FAIL, KT_VERDICT_KIND_GROUP, assertion,
+			       "%s: there is no branch that could hold", assertion);
+		return;
 	}
-	if (n == 0)
-		kt_verdict_say(verdict, worst, KT_VERDICT_KIND_GROUP, assertion,
-			       "any_of: there is no branch that could hold");
-	else
-		kt_verdict_say(verdict, worst, KT_VERDICT_KIND_GROUP, assertion,
-			       "any_of: none of %zu branches holds", n);
+	while (!(chosen = first_of(branches, n, order[rank])))
+		rank++;
+	said = kt_verdict_headline(chosen);
+	if (rank == 0) {
+		kt_verdict_merge(verdict, chosen);
+		if (!said || chosen->outcome == KT_VERDICT_NOTE)
+			kt_verdict_say(verdict, KT_VERDICT_PASS, KT_VERDICT_KIND_GROUP, assertion,
+				       "%s: branch %zu holds", assertion,
+				       (size_t)(chosen - branches) + 1);
+		return;
+	}
+	kt_verdict_say(verdict, order[rank], KT_VERDICT_KIND_GROUP, assertion,
+		       "%s: none of %zu branches holds; the first: %s", assertion, n, said->text);
 	for (size_t i = 0; i < n; i++)
 		kt_verdict_merge_notes(verdict, &branches[i]);
 }

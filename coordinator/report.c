@@ -672,6 +672,23 @@ static struct json_object *json_series(const struct kt_series *series)
 	return list;
 }
 
+/* What all repeats of the cell are together, when anything is asserted over them. */
+static int show_group(struct kt_journal *journal, const struct kt_matrix *matrix,
+		      const struct kt_sweep *sweep, uint64_t index, FILE *out, struct kt_err *err)
+{
+	struct story first = { 0 };
+	char name[KT_CELL_NAME_BYTES_MAX];
+	struct kt_matrix_cell spec;
+	int status;
+
+	kt_matrix_cell(matrix, index, &spec);
+	status = text_group(journal, sweep, index - spec.repeat, spec.scenario->repeats,
+			    kt_matrix_cell_name(matrix, index, name), kt_view_has_color(out),
+			    &first, out, err);
+	kt_arena_destroy(&first.arena);
+	return status;
+}
+
 int kt_report_show(struct kt_journal *journal, const struct kt_matrix *matrix,
 		   const struct kt_sweep *sweep, uint64_t index,
 		   const struct kt_report_show *options, FILE *out, struct kt_err *err)
@@ -693,6 +710,8 @@ int kt_report_show(struct kt_journal *journal, const struct kt_matrix *matrix,
 	} else if (status == 0) {
 		status =
 			show_text(journal, matrix, index, &story, &series, options->logs, out, err);
+		if (status == 0)
+			status = show_group(journal, matrix, sweep, index, out, err);
 	}
 	kt_arena_destroy(&story.arena);
 	return status;

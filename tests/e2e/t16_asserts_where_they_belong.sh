@@ -84,7 +84,7 @@ series = "bpf:n"
 because = "nobody reads the rest"
 any_of = [{ each = { at_most = 3 } }, { each = { at_least = 2 } }]'
 judged 1
-says 'any_of: none of 2 branches holds'
+says 'either: none of 2 branches holds; the first: bpf:n \(each at_most 3\): above 3 at periodic_001'
 exits 0 ktcoord show last 'one/any/scx_kt/small#0'
 says 'either: it must hold because nobody reads the rest'
 says 'periodic_001 .* 5 +\| +\* +\|  <- fails$'
@@ -117,6 +117,9 @@ says 'bpf:nr_dispatched \(over at least 2 repeats\): holds in 0 of 3, fails in 3
 says 'e.g. bpf:nr_dispatched \(each at_least 1000000\): '
 exits 1 ktcoord report last --json
 says '"fail": 1'
+exits 0 ktcoord show last 'one/any/scx_kt/small#1'
+says 'fail in this repeat; judged over at least 2 repeats'
+says '^FAIL +one/any/scx_kt/small  over 3 repeats'
 over '{ at_least = 4 }' 1
 judged 2
 says 'one.toml:30:8: 4 repeats can never hold: scenario .one. has 3'
@@ -147,4 +150,8 @@ cell "$rising; fail kernel_panic \"boom\"" '[scenario.expect]
 cause = "scheduler_stalled"'
 judged 1
 says 'expected to fail as scheduler_stalled, but the cause is kernel_panic: kernel_panic: boom'
+
+# The example shows all of it, and passes.
+exits 0 ktcoord "$KT_SOURCE/examples/asserts.toml" --runner scripted
+says '6 cells: 6 pass; over their repeats: 1 pass'
 nothing_left

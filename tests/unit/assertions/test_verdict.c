@@ -124,12 +124,25 @@ Test(verdict, any_of_takes_the_first_passing_branch_or_sums_up)
 		enum kt_verdict_outcome outcome;
 		const char *headline;
 	} rows[] = {
-		{ 0, { { END } }, F, "any_of: there is no branch that could hold" },
+		{ 0, { { END } }, F, "a: there is no branch that could hold" },
 		{ 3, { { F, END }, { P, END }, { P, END } }, P, "pass number 0" },
-		{ 2, { { F, END }, { I, END } }, F, "any_of: none of 2 branches holds" },
-		{ 2, { { N, END }, { I, END } }, I, "any_of: none of 2 branches holds" },
-		{ 2, { { N, END }, { N, END } }, N, "any_of: none of 2 branches holds" },
-		{ 2, { { F, END }, { END } }, P, "any_of: branch 2 holds" },
+		{ 2,
+		  { { F, END }, { I, END } },
+		  F,
+		  "a: none of 2 branches holds; the first: fail number 0" },
+		{ 3,
+		  { { I, END }, { F, END }, { F, END } },
+		  F,
+		  "a: none of 3 branches holds; the first: fail number 0" },
+		{ 2,
+		  { { N, END }, { I, END } },
+		  I,
+		  "a: none of 2 branches holds; the first: inconclusive number 0" },
+		{ 2,
+		  { { N, END }, { N, END } },
+		  N,
+		  "a: none of 2 branches holds; the first: skip number 0" },
+		{ 2, { { F, END }, { END } }, P, "a: branch 2 holds" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
