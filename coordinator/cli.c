@@ -4,6 +4,7 @@
 #include "coordinator/patterns.h"
 #include "coordinator/plan.h"
 #include "coordinator/prepare.h"
+#include "coordinator/rejudge.h"
 #include "coordinator/report.h"
 #include "coordinator/server.h"
 #include "coordinator/statedir.h"
@@ -60,10 +61,10 @@ static const struct {
 	const char *sentence;
 } option_table[] = {
 	{ "state", TEXT, offsetof(struct options, state), "DIR",
-	  "run resume plan show report sweeps kernels",
+	  "run resume plan show judge report sweeps kernels",
 	  "where sweeps, kernels and artifacts are kept (default: ~/.local/state/ktcoord)" },
 	{ "json", FLAG, offsetof(struct options, json), NULL,
-	  "run resume plan show report sweeps kernels patterns",
+	  "run resume plan show judge report sweeps kernels patterns",
 	  "the result as JSON on standard output" },
 	{ "out", TEXT, offsetof(struct options, out), "FILE", "run",
 	  "write the sweep there instead of below the state folder" },
@@ -80,7 +81,7 @@ static const struct {
 	{ "verbose", FLAG, offsetof(struct options, verbose), NULL, "run resume",
 	  "log lines on standard error too" },
 	{ "allow-inconclusive", FLAG, offsetof(struct options, allow_inconclusive), NULL,
-	  "run resume report", "inconclusive cells do not make the exit status 4" },
+	  "run resume judge report", "inconclusive cells do not make the exit status 4" },
 	{ "logs", FLAG, offsetof(struct options, logs), NULL, "show",
 	  "consoles and scheduler output too" },
 	{ "series", TEXT, offsetof(struct options, series), "FILE", "show",
@@ -103,6 +104,7 @@ static int command_resume(const struct options *options);
 static int command_plan(const struct options *options);
 static int command_show(const struct options *options);
 static int command_report(const struct options *options);
+static int command_judge(const struct options *options);
 static int command_sweeps(const struct options *options);
 static int command_patterns(const struct options *options);
 static int command_kernels(const struct options *options);
@@ -126,6 +128,9 @@ static const struct command {
 	  "ktcoord resume last" },
 	{ "show", "SWEEP CELL", 1, 2, command_show,
 	  "samples, verdict, attempts and logs of one cell", "ktcoord show last --logs" },
+	{ "judge", "SWEEP [MATRIX.toml]", 1, 2, command_judge,
+	  "judge the stored series again, maybe with changed assertions; no guest runs",
+	  "ktcoord judge last changed.toml" },
 	{ "report", "SWEEP", 1, 1, command_report, "the cells of a stored sweep, with totals",
 	  "ktcoord report last --json" },
 	{ "patterns", "[NAME]", 0, 1, command_patterns,
@@ -600,6 +605,7 @@ static int command_show(const struct options *options)
 {
 	struct run run = { .lock = -1 };
 	struct kt_err err = { 0 };
+	KT_AUTO(kt_matrix_destroy) struct kt_matrix *judged_by = NULL;
 	struct kt_report_show how = { .json = options->json, .logs = options->logs };
 	uint64_t cell = 0;
 	int status = open_to_read(&run, options, &err);
@@ -607,6 +613,10 @@ static int command_show(const struct options *options)
 	if (status == 0)
 		status = find_cell(&run, options->n_words > 1 ? options->words[1] : NULL, &cell,
 				   &err);
+	if (status == 0 && run.sweep.cells[cell].judgement)
+		status = kt_rejudge_matrix(run.journal, run.sweep.cells[cell].judgement, &judged_by,
+					   &err);
+	how.judged_by = judged_by;
 	if (status == 0 && options->series)
 		status = write_series(&run, cell, options->series, &err);
 	else if (status == 0)
@@ -614,6 +624,42 @@ static int command_show(const struct options *options)
 					&err);
 	run_destroy(&run);
 	return status < 0 ? complain(&err) : 0;
+}
+
+static int command_judge(const struct options *options)
+{
+	KT_AUTO(kt_matrix_destroy) struct kt_matrix *matrix = NULL;
+	KT_AUTO_BUF text = { 0 };
+	struct run run = { .lock = -1 };
+	struct kt_rejudge ask = { .journal = NULL, .json = options->json };
+	struct kt_err err = { 0 };
+	int status = 0;
+	int exit_status;
+
+	if (options->n_words > 1)
+		status = kt_matrixfile_load(options->words[1], &text, say_problem, NULL, &matrix,
+					    &err);
+	if (status == -EINVAL && err.fault == KT_FAULT_INPUT)
+		return KT_REPORT_EXIT_INPUT; /* all was said */
+	kt_sweep_init(&run.sweep);
+	if (status == 0)
+		status = kt_statedir_find(options->state, run.state, &err);
+	if (status == 0)
+		status = open_stored(&run, options->words[0], false, &err);
+	if (status == 0) {
+		ask.journal = run.journal;
+		ask.sweep = &run.sweep;
+		ask.own = run.matrix;
+		ask.matrix = matrix ? matrix : run.matrix;
+		ask.text = matrix ? &text : NULL;
+		status = kt_rejudge_run(&ask, stdout, &err);
+	}
+	if (status == 0 && !options->json)
+		kt_report_totals(run.matrix, &run.sweep, kt_journal_path(run.journal), stdout);
+	exit_status = status < 0 ? complain(&err)
+				 : (int)kt_report_exit_of(&run.sweep, options->allow_inconclusive);
+	run_destroy(&run);
+	return exit_status;
 }
 
 static int compare_names(const void *a, const void *b)

@@ -134,11 +134,20 @@ struct attempt {
 	struct kt_msg_result *result;
 };
 
+/* A verdict that was replaced by a later one. */
+struct earlier {
+	struct earlier *next; /* the one before it */
+	uint64_t judgement; /* 0: the sweep's own */
+	struct kt_msg_verdict *verdict;
+};
+
 struct story { /* everything lives in its arena */
 	struct kt_arena arena;
 	struct attempt *attempts;
 	size_t n_attempts;
 	struct kt_msg_verdict *verdict;
+	uint64_t judgement; /* which the verdict is of: 0 is the sweep's own */
+	struct earlier *earlier; /* newest first */
 	struct kt_msg_verdict *group; /* of all repeats, when this is the first of them */
 	const struct attempt *judged;
 	struct kt_msg_fact_errored *errored;
@@ -231,6 +240,24 @@ static int tell_fact(void *arg, uint64_t seq, int64_t wall_ns, uint32_t tag, con
 		story->judged = attempt_of(story, judged->epoch);
 		break;
 	}
+	case KT_TAG_fact_rejudged: {
+		const struct kt_msg_fact_rejudged *rejudged = fact;
+		struct earlier *earlier = kt_arena_alloc(&story->arena, 1, sizeof(*earlier));
+
+		*earlier = (struct earlier){ .next = story->earlier,
+					     .judgement = story->judgement,
+					     .verdict = story->verdict };
+		story->earlier = earlier;
+		story->judgement = rejudged->judgement;
+		story->verdict = keep(story, &kt_schema_verdict, rejudged->verdict);
+		break;
+	}
+	case KT_TAG_fact_regrouped: {
+		const struct kt_msg_fact_regrouped *regrouped = fact;
+
+		story->group = keep(story, &kt_schema_verdict, regrouped->verdict);
+		break;
+	}
 	case KT_TAG_fact_grouped: {
 		const struct kt_msg_fact_grouped *grouped = fact;
 
@@ -253,6 +280,8 @@ static int tell(struct kt_journal *journal, uint64_t cell, struct story *story, 
 	story->attempts = kt_arena_alloc(&story->arena, UINT8_MAX, sizeof(*story->attempts));
 	story->n_attempts = 0;
 	story->verdict = NULL;
+	story->judgement = 0;
+	story->earlier = NULL;
 	story->group = NULL;
 	story->judged = NULL;
 	story->errored = NULL;
@@ -303,6 +332,7 @@ int kt_report_text(struct kt_journal *journal, const struct kt_matrix *matrix,
 		cell.result = story.judged ? story.judged->result : NULL;
 		cell.attempts = story.n_attempts;
 		cell.target = spec.scenario->msg.samples;
+		cell.was = story.earlier ? story.earlier->verdict->outcome : NULL;
 		if (story.errored) {
 			cell.cause = story.errored->cause;
 			cell.line = story.errored->line;
@@ -359,6 +389,15 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, const struc
 							     &story->verdict->details[i]));
 	}
 	json_object_object_add(json, "details", list);
+	add_u64(json, "judgement", story->judgement);
+	list = json_object_new_array();
+	for (const struct earlier *earlier = story->earlier; earlier; earlier = earlier->next) {
+		struct json_object *row = kt_tojson_struct(&kt_schema_verdict, earlier->verdict);
+
+		add_u64(row, "judgement", earlier->judgement);
+		json_object_array_add(list, row);
+	}
+	json_object_object_add(json, "earlier", list);
 	list = json_object_new_array();
 	for (size_t i = 0; i < story->n_attempts; i++) {
 		const struct attempt *attempt = &story->attempts[i];
@@ -467,6 +506,22 @@ static void show_samples(const struct kt_series *series, FILE *out)
 		if (sample->placeholder[0])
 			fprintf(out, "  (nothing captured: %s)", sample->placeholder);
 		fputc('\n', out);
+	}
+}
+
+/* The verdicts that were replaced, newest first. */
+static void show_earlier(const struct story *story, FILE *out)
+{
+	for (const struct earlier *earlier = story->earlier; earlier; earlier = earlier->next) {
+		if (earlier->judgement)
+			fprintf(out, "before, in judgement %" PRIu64 ": %s\n", earlier->judgement,
+				earlier->verdict->outcome);
+		else
+			fprintf(out, "before, when it ran: %s\n", earlier->verdict->outcome);
+		for (size_t i = 0; i < earlier->verdict->n_details; i++)
+			if (strcmp(earlier->verdict->details[i].outcome, "note") != 0)
+				fprintf(out, "  %-12s %s\n", earlier->verdict->details[i].outcome,
+					earlier->verdict->details[i].text);
 	}
 }
 
@@ -611,25 +666,44 @@ static void print_evidence(const char *text, FILE *out)
 	fputc('\n', out);
 }
 
-static int show_text(struct kt_journal *journal, const struct kt_matrix *matrix, uint64_t index,
-		     const struct story *story, const struct kt_series *series, bool logs,
-		     FILE *out, struct kt_err *err)
+/* Of the matrix that it was last judged with; there it has the same name and maybe another number. */
+static void show_columns_judged(const struct kt_matrix *matrix, uint64_t index,
+				const struct kt_matrix *judged_by, const struct kt_series *series,
+				FILE *out)
 {
 	char name[KT_CELL_NAME_BYTES_MAX];
 	struct kt_matrix_cell spec;
+	uint64_t there = index;
+
+	if (!judged_by ||
+	    !kt_matrix_find_cell(judged_by, kt_matrix_cell_name(matrix, index, name), &there))
+		judged_by = matrix;
+	kt_matrix_cell(judged_by, there, &spec);
+	show_columns(judged_by, &spec, series, out);
+}
+
+static int show_text(struct kt_journal *journal, const struct kt_matrix *matrix, uint64_t index,
+		     const struct story *story, const struct kt_series *series,
+		     const struct kt_report_show *options, FILE *out, struct kt_err *err)
+{
+	bool logs = options->logs;
+	char name[KT_CELL_NAME_BYTES_MAX];
 	int status = 0;
 
-	kt_matrix_cell(matrix, index, &spec);
-	fprintf(out, "%s: %s\n", kt_matrix_cell_name(matrix, index, name), outcome_of(story));
+	fprintf(out, "%s: %s", kt_matrix_cell_name(matrix, index, name), outcome_of(story));
+	if (story->judgement)
+		fprintf(out, " (judged again: judgement %" PRIu64 ")", story->judgement);
+	fputc('\n', out);
 	for (size_t i = 0; story->verdict && i < story->verdict->n_details; i++)
 		fprintf(out, "  %-12s %s\n", story->verdict->details[i].outcome,
 			story->verdict->details[i].text);
 	if (story->errored)
 		fprintf(out, "  %s: %s\n", story->errored->cause, story->errored->line);
+	show_earlier(story, out);
 	show_attempts(story, out);
 	if (series->n) {
 		show_samples(series, out);
-		show_columns(matrix, &spec, series, out);
+		show_columns_judged(matrix, index, options->judged_by, series, out);
 	}
 	if (story->judged && story->judged->result) {
 		const struct kt_msg_result *result = story->judged->result;
@@ -708,8 +782,7 @@ int kt_report_show(struct kt_journal *journal, const struct kt_matrix *matrix,
 		json_object_object_add(json, "samples", json_series(&series));
 		status = print_json(json, "\n", out, err);
 	} else if (status == 0) {
-		status =
-			show_text(journal, matrix, index, &story, &series, options->logs, out, err);
+		status = show_text(journal, matrix, index, &story, &series, options, out, err);
 		if (status == 0)
 			status = show_group(journal, matrix, sweep, index, out, err);
 	}

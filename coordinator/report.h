@@ -34,6 +34,8 @@ int kt_report_json(struct kt_journal *journal, const struct kt_matrix *matrix,
 struct kt_report_show {
 	bool json;
 	bool logs; /* text: the logs too */
+	const struct kt_matrix
+		*judged_by; /* whose assertions it was last judged with; NULL: the sweep's own */
 };
 int kt_report_show(struct kt_journal *journal, const struct kt_matrix *matrix,
 		   const struct kt_sweep *sweep, uint64_t cell,

@@ -1,9 +1,8 @@
 #include "coordinator/server.h"
 #include "assertions/group.h"
-#include "assertions/judge.h"
 #include "coordinator/core/dispatch.h"
+#include "coordinator/judging.h"
 #include "coordinator/prepare.h"
-#include "coordinator/stored.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
@@ -168,11 +167,8 @@ static int judge(struct server *s, uint64_t index, uint64_t epoch)
 	KT_AUTO_ARENA arena = { 0 };
 	KT_AUTO_STORED stored = { 0 };
 	struct kt_input input = { .cell = index, .epoch = epoch, .now_ns = kt_clock_now_ns() };
-	const struct kt_assertion *const *asserts;
 	struct kt_msg_fact_ended ended = { .cell = index, .epoch = epoch };
 	struct kt_msg_verdict verdict;
-	struct kt_matrix_cell cell;
-	size_t n;
 	int status = kt_stored_load(s->journal, index, epoch, &stored, s->err);
 
 	if (status == -EBADMSG) {
@@ -184,10 +180,7 @@ static int judge(struct server *s, uint64_t index, uint64_t epoch)
 		/* After a restart the view has not seen it. */
 		ended.result = stored.result;
 		kt_view_fact(s->view, input.now_ns, KT_TAG_fact_ended, &ended);
-		kt_matrix_cell(s->matrix, index, &cell);
-		n = kt_matrix_judged(s->matrix, &cell, &arena, &asserts);
-		kt_judge_cell(asserts, n, &stored.series, cell.scenario->expect, stored.result,
-			      &arena, &verdict);
+		kt_judging_cell(s->matrix, index, &stored, &arena, &verdict);
 		input.kind = KT_INPUT_JUDGED;
 		input.verdict = &verdict;
 	}
@@ -214,32 +207,9 @@ static bool group_of(void *arg, uint64_t cell, uint64_t *first, uint64_t *n)
 	return kt_group_wanted(asserts, n_asserts);
 }
 
-static int append_sample(void *arg, uint64_t seq, const char *stream, const void *bytes, size_t len,
-			 struct kt_err *err)
-{
-	return kt_series_append(arg, bytes, len, err);
-}
-
-static int add_repeat(struct server *s, uint64_t index, struct kt_group *group)
-{
-	const struct kt_cell *cell = &s->sweep->cells[index];
-	KT_AUTO_SERIES series = { 0 };
-	int status;
-
-	if (cell->state != KT_CELL_JUDGED) {
-		kt_group_add(group, "", NULL);
-		return 0;
-	}
-	status = kt_journal_samples(s->journal, index, cell->epoch, append_sample, &series, s->err);
-	if (status == 0)
-		kt_group_add(group, s->sweep->hosts[cell->host], &series);
-	return status;
-}
-
 static int judge_group(struct server *s, uint64_t first, uint64_t n)
 {
 	KT_AUTO_ARENA arena = { 0 };
-	KT_AUTO(kt_group_destroy) struct kt_group group = { 0 };
 	const struct kt_assertion *const *asserts;
 	struct kt_msg_verdict verdict;
 	struct kt_matrix_cell spec;
@@ -249,17 +219,14 @@ static int judge_group(struct server *s, uint64_t first, uint64_t n)
 				  .repeats = n,
 				  .verdict = &verdict };
 	size_t n_asserts;
+	int status;
 
 	kt_matrix_cell(s->matrix, first, &spec);
 	n_asserts = kt_matrix_judged(s->matrix, &spec, &arena, &asserts);
-	kt_group_init(&group, asserts, n_asserts);
-	for (uint64_t i = first; i < first + n; i++) {
-		int status = add_repeat(s, i, &group);
-
-		if (status < 0)
-			return status;
-	}
-	kt_group_finish(&group, &arena, &verdict);
+	status = kt_judging_group(s->journal, s->sweep, first, n, asserts, n_asserts, &arena,
+				  &verdict, s->err);
+	if (status < 0)
+		return status;
 	kt_dispatch_step(s->dispatch, &input, &s->out);
 	absorb(s);
 	return 0;

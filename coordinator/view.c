@@ -229,6 +229,8 @@ void kt_view_print_cell(FILE *out, bool color, const struct kt_view_cell *cell)
 			machine && machine->guest[0] ? " " : "", machine ? machine->guest : "");
 	if (cell->attempts > 1)
 		fprintf(out, "  attempt %" PRIu64, cell->attempts);
+	if (cell->was)
+		fprintf(out, "  judged again, was %s", cell->was);
 	fputc('\n', out);
 	print_details(out, cell);
 }

@@ -51,6 +51,7 @@ struct kt_view_cell {
 	const char *line;
 	uint64_t attempts;
 	uint64_t target; /* samples asked for */
+	const char *was; /* its outcome before it was judged again; NULL: it was not */
 };
 void kt_view_print_cell(FILE *out, bool color, const struct kt_view_cell *cell);
 

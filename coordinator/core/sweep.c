@@ -18,6 +18,7 @@ static const struct {
 	{ KT_TAG_fact_ended, FROM(LEASED), KT_CELL_ENDED },
 	{ KT_TAG_fact_failed, FROM(LEASED) | FROM(ENDED), KT_CELL_PENDING },
 	{ KT_TAG_fact_judged, FROM(ENDED), KT_CELL_JUDGED },
+	{ KT_TAG_fact_rejudged, FROM(JUDGED), KT_CELL_JUDGED },
 	{ KT_TAG_fact_errored, FROM(PENDING), KT_CELL_ERRORED },
 	{ KT_TAG_fact_reopened, FROM(ERRORED), KT_CELL_PENDING },
 };
@@ -110,6 +111,8 @@ static uint64_t epoch_of(uint32_t tag, const void *fact)
 		return ((const struct kt_msg_fact_failed *)fact)->epoch;
 	case KT_TAG_fact_judged:
 		return ((const struct kt_msg_fact_judged *)fact)->epoch;
+	case KT_TAG_fact_rejudged:
+		return ((const struct kt_msg_fact_rejudged *)fact)->epoch;
 	}
 	return 0;
 }
@@ -125,6 +128,8 @@ static uint64_t cell_of(uint32_t tag, const void *fact)
 		return ((const struct kt_msg_fact_failed *)fact)->cell;
 	case KT_TAG_fact_judged:
 		return ((const struct kt_msg_fact_judged *)fact)->cell;
+	case KT_TAG_fact_rejudged:
+		return ((const struct kt_msg_fact_rejudged *)fact)->cell;
 	case KT_TAG_fact_reopened:
 		return ((const struct kt_msg_fact_reopened *)fact)->cell;
 	default:
@@ -148,6 +153,7 @@ static void remember(struct kt_sweep *sweep, struct kt_cell *cell, uint32_t tag,
 	const struct kt_msg_fact_ended *ended = fact;
 	const struct kt_msg_fact_failed *failed = fact;
 	const struct kt_msg_fact_judged *judged = fact;
+	const struct kt_msg_fact_rejudged *rejudged = fact;
 
 	switch (tag) {
 	case KT_TAG_fact_granted:
@@ -173,13 +179,30 @@ static void remember(struct kt_sweep *sweep, struct kt_cell *cell, uint32_t tag,
 		cell->outcome = (uint8_t)kt_sweep_outcome_by_name(judged->verdict->outcome);
 		sweep->outcomes[cell->outcome]++;
 		break;
+	case KT_TAG_fact_rejudged:
+		sweep->outcomes[cell->outcome]--;
+		cell->outcome = (uint8_t)kt_sweep_outcome_by_name(rejudged->verdict->outcome);
+		cell->judgement = (uint16_t)rejudged->judgement;
+		sweep->outcomes[cell->outcome]++;
+		break;
 	}
+}
+
+/* Of the facts that bring a cell a verdict; NULL: another one. */
+static const struct kt_msg_verdict *verdict_of(uint32_t tag, const void *fact)
+{
+	if (tag == KT_TAG_fact_judged)
+		return ((const struct kt_msg_fact_judged *)fact)->verdict;
+	if (tag == KT_TAG_fact_rejudged)
+		return ((const struct kt_msg_fact_rejudged *)fact)->verdict;
+	return NULL;
 }
 
 static int move_cell(struct kt_sweep *sweep, uint32_t tag, const void *fact, struct kt_err *err)
 {
 	uint64_t index = cell_of(tag, fact);
 	uint64_t epoch = epoch_of(tag, fact);
+	const struct kt_msg_verdict *verdict = verdict_of(tag, fact);
 	struct kt_cell *cell;
 	size_t row = 0;
 
@@ -199,9 +222,11 @@ static int move_cell(struct kt_sweep *sweep, uint32_t tag, const void *fact, str
 	if (tag != KT_TAG_fact_granted && tag != KT_TAG_fact_errored &&
 	    tag != KT_TAG_fact_reopened && epoch != cell->epoch)
 		return cannot(err, tag, "its lease is not the cell's");
-	if (tag == KT_TAG_fact_judged &&
-	    !kt_sweep_outcome_by_name(((const struct kt_msg_fact_judged *)fact)->verdict->outcome))
+	if (verdict && !kt_sweep_outcome_by_name(verdict->outcome))
 		return cannot(err, tag, "no such outcome");
+	if (tag == KT_TAG_fact_rejudged &&
+	    ((const struct kt_msg_fact_rejudged *)fact)->judgement != sweep->judgements)
+		return cannot(err, tag, "it is of another judgement");
 	sweep->counts[cell->state]--;
 	cell->state = (uint8_t)moves[row].to;
 	sweep->counts[cell->state]++;
@@ -226,26 +251,35 @@ bool kt_sweep_is_grouped(const struct kt_sweep *sweep, uint64_t first, uint64_t 
 	return true;
 }
 
-static int group_cells(struct kt_sweep *sweep, const struct kt_msg_fact_grouped *fact,
-		       struct kt_err *err)
+static int group_cells(struct kt_sweep *sweep, uint32_t tag, uint64_t cell, uint64_t repeats,
+		       const struct kt_msg_verdict *verdict, struct kt_err *err)
 {
-	enum kt_outcome outcome = kt_sweep_outcome_by_name(fact->verdict->outcome);
+	enum kt_outcome outcome = kt_sweep_outcome_by_name(verdict->outcome);
 	struct kt_cell *first;
 
-	if (fact->cell >= sweep->n_cells || fact->repeats > sweep->n_cells - fact->cell)
-		return cannot(err, KT_TAG_fact_grouped, "no such cells");
-	if (!kt_sweep_has_ended(sweep, fact->cell, fact->repeats))
-		return cannot(err, KT_TAG_fact_grouped, "cells are left");
+	if (cell >= sweep->n_cells || repeats > sweep->n_cells - cell)
+		return cannot(err, tag, "no such cells");
+	if (!kt_sweep_has_ended(sweep, cell, repeats))
+		return cannot(err, tag, "cells are left");
 	if (outcome == KT_OUTCOME_NONE)
-		return cannot(err, KT_TAG_fact_grouped, "no such outcome");
-	first = &sweep->cells[fact->cell];
+		return cannot(err, tag, "no such outcome");
+	first = &sweep->cells[cell];
 	if (first->group != KT_OUTCOME_NONE)
 		sweep->groups[first->group]--;
 	first->group = (uint8_t)outcome;
 	sweep->groups[outcome]++;
-	for (uint64_t i = 0; i < fact->repeats; i++)
+	for (uint64_t i = 0; i < repeats; i++)
 		first[i].grouped = 1;
 	return 0;
+}
+
+static int regroup_cells(struct kt_sweep *sweep, const struct kt_msg_fact_regrouped *fact,
+			 struct kt_err *err)
+{
+	if (fact->judgement != sweep->judgements)
+		return cannot(err, KT_TAG_fact_regrouped, "it is of another judgement");
+	return group_cells(sweep, KT_TAG_fact_regrouped, fact->cell, fact->repeats, fact->verdict,
+			   err);
 }
 
 int kt_sweep_apply(struct kt_sweep *sweep, uint32_t tag, const void *fact, struct kt_err *err)
@@ -263,8 +297,20 @@ int kt_sweep_apply(struct kt_sweep *sweep, uint32_t tag, const void *fact, struc
 	case KT_TAG_fact_host:
 	case KT_TAG_fact_late:
 		return 0; /* evidence: changes nothing */
-	case KT_TAG_fact_grouped:
-		return group_cells(sweep, fact, err);
+	case KT_TAG_fact_grouped: {
+		const struct kt_msg_fact_grouped *grouped = fact;
+
+		return group_cells(sweep, tag, grouped->cell, grouped->repeats, grouped->verdict,
+				   err);
+	}
+	case KT_TAG_fact_regrouped:
+		return regroup_cells(sweep, fact, err);
+	case KT_TAG_fact_rejudging:
+		if (((const struct kt_msg_fact_rejudging *)fact)->judgement !=
+		    sweep->judgements + 1ull)
+			return cannot(err, tag, "judgements count up by one");
+		sweep->judgements++;
+		return 0;
 	case KT_TAG_fact_closed:
 		if (!kt_sweep_is_done(sweep))
 			return cannot(err, tag, "cells are left");
@@ -282,7 +328,8 @@ bool kt_sweep_is_done(const struct kt_sweep *sweep)
 bool kt_sweep_equal(const struct kt_sweep *a, const struct kt_sweep *b)
 {
 	if (strcmp(a->id, b->id) != 0 || a->n_cells != b->n_cells || a->epoch != b->epoch ||
-	    a->term != b->term || a->closed != b->closed || a->n_hosts != b->n_hosts)
+	    a->judgements != b->judgements || a->term != b->term || a->closed != b->closed ||
+	    a->n_hosts != b->n_hosts)
 		return false;
 	for (uint64_t i = 0; i < a->n_cells; i++) {
 		const struct kt_cell *x = &a->cells[i];
@@ -291,7 +338,7 @@ bool kt_sweep_equal(const struct kt_sweep *a, const struct kt_sweep *b)
 		if (x->epoch != y->epoch || x->term != y->term || x->host != y->host ||
 		    x->state != y->state || x->outcome != y->outcome || x->charged != y->charged ||
 		    x->group != y->group || x->grouped != y->grouped || x->tries != y->tries ||
-		    x->guest != y->guest)
+		    x->guest != y->guest || x->judgement != y->judgement)
 			return false;
 	}
 	return true;

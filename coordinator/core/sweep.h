@@ -13,6 +13,9 @@
  * is asserted over them (fact_grouped). It comes when all of them have their end, and comes again when one
  * was reopened.
  *
+ * A stored series may be judged again (fact_rejudged, fact_regrouped): the newest verdict counts, the older
+ * ones stay in the journal, and a cell remembers which judgement its own is of.
+ *
  * The drawing is the table `moves` in sweep.c, and the table executes. There is no other way to change
  * a cell: replaying the journal gives the same state, which is why the coordinator may be killed at
  * any instant.
@@ -51,6 +54,7 @@ struct kt_cell {
 	uint64_t epoch; /* of the newest lease; 0 when never granted */
 	uint32_t term; /* in which that lease was granted */
 	uint16_t host; /* index into kt_sweep.hosts of that lease */
+	uint16_t judgement; /* which its verdict is of: 0 is the sweep's own */
 	uint8_t state; /* enum kt_cell_state */
 	uint8_t outcome; /* enum kt_outcome, once judged */
 	uint8_t charged; /* failed attempts that count */
@@ -67,6 +71,7 @@ struct kt_sweep {
 	struct kt_cell *cells; /* n_cells */
 	uint64_t epoch; /* newest epoch given */
 	uint32_t term; /* 0 before the first fact_term */
+	uint16_t judgements; /* how often somebody judged again */
 	bool closed;
 	char **hosts; /* every host that ever held a lease */
 	size_t n_hosts;

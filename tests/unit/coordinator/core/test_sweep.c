@@ -186,3 +186,70 @@ Test(sweep, repeats_have_a_verdict_together_once_all_have_their_end)
 	cr_assert_eq(sweep.groups[KT_OUTCOME_PASS], 1);
 	kt_sweep_destroy(&sweep);
 }
+
+static int begin_judgement(struct kt_sweep *sweep, uint64_t judgement)
+{
+	struct kt_msg_fact_rejudging fact = { .judgement = judgement, .matrix_file = "" };
+
+	return kt_sweep_apply(sweep, KT_TAG_fact_rejudging, &fact, NULL);
+}
+
+static int judge_again(struct kt_sweep *sweep, uint64_t cell, uint64_t epoch, uint64_t judgement,
+		       const char *outcome)
+{
+	struct kt_msg_verdict verdict = { .outcome = outcome };
+	struct kt_msg_fact_rejudged fact = {
+		.cell = cell, .epoch = epoch, .judgement = judgement, .verdict = &verdict
+	};
+
+	return kt_sweep_apply(sweep, KT_TAG_fact_rejudged, &fact, NULL);
+}
+
+Test(sweep, the_newest_verdict_counts_and_only_a_judged_cell_is_judged_again)
+{
+	struct kt_sweep sweep = opened(2);
+
+	grant(&sweep, 0, 1);
+	end(&sweep, 0, 1);
+	cr_assert_lt(judge_again(&sweep, 0, 1, 0, "fail"), 0); /* no judgement began */
+	cr_assert_lt(begin_judgement(&sweep, 2), 0);
+	cr_assert_eq(begin_judgement(&sweep, 1), 0);
+	cr_assert_lt(judge_again(&sweep, 0, 1, 1, "fail"), 0); /* it has no verdict yet */
+	judge(&sweep, 0, 1);
+	cr_assert_lt(judge_again(&sweep, 0, 2, 1, "fail"), 0); /* another attempt */
+	cr_assert_lt(judge_again(&sweep, 0, 1, 2, "fail"), 0); /* another judgement */
+	cr_assert_lt(judge_again(&sweep, 0, 1, 1, "error"), 0);
+	cr_assert_lt(judge_again(&sweep, 1, 1, 1, "fail"), 0);
+	cr_assert_eq(sweep.outcomes[KT_OUTCOME_PASS], 1);
+	cr_assert_eq(judge_again(&sweep, 0, 1, 1, "fail"), 0);
+	cr_assert_eq(sweep.outcomes[KT_OUTCOME_PASS], 0);
+	cr_assert_eq(sweep.outcomes[KT_OUTCOME_FAIL], 1);
+	cr_assert_eq(sweep.cells[0].judgement, 1);
+	cr_assert_eq(sweep.counts[KT_CELL_JUDGED], 1);
+	cr_assert_eq(begin_judgement(&sweep, 2), 0);
+	cr_assert_eq(judge_again(&sweep, 0, 1, 2, "skip"), 0);
+	cr_assert_eq(sweep.outcomes[KT_OUTCOME_FAIL], 0);
+	cr_assert_eq(sweep.outcomes[KT_OUTCOME_SKIP], 1);
+	kt_sweep_destroy(&sweep);
+}
+
+Test(sweep, a_group_is_judged_again_with_its_cells)
+{
+	struct kt_msg_verdict fails = { .outcome = "fail" };
+	struct kt_msg_fact_grouped grouped = { .cell = 0, .repeats = 1, .verdict = &fails };
+	struct kt_msg_fact_regrouped again = {
+		.cell = 0, .repeats = 1, .judgement = 1, .verdict = &pass
+	};
+	struct kt_sweep sweep = opened(1);
+
+	grant(&sweep, 0, 1);
+	end(&sweep, 0, 1);
+	judge(&sweep, 0, 1);
+	cr_assert_eq(kt_sweep_apply(&sweep, KT_TAG_fact_grouped, &grouped, NULL), 0);
+	cr_assert_lt(kt_sweep_apply(&sweep, KT_TAG_fact_regrouped, &again, NULL), 0);
+	begin_judgement(&sweep, 1);
+	cr_assert_eq(kt_sweep_apply(&sweep, KT_TAG_fact_regrouped, &again, NULL), 0);
+	cr_assert_eq(sweep.groups[KT_OUTCOME_FAIL], 0);
+	cr_assert_eq(sweep.groups[KT_OUTCOME_PASS], 1);
+	kt_sweep_destroy(&sweep);
+}

@@ -1,0 +1,54 @@
+#include "coordinator/judging.h"
+#include "assertions/group.h"
+#include "assertions/judge.h"
+
+void kt_judging_cell(const struct kt_matrix *matrix, uint64_t index, const struct kt_stored *stored,
+		     struct kt_arena *arena, struct kt_msg_verdict *verdict)
+{
+	const struct kt_assertion *const *asserts;
+	struct kt_matrix_cell cell;
+	size_t n;
+
+	kt_matrix_cell(matrix, index, &cell);
+	n = kt_matrix_judged(matrix, &cell, arena, &asserts);
+	kt_judge_cell(asserts, n, &stored->series, cell.scenario->expect, stored->result, arena,
+		      verdict);
+}
+
+static int append_sample(void *arg, uint64_t seq, const char *stream, const void *bytes, size_t len,
+			 struct kt_err *err)
+{
+	return kt_series_append(arg, bytes, len, err);
+}
+
+static int add_repeat(struct kt_journal *journal, const struct kt_sweep *sweep, uint64_t index,
+		      struct kt_group *group, struct kt_err *err)
+{
+	const struct kt_cell *cell = &sweep->cells[index];
+	KT_AUTO_SERIES series = { 0 };
+	int status;
+
+	if (cell->state != KT_CELL_JUDGED) {
+		kt_group_add(group, "", NULL);
+		return 0;
+	}
+	status = kt_journal_samples(journal, index, cell->epoch, append_sample, &series, err);
+	if (status == 0)
+		kt_group_add(group, sweep->hosts[cell->host], &series);
+	return status;
+}
+
+int kt_judging_group(struct kt_journal *journal, const struct kt_sweep *sweep, uint64_t first,
+		     uint64_t repeats, const struct kt_assertion *const *asserts, size_t n_asserts,
+		     struct kt_arena *arena, struct kt_msg_verdict *verdict, struct kt_err *err)
+{
+	KT_AUTO(kt_group_destroy) struct kt_group group = { 0 };
+	int status = 0;
+
+	kt_group_init(&group, asserts, n_asserts);
+	for (uint64_t i = first; i < first + repeats && status == 0; i++)
+		status = add_repeat(journal, sweep, i, &group, err);
+	if (status == 0)
+		kt_group_finish(&group, arena, verdict);
+	return status;
+}
