@@ -175,6 +175,23 @@ static int set_option(struct kt_assertion *assertion, size_t option, const struc
 	return 0;
 }
 
+/* The array grows by doubling: a matrix has many assertions, and most of them one pattern. */
+static void add_pattern(struct kt_assertion *assertion, const struct kt_pattern_use *use)
+{
+	size_t n = assertion->n_patterns;
+	struct kt_pattern_use *grown;
+
+	kt_must(n < KT_ASSERTION_PATTERNS_MAX); /* one use for each row of the table at most */
+	if ((n & (n - 1)) == 0) {
+		grown = kt_arena_alloc(assertion->arena, n ? 2 * n : 1, sizeof(*grown));
+		if (n)
+			memcpy(grown, assertion->patterns, n * sizeof(*grown));
+		assertion->patterns = grown;
+	}
+	assertion->patterns[n] = *use;
+	assertion->n_patterns++;
+}
+
 static int set_pattern(struct kt_assertion *assertion, const struct kt_pattern *pattern,
 		       const struct kt_value *value, struct kt_err *err)
 {
@@ -195,9 +212,7 @@ static int set_pattern(struct kt_assertion *assertion, const struct kt_pattern *
 	status = kt_pattern_read(pattern, value, &reader, &use, err);
 	if (status < 0)
 		return status;
-	/* One use for each row of the table at most. */
-	kt_must(assertion->n_patterns < KT_ASSERTION_PATTERNS_MAX);
-	assertion->patterns[assertion->n_patterns++] = use;
+	add_pattern(assertion, &use);
 	return 0;
 }
 

@@ -57,12 +57,12 @@ enum kt_assertion_option {
 #define KT_ASSERTION_COVERAGE_DEFAULT  0.5
 #define KT_ASSERTION_BECAUSE_BYTES_MAX 512
 #define KT_ASSERTION_BRANCHES_MAX      16 /* of one any_of or all_of */
-#define KT_ASSERTION_DEPTH_MAX         3 /* groups in groups */
+#define KT_ASSERTION_DEPTH_MAX         2 /* groups in groups */
 
 struct kt_assertion {
 	struct kt_arena *arena;
 	struct kt_param_arg options[KT_ASSERTION_OPTION_N];
-	struct kt_pattern_use patterns[KT_ASSERTION_PATTERNS_MAX]; /* in the order set */
+	struct kt_pattern_use *patterns; /* in the order set; in the arena */
 	size_t n_patterns;
 	struct kt_assertion *branches; /* of any_of or all_of; in the arena */
 	size_t n_branches;

@@ -8,6 +8,7 @@
  *	pattern_talk.c      how all of them say what they found
  */
 #include "assertions/pattern.h"
+#include "assertions/condition.h"
 #include "assertions/pattern_band.h"
 #include "assertions/pattern_each.h"
 #include "assertions/pattern_pairs.h"
@@ -95,7 +96,7 @@ static const struct kt_pattern patterns[] = {
 		.example = "eventually = { within_ms = 5000, always = { at_least = 100, to_ms = "
 			   "2000 } }",
 		PARAMS(kt_pattern_temporal_eventually_params),
-		.check = kt_pattern_temporal_check_eventually,
+		.check = kt_condition_check,
 		.judge = kt_pattern_temporal_eventually,
 	},
 	{
@@ -113,7 +114,7 @@ static const struct kt_pattern patterns[] = {
 		.example = "until = { hold = { at_most = 10 }, then = { at_least = 100 }, "
 			   "within_ms = 5000 }",
 		PARAMS(kt_pattern_temporal_until_params),
-		.check = kt_pattern_temporal_check_until,
+		.check = kt_condition_check,
 		.judge = kt_pattern_temporal_until,
 	},
 };

@@ -134,8 +134,8 @@ static void judge_steady(const struct kt_pattern_use *use, struct kt_pattern_tal
 	if (steady.n == 0)
 		kt_buf_puts(&text, "no value after the warm-up");
 	if (steady.skipped)
-		kt_buf_printf(&text, "%s%zu samples after the warm-up without a number",
-			      text.len ? "; " : "", steady.skipped);
+		kt_buf_printf(&text, "%s%zu sample%s after the warm-up without a number",
+			      text.len ? "; " : "", steady.skipped, steady.skipped == 1 ? "" : "s");
 	if (text.len)
 		kt_pattern_talk_note(talk, &text);
 }

@@ -60,18 +60,6 @@ const struct kt_param kt_pattern_temporal_until_params[] = {
 	TIME(UNTIL_WITHIN_MS, "within_ms", "the end", "by when it must be reached"),
 };
 
-int kt_pattern_temporal_check_eventually(const struct kt_pattern_use *use, const char **param,
-					 struct kt_err *err)
-{
-	return kt_condition_check(use, param, err);
-}
-
-int kt_pattern_temporal_check_until(const struct kt_pattern_use *use, const char **param,
-				    struct kt_err *err)
-{
-	return kt_condition_check(use, param, err);
-}
-
 int kt_pattern_temporal_check_always(const struct kt_pattern_use *use, const char **param,
 				     struct kt_err *err)
 {
@@ -100,7 +88,7 @@ static void remember_unknown(struct unknown *unknown, size_t i)
 		unknown->first = i;
 }
 
-/* "2 samples have no value, the first periodic_001 (+100 ms): AxisError: ..." */
+/* "2 samples without a value, the first periodic_001 (+100 ms): AxisError: ..." */
 static void unsure_unknown(struct kt_pattern_talk *talk, const struct kt_pattern_use *use,
 			   const char *what, const struct unknown *unknown)
 {
@@ -110,11 +98,13 @@ static void unsure_unknown(struct kt_pattern_talk *talk, const struct kt_pattern
 
 	kt_pattern_talk_mark(talk, first, KT_PATTERN_MARK_UNSURE);
 	if (!kt_column_slot_usable(first) && !kt_condition_nests(use)) {
-		kt_buf_printf(&text, "%s%zu samples have no value, the first ", what, unknown->n);
+		kt_buf_printf(&text, "%s%zu sample%s without a value, the first ", what, unknown->n,
+			      unknown->n == 1 ? "" : "s");
 		kt_column_slot_print_place(first, &text);
 		kt_buf_printf(&text, ": %s", first->error->text);
 	} else {
-		kt_buf_printf(&text, "%s%zu samples are not decided; ", what, unknown->n);
+		kt_buf_printf(&text, "%s%zu sample%s not decided; ", what, unknown->n,
+			      unknown->n == 1 ? "" : "s");
 		kt_condition_explain(use, column, unknown->first, KT_TRUTH_UNKNOWN, &text);
 	}
 	kt_pattern_talk_unsure(talk, &text);

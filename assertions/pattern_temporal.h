@@ -53,12 +53,8 @@ extern const struct kt_param kt_pattern_temporal_until_params[KT_PATTERN_TEMPORA
  */
 extern const struct kt_pattern kt_pattern_temporal_condition;
 
-int kt_pattern_temporal_check_eventually(const struct kt_pattern_use *use, const char **param,
-					 struct kt_err *err);
 int kt_pattern_temporal_check_always(const struct kt_pattern_use *use, const char **param,
 				     struct kt_err *err);
-int kt_pattern_temporal_check_until(const struct kt_pattern_use *use, const char **param,
-				    struct kt_err *err);
 
 kt_pattern_judge_fn kt_pattern_temporal_eventually;
 kt_pattern_judge_fn kt_pattern_temporal_always;

@@ -158,7 +158,7 @@ void kt_verdict_merge_any(struct kt_verdict *verdict, const struct kt_verdict *b
 	said = kt_verdict_headline(chosen);
 	if (rank == 0) {
 		kt_verdict_merge(verdict, chosen);
-		if (!said || chosen->outcome == KT_VERDICT_NOTE)
+		if (chosen->outcome == KT_VERDICT_NOTE) /* it said nothing for itself */
 			kt_verdict_say(verdict, KT_VERDICT_PASS, KT_VERDICT_KIND_GROUP, assertion,
 				       "%s: branch %zu holds", assertion,
 				       (size_t)(chosen - branches) + 1);

@@ -132,6 +132,15 @@ over = "any"'
 judged 3
 says '^INCO +one/any/scx_kt/small  over 3 repeats'
 says 'unknown in 3'
+# Tried again with success, the verdict over the repeats comes again and replaces the first.
+cell 'die qemu_died "gone" x3; sample bpf.n=1; sample bpf.n=2; sample bpf.n=3' '[[scenario.assert]]
+series = "bpf:n"
+nondecreasing = true
+over = "any"'
+judged 3
+says 'over their repeats: 1 inconclusive'
+exits 0 ktcoord resume last
+says '3 cells: 3 pass; over their repeats: 1 pass'
 
 # Expected failures.
 cell "$rising; fail scheduler_stalled \"runnable task stall (3.1s)\"" \

@@ -147,7 +147,7 @@ Test(pattern, steady_within_looks_around_the_mean_after_the_warm_up)
 {
 	static const struct golden rows[] = {
 		{ "steady_within={warmup_ms 0, tol 0.1}", "10 NaN 10", PASS, 0, NULL,
-		  "1 samples after the warm-up without a number" },
+		  "1 sample after the warm-up without a number" },
 		{ "steady_within={tol 0.1}", "9 10 11", PASS, 0, "holds over 3", NULL },
 		{ "steady_within={tol 0.1}", "0.9 1.1", PASS, 0, NULL, NULL },
 		{ "steady_within={tol 0.09}", "9 10 11", FAIL, 2, "above 10.9 (mean 10 of 3)",
@@ -169,8 +169,8 @@ Test(pattern, steady_within_looks_around_the_mean_after_the_warm_up)
 		{ "steady_within={warmup_ms 300, tol 0.1}", "1 2 3", PASS, 0, NULL,
 		  "no value after the warm-up" },
 		{ "steady_within={tol 0.1}", "", PASS, 0, NULL, "no value after the warm-up" },
-		{ "steady_within={tol 0.1}", "10 E 10", PASS, 0, NULL, "1 samples after" },
-		{ "steady_within={tol 0.1}", "10 E 20", FAIL, 2, NULL, "1 samples after" },
+		{ "steady_within={tol 0.1}", "10 E 10", PASS, 0, NULL, "1 sample after" },
+		{ "steady_within={tol 0.1}", "10 E 20", FAIL, 2, NULL, "1 sample after" },
 		{ "steady_within={warmup_ms 150, tol 0}", "1 E 3", PASS, 0, NULL, NULL },
 		/* a constant is steady, whatever a double makes of its mean */
 		{ "steady_within={tol 0}", "0.1 0.1 0.1", PASS, 0, NULL, NULL },
@@ -375,7 +375,7 @@ Test(pattern, eventually_and_always_know_what_they_do_not_know)
 		/* unknown slots only matter when they could be the witness */
 		{ "eventually={at_least 5, within_ms 200}", "1 E 5", PASS, 0, NULL, "first 5" },
 		{ "eventually={at_least 5, within_ms 200}", "1 E 2", INCON, 0,
-		  "not seen, but 1 samples have no value, the first periodic_001 (+100 ms): "
+		  "not seen, but 1 sample without a value, the first periodic_001 (+100 ms): "
 		  "AxisError: test: deadline",
 		  NULL },
 		{ "eventually={at_least 5, within_ms 50}", "1 E 5", FAIL, 1, NULL, NULL },
@@ -389,7 +389,7 @@ Test(pattern, eventually_and_always_know_what_they_do_not_know)
 		  NULL },
 		{ "always={at_most 5}", "1 NaN", FAIL, 1, "incomparable", NULL },
 		{ "always={at_most 5}", "1 E 2", INCON, 0,
-		  "1 samples have no value, the first periodic_001 (+100 ms)", NULL },
+		  "1 sample without a value, the first periodic_001 (+100 ms)", NULL },
 		{ "always={at_most 5}", "1 E 6", FAIL, 1, "above 5", NULL },
 		{ "always={at_most 5, from_ms 200}", "1 E 2", PASS, 0, NULL, NULL },
 		{ "always={at_most 5, from_ms 300}", "1 2", INCON, 0, "no sample in that time",
@@ -426,12 +426,12 @@ Test(pattern, until_holds_one_condition_before_another_is_reached)
 		{ "until={hold {at_most 5}, then {at_least 9}}", "", INCON, 0, "no sample", NULL },
 		/* unknown: only when it could be otherwise */
 		{ "until={hold {at_most 5}, then {at_least 9}}", "1 E 9", INCON, 0,
-		  "1 samples have no value, the first periodic_001 (+100 ms)", NULL },
+		  "1 sample without a value, the first periodic_001 (+100 ms)", NULL },
 		{ "until={hold {at_most 5}, then {eq 9}}", "1 E 6 9", INCON, 0,
-		  "1 samples have no value", NULL },
+		  "1 sample without a value", NULL },
 		{ "until={hold {at_most 5}, then {eq 9}}", "1 6 E 9", FAIL, 1, "above 5", NULL },
 		{ "until={hold {at_most 5}, then {eq 9}}", "1 1 E", INCON, 0,
-		  "1 samples have no value", NULL },
+		  "1 sample without a value", NULL },
 		{ "until={hold {at_most 5}, then {eq 9}}", "9 E E 9", PASS, 0, NULL, NULL },
 		{ "until={hold {at_most 5}, then {eq 9}}", "NaN 9", FAIL, 1, "incomparable", NULL },
 		{ "until={hold {at_most 9007199254740992}, then {eq 9007199254740994}}",
@@ -451,7 +451,7 @@ Test(pattern, what_an_unknown_value_cannot_be_is_not_unknown)
 		{ "until={hold {at_most 5}, then {gt 5}}", "1 E 9", PASS, 0, NULL,
 		  "reached at the latest at 9" },
 		{ "until={hold {at_most 5}, then {gt 5}}", "1 E 1", INCON, 0,
-		  "1 samples have no value, the first periodic_001", NULL },
+		  "1 sample without a value, the first periodic_001", NULL },
 		{ "until={hold {at_most 5}, then {gt 6}}", "1 E 9", INCON, 0, NULL, NULL },
 		{ "until={hold {at_most 5}, then {gt 6, lt 6}}", "1 E 9", FAIL, 1, NULL, NULL },
 		{ "until={hold {any_of [{at_most 5}; {gt 5}]}, then {eq 9}}", "1 E 9", PASS, 0,
@@ -620,7 +620,7 @@ Test(pattern, conditions_nest)
 		  NULL },
 		{ "eventually={within_ms 900, always {at_least 5, to_ms 200}}", "1 5 6 E 1", INCON,
 		  0,
-		  "not seen, but 1 samples are not decided; always from periodic_001 (+100 ms): no "
+		  "not seen, but 1 sample not decided; always from periodic_001 (+100 ms): no "
 		  "value at periodic_003 (+300 ms)",
 		  NULL },
 		{ "eventually={within_ms 300, always {at_least 5, to_ms 200}}", "1 5 6 1 1 1", FAIL,
@@ -630,7 +630,7 @@ Test(pattern, conditions_nest)
 		  NULL },
 		/* what the samples do not show is not made up */
 		{ "eventually={within_ms 900, always {at_least 5, to_ms 200}}", "1 5 6", INCON, 0,
-		  "2 samples are not decided; always from periodic_001 (+100 ms): the samples end "
+		  "2 samples not decided; always from periodic_001 (+100 ms): the samples end "
 		  "before it is decided",
 		  NULL },
 		{ "eventually={within_ms 900, always {at_least 5}}", "1 5 6", PASS, 0, NULL, NULL },
@@ -648,7 +648,7 @@ Test(pattern, conditions_nest)
 		  "eventually from periodic_002 (+200 ms): the samples end before it is decided",
 		  NULL },
 		{ "always={eventually {lt 5, within_ms 100}, to_ms 300}", "9 1 9 E 9", INCON, 0,
-		  "2 samples are not decided; eventually from periodic_002 (+200 ms): no value at "
+		  "2 samples not decided; eventually from periodic_002 (+200 ms): no value at "
 		  "periodic_003 (+300 ms): AxisError: test: deadline",
 		  NULL },
 		/* high values only when they come down again: any_of is an implication */

@@ -158,8 +158,10 @@ Test(verdict, any_of_takes_the_first_passing_branch_or_sums_up)
 		kt_verdict_merge_any(&verdict, branches, rows[i].n, "a");
 		cr_assert_eq(kt_verdict_outcome(&verdict), rows[i].outcome, "row %zu", i);
 		cr_assert_str_eq(kt_verdict_headline(&verdict)->text, rows[i].headline);
-		if (rows[i].outcome == P)
+		if (rows[i].outcome == P) {
 			cr_assert_eq(fixture_count(&verdict, F), 0);
+			cr_assert_eq(fixture_count(&verdict, P), 1);
+		}
 	}
 }
 
