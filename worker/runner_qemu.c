@@ -645,6 +645,7 @@ static int runner_open(uv_loop_t *loop, const struct kt_runner_config *config,
 		.memory_bytes_max = config->mem_bytes / TEMPLATES_SHARE,
 		.procs = &runner->procs,
 	};
+	struct kt_err ignored = { 0 };
 	int rc;
 
 	runner->loop = loop;
@@ -657,6 +658,8 @@ static int runner_open(uv_loop_t *loop, const struct kt_runner_config *config,
 		free(runner);
 		return rc;
 	}
+	/* Now, not while the first cell waits. What is wrong with them is for those who need them. */
+	look_at_binaries(runner, &ignored);
 	uv_timer_init(loop, &runner->timer);
 	runner->timer.data = runner;
 	uv_timer_start(&runner->timer, on_look, SPARE_LOOK_MS, SPARE_LOOK_MS);

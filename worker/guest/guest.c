@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #define PORT_WAIT_NS (20 * KT_NS_PER_S) /* for the port to appear: drivers probe late */
+#define PORT_LOOK_NS (1 * KT_NS_PER_MS)
 #define HOST_WAIT_NS (120 * KT_NS_PER_S) /* without a host: then there is nobody to work for */
 /* How long workers may take to stop: they do in 100 ms when they are run. When the scheduler does not
  * run them, its stall watchdog is the better witness, so it is waited for, with this on top.
@@ -453,7 +454,7 @@ static int open_port(struct guest *guest, struct kt_err *err)
 
 	while ((status = kt_gchannel_open(&guest->channel, KT_GCHANNEL_PORT, err)) == -ENOENT &&
 	       kt_gtime_now_ns() < until_ns)
-		usleep(KT_GCHANNEL_LOOK_NS / KT_NS_PER_US);
+		usleep(PORT_LOOK_NS / KT_NS_PER_US);
 	return status;
 }
 
