@@ -441,7 +441,7 @@ static void judge_series_column(const struct kt_assertion *assertion,
 
 	kt_must(kt_assertion_series(assertion));
 	kt_formula_column(kt_assertion_series(assertion), series, kt_assertion_want(assertion),
-			  &arena, &column);
+			  seen ? seen_arena : &arena, &column);
 	for (size_t i = 0; i < assertion->n_patterns; i++) {
 		const struct kt_formula *other = kt_pattern_other(&assertion->patterns[i]);
 

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #define VALUE_BYTES_SHOWN 60
@@ -763,6 +764,83 @@ static int show_group(struct kt_journal *journal, const struct kt_matrix *matrix
 	return status;
 }
 
+/* A value with all of its bits; what JSON has no number for as text. */
+static struct json_object *json_number(const struct kt_number *number)
+{
+	char text[KT_NUMBER_TEXT_BYTES];
+
+	switch (number->type) {
+	case KT_NUMBER_U64:
+		return json_object_new_uint64(number->u64);
+	case KT_NUMBER_I64:
+		return json_object_new_int64(number->i64);
+	case KT_NUMBER_BOOL:
+		return json_object_new_boolean(number->boolean);
+	case KT_NUMBER_F64:
+		if (isfinite(number->f64))
+			return json_object_new_double_s(number->f64,
+							kt_number_format(number, text));
+		break;
+	}
+	return json_object_new_string(kt_number_format(number, text));
+}
+
+static struct json_object *json_slot(const struct kt_column_slot *slot, uint8_t mark)
+{
+	static const char *const marks[] = { [KT_PATTERN_MARK_NONE] = "",
+					     [KT_PATTERN_MARK_UNSURE] = "inconclusive",
+					     [KT_PATTERN_MARK_FAIL] = "fail" };
+	struct json_object *row = json_object_new_object();
+
+	add_text(row, "tag", slot->tag);
+	json_object_object_add(row, "elapsed_ns", json_object_new_int64(slot->elapsed_ns));
+	if (kt_column_slot_usable(slot)) {
+		struct kt_number number = kt_column_slot_number(slot);
+
+		json_object_object_add(row, "value", json_number(&number));
+	} else {
+		add_text(row, "error", slot->error->text);
+	}
+	add_text(row, "mark", marks[mark]);
+	return row;
+}
+
+static struct json_object *json_columns(const struct kt_matrix *matrix, uint64_t index,
+					const struct kt_series *series)
+{
+	struct json_object *list = json_object_new_array();
+	KT_AUTO_ARENA arena = { 0 };
+	const struct kt_assertion *const *asserts;
+	const struct kt_assertion *leaf;
+	struct kt_matrix_cell spec;
+	size_t n;
+
+	kt_matrix_cell(matrix, index, &spec);
+	n = kt_matrix_judged(matrix, &spec, &arena, &asserts);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; (leaf = kt_assertion_leaf(asserts[i], k)) != NULL; k++) {
+			struct json_object *column = json_object_new_object();
+			struct json_object *slots = json_object_new_array();
+			KT_AUTO_ARENA scratch = { 0 };
+			KT_AUTO_BUF text = { 0 };
+			struct kt_judge_seen seen;
+			struct kt_verdict verdict;
+
+			kt_verdict_init(&verdict, &scratch);
+			kt_judge_look(leaf, series, &scratch, &seen, &verdict);
+			kt_assertion_print(leaf, &text);
+			add_text(column, "label", kt_assertion_label(leaf));
+			add_text(column, "text", kt_buf_text(&text));
+			for (size_t s = 0; s < seen.column.n; s++)
+				json_object_array_add(slots, json_slot(&seen.column.slots[s],
+								       seen.marks[s]));
+			json_object_object_add(column, "slots", slots);
+			json_object_array_add(list, column);
+		}
+	}
+	return list;
+}
+
 int kt_report_show(struct kt_journal *journal, const struct kt_matrix *matrix,
 		   const struct kt_sweep *sweep, uint64_t index,
 		   const struct kt_report_show *options, FILE *out, struct kt_err *err)
@@ -780,6 +858,7 @@ int kt_report_show(struct kt_journal *journal, const struct kt_matrix *matrix,
 		struct json_object *json = json_cell(matrix, sweep, index, &story);
 
 		json_object_object_add(json, "samples", json_series(&series));
+		json_object_object_add(json, "columns", json_columns(matrix, index, &series));
 		status = print_json(json, "\n", out, err);
 	} else if (status == 0) {
 		status = show_text(journal, matrix, index, &story, &series, options, out, err);

@@ -89,6 +89,8 @@ exits 0 ktcoord show last 'one/any/scx_kt/small#0'
 says 'either: it must hold because nobody reads the rest'
 says 'periodic_001 .* 5 +\| +\* +\|  <- fails$'
 says 'periodic_000 .* 1 +\|\* +\|$'
+exits 0 ktcoord show last 'one/any/scx_kt/small#0' --json
+says '"mark": "fail"'
 
 # Over the repeats: one may be bad. What decides is their verdict together, and it survives a kill.
 over() {

@@ -297,6 +297,29 @@ Test(judge, who_looks_sees_the_column_and_what_offends)
 	}
 }
 
+/* What the column points to lives as long as what was seen. */
+Test(judge, who_looks_sees_why_there_is_no_value)
+{
+	static const int values[] = { 100, -1, 400 };
+	KT_AUTO_ARENA arena = { 0 };
+	KT_AUTO_SERIES series = { 0 };
+	struct kt_assertion assertion;
+	struct kt_verdict said;
+	struct kt_judge_seen seen;
+
+	fill(&series, values, NULL, 3);
+	cr_assert(fixture_assertion(&arena, "series='stats:nr' each={at_most 1000}", &assertion,
+				    NULL));
+	kt_verdict_init(&said, &arena);
+	kt_judge_look(&assertion, &series, &arena, &seen, &said);
+	for (size_t i = 0; i < 1000; i++) /* what was freed is written over */
+		free(memset(kt_must_calloc(1, 100 + i), 'x', 100 + i));
+	cr_assert_eq(seen.column.n, 3);
+	cr_assert_eq(seen.marks[1], KT_PATTERN_MARK_FAIL);
+	cr_assert_eq(seen.column.slots[1].error->type, KT_COLUMN_ERROR_AXIS_ERROR);
+	cr_assert(strstr(seen.column.slots[1].error->text, "deadline"));
+}
+
 Test(judge, the_verdict_does_not_depend_on_how_the_series_arrived)
 {
 	static const int columns[][4] = { { 1, 2, 3, 4 }, { 4, 3, 2, 1 },    { 5, -1, 3, 3 },
