@@ -353,32 +353,39 @@ static struct json_object *json_left_out(const struct kt_matrix *matrix)
 	return list;
 }
 
-/* What will be judged, and what was switched off; "assertions" is how many are. */
+static struct json_object *json_assert(const struct kt_matrix_assert *assert_)
+{
+	struct json_object *entry = json_object_new_object();
+	KT_AUTO_BUF text = { 0 };
+
+	kt_assertion_print(assert_->assertion, &text);
+	add_text(entry, "label", kt_assertion_label(assert_->assertion));
+	add_text(entry, "text", kt_buf_text(&text));
+	add_text(entry, "from", kt_matrix_level_name(assert_->level));
+	add_u64(entry, "line", assert_->node->pos.line);
+	if (assert_->replaces)
+		add_u64(entry, "replaces_line", assert_->replaces->node->pos.line);
+	return entry;
+}
+
+/* "assertions" is how many are judged; with --asserts each of them, and what was switched off. */
 static void add_asserts(struct json_object *json, const struct kt_matrix *matrix,
-			const struct kt_matrix_cell *cell)
+			const struct kt_matrix_cell *cell, bool each)
 {
 	KT_AUTO_ARENA arena = { 0 };
-	struct json_object *list = json_object_new_array();
+	struct json_object *list = each ? json_object_new_array() : NULL;
 	struct kt_matrix_assert *asserts;
 	size_t n = kt_matrix_asserts(matrix, cell->scenario, cell->scheduler, &arena, &asserts);
 	uint64_t n_judged = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		struct json_object *entry = json_object_new_object();
-		KT_AUTO_BUF text = { 0 };
-
-		kt_assertion_print(asserts[i].assertion, &text);
 		n_judged += !kt_assertion_is_off(asserts[i].assertion);
-		add_text(entry, "label", kt_assertion_label(asserts[i].assertion));
-		add_text(entry, "text", kt_buf_text(&text));
-		add_text(entry, "from", kt_matrix_level_name(asserts[i].level));
-		add_u64(entry, "line", asserts[i].node->pos.line);
-		if (asserts[i].replaces)
-			add_u64(entry, "replaces_line", asserts[i].replaces->node->pos.line);
-		json_object_array_add(list, entry);
+		if (each)
+			json_object_array_add(list, json_assert(&asserts[i]));
 	}
 	add_u64(json, "assertions", n_judged);
-	json_object_object_add(json, "asserts", list);
+	if (each)
+		json_object_object_add(json, "asserts", list);
 }
 
 static struct json_object *json_cell(const struct kt_matrix *matrix, uint64_t index,
@@ -400,7 +407,7 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, uint64_t in
 	add_u64(json, "run_ns", (uint64_t)kt_matrix_cell_run_ns(&cell));
 	add_u64(json, "estimated_ns", (uint64_t)cell_ns(&cell, options->accel));
 	add_u64(json, "samples", cell.scenario->msg.samples);
-	add_asserts(json, matrix, &cell);
+	add_asserts(json, matrix, &cell, options->asserts);
 	add_u64(json, "cpus", cell.topology->cpus);
 	add_u64(json, "mem_bytes", cell.topology->mem_bytes);
 	return json;

@@ -46,8 +46,11 @@ exits 0 ktcoord plan "$WORK/one.toml" --asserts
 says 'limit: bpf:n: each at_most 10'
 says '\[\[sweep.assert\]\] .*one.toml:4$'
 says '\[\[scheduler.assert\]\] .*one.toml:14$'
-exits 0 ktcoord plan "$WORK/one.toml" --json
+exits 0 ktcoord plan "$WORK/one.toml" --json --asserts
 says '"from":"scheduler"'
+exits 0 ktcoord plan "$WORK/one.toml" --json
+says '"assertions":2'
+says_not '"from"'
 
 # The scenario's own assertion of a name takes the place of the sweep's; off takes it away.
 cell "$rising" '[[scenario.assert]]
