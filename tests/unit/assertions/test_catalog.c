@@ -182,6 +182,28 @@ static void print_document(struct kt_buf *out)
 	}
 	kt_buf_puts(
 		out,
+		"\n## Where assertions stand\n\n"
+		"`[[scenario.assert]]`, `[[scheduler.assert]]` and `[[sweep.assert]]` take the "
+		"same "
+		"keys. A cell is judged by those\nof its sweep, its scheduler and its scenario; of "
+		"one "
+		"`name` the innermost wins, and with `off = true` it is not\njudged. `ktcoord plan "
+		"--asserts` says what is judged, and where each comes from.\n\n"
+		"`any_of = [{ ... }, { ... }]` passes with the first branch that passes, `all_of` "
+		"when "
+		"all do; what stands beside\nthem (series, min_samples, min_coverage, bridge, "
+		"steps, "
+		"reset) holds for every branch that does not say otherwise.\n\n"
+		"`over` is judged once all repeats of a cell have ended: `\"all\"`, `\"any\"`, "
+		"`{ at_least = 3 }` or `{ fraction = 0.9 }`,\nand of hosts with `of = \"hosts\"`. "
+		"In each "
+		"repeat it is a note; together they have a verdict of their own.\n\n"
+		"A scenario with `expect = { outcome = \"fail\", cause = \"scheduler_stalled\", "
+		"log = "
+		"\"task*stall\" }` passes when it\nfails so. `examples/asserts.toml` shows all of "
+		"it.\n");
+	kt_buf_puts(
+		out,
 		"\n## Series made of series\n\n"
 		"`series = { difference = [\"bpf:a\", { of = \"bpf:b\", unit = \"tasks\" }] }`: "
 		"operands are series of any of these\nforms.\n\n"
