@@ -258,11 +258,21 @@ static enum kt_cause_id cause_of(const struct kt_err *err, enum kt_cause_id othe
 	}
 }
 
+/* What a restored guest touches and its template has not is there twice: a private mapping of a memfd gets its page from
+ * the file, which grows by an empty one for it, sealed or not (mm/shmem.c, shmem_fault). Whoever touches it first pays.
+ */
+static uint64_t cage_bytes(const struct kt_vm_config *config)
+{
+	uint64_t ram_bytes = kt_qemu_node_bytes(config->topology) * config->topology->numa_nodes;
+
+	return kt_qemu_host_bytes(config->topology) + (config->restores ? ram_bytes : 0);
+}
+
 static int start(struct kt_vm *vm, const struct kt_vm_config *config, struct inherited *inherited,
 		 struct kt_buf *notes, enum kt_cause_id *cause, struct kt_err *err)
 {
 	struct kt_cage_limits limits = {
-		.memory_bytes_max = kt_qemu_host_bytes(config->topology),
+		.memory_bytes_max = cage_bytes(config),
 		.pids_max = PIDS_MAX,
 		.cpus_max = kt_qemu_cpus(config->topology) + 1,
 	};

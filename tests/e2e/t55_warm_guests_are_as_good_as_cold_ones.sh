@@ -92,4 +92,23 @@ warm, cold = read("warm"), read("cold")
 assert warm == cold, f"warm {warm}\ncold {cold}"
 assert len(warm) == 3
 EOF
+
+# A guest may use all of its memory, also what its template has not touched: no cgroup limit is in its way.
+guest_matrix eats <<'EOF'
+[[scheduler]]
+name = "eats"
+binary = "/bin/dd"
+args = ["if=/dev/zero", "of=/dev/null", "bs=1500M", "count=1"]
+[[scenario]]
+name = "eat"
+duration = "1s"
+samples = 1
+[[scenario.step]]
+hold = "full"
+cgroup = [{ name = "cg_0", workers = 1, work = "spin" }]
+EOF
+sed -i 's|^cpus = .*|&\nmemory = "2G"|' "$WORK/eats.toml"
+exits 1 ktcoord "$WORK/eats.toml"
+says 'scheduler_rejected'
+says ' warm$' # at the first attempt
 nothing_left
