@@ -243,6 +243,12 @@ static bool wake_up(struct kt_attempt *attempt)
 	return !attempt->ending && kt_load_prepare(attempt);
 }
 
+/* The host's answer to every guest, not a QEMU that has just died or a process short of something. */
+static bool never_allowed(const struct kt_err *err)
+{
+	return err->code == EPERM || err->code == EACCES || err->code == ENOSYS;
+}
+
 void kt_boot_restore(struct kt_attempt *attempt)
 {
 	struct kt_vm_config config = config_of(attempt);
@@ -271,7 +277,7 @@ void kt_boot_restore(struct kt_attempt *attempt)
 		return;
 	}
 	/* One that boots can be read all the same: its RAM is shared with us. */
-	attempt->never_warm = true;
+	attempt->never_warm = never_allowed(&attempt->capture.unreadable);
 	kt_attempt_end(attempt, KT_CAUSE_ID_host_trouble, "%s", attempt->capture.unreadable.text);
 }
 
