@@ -41,8 +41,8 @@ Test(plan, text_shows_cells_time_and_what_is_left_out)
 	struct kt_plan_options options = { 0 };
 	KT_AUTO_FREE char *printed = print(&options);
 
-	/* 60 cells of 0.2 + 2 + 10 s, 30 of 0.2 + 2 + 5 s, one boot of 3.9 s */
-	cr_assert(strstr(printed, "s: 90 cells, about 15m51s with 1 guest at a time under tcg\n"),
+	/* 60 cells of 0.2 + 0.8 + 10 s, 30 of 0.2 + 0.8 + 5 s, one boot of 2.2 s */
+	cr_assert(strstr(printed, "s: 90 cells, about 14m02s with 1 guest at a time under tcg\n"),
 		  "%s", printed);
 	cr_assert(strstr(printed, "     10s        0     2    256M       0  warm  a/k/s0/t#0\n"),
 		  "%s", printed);
@@ -58,10 +58,10 @@ Test(plan, the_time_counts_boots)
 		const char *time;
 	} times[] = {
 		{ "guest = \"cold\"\n",
-		  "about 21m21s" }, /* 60 of 3.9 + 2 + 10 s, 30 of 3.9 + 2 + 5 s */
-		{ "template_renew = 45\n", "about 15m55s" }, /* 2 boots */
+		  "about 17m" }, /* 60 of 2.2 + 0.8 + 10 s, 30 of 2.2 + 0.8 + 5 s */
+		{ "template_renew = 45\n", "about 14m04s" }, /* 2 boots */
 		{ "template_renew = 1\n",
-		  "about 21m39s" }, /* a boot and a restore for every cell */
+		  "about 17m18s" }, /* a boot and a restore for every cell */
 	};
 
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
