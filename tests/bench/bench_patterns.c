@@ -19,11 +19,12 @@
 
 static char tags[TAGS][16];
 
-/* A counter that rises by one each ms, which every pattern below holds of. */
-static void fill(struct kt_column_slot *slots, size_t n)
+/* A counter that rises by one each ms, or one truth over and over. */
+static void fill(struct kt_column_slot *slots, size_t n, bool truths)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct kt_number number = kt_number_u64(1000000 + i);
+		struct kt_number number =
+			truths ? kt_number_bool(true) : kt_number_u64(1000000 + i);
 
 		slots[i] = (struct kt_column_slot){ .elapsed_ns = (int64_t)i * KT_NS_PER_MS,
 						    .tag = tags[i % TAGS],
@@ -211,10 +212,12 @@ int main(int argc, char **argv)
 	for (size_t s = 0; s < 3; s++) {
 		struct kt_column column = { .slots = slots, .n = sizes[s] };
 
-		fill(slots, sizes[s]);
+		fill(slots, sizes[s], false);
 		measure_memory(&column);
 		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 			measure_case(cases[i], &column);
+		fill(slots, sizes[s], true);
+		measure_case("always_true=true", &column);
 	}
 	measure_series();
 	free(slots);
