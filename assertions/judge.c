@@ -527,10 +527,10 @@ static void judge_one_repeat(const struct kt_assertion *assertion, const struct 
 	kt_verdict_merge_notes(verdict, &said);
 }
 
-void kt_judge_cell(const struct kt_assertion *const *assertions, size_t n,
-		   const struct kt_series *series, const struct kt_expect *expect,
-		   const struct kt_msg_result *result, struct kt_arena *arena,
-		   struct kt_msg_verdict *verdict)
+void kt_judge_cell_beside(const struct kt_assertion *const *assertions, size_t n,
+			  const struct kt_series *series, const struct kt_verdict *beside,
+			  const struct kt_expect *expect, const struct kt_msg_result *result,
+			  struct kt_arena *arena, struct kt_msg_verdict *verdict)
 {
 	struct kt_verdict all;
 	struct kt_verdict turned;
@@ -544,10 +544,20 @@ void kt_judge_cell(const struct kt_assertion *const *assertions, size_t n,
 		else
 			kt_judge_series(assertions[i], series, &all);
 	}
+	if (beside)
+		kt_verdict_merge(&all, beside);
 	if (expect) {
 		kt_verdict_init(&turned, arena);
 		kt_expect_judge(expect, result, &all, &turned);
 		all = turned;
 	}
 	kt_verdict_finish(&all, verdict);
+}
+
+void kt_judge_cell(const struct kt_assertion *const *assertions, size_t n,
+		   const struct kt_series *series, const struct kt_expect *expect,
+		   const struct kt_msg_result *result, struct kt_arena *arena,
+		   struct kt_msg_verdict *verdict)
+{
+	kt_judge_cell_beside(assertions, n, series, NULL, expect, result, arena, verdict);
 }

@@ -33,6 +33,14 @@ void kt_judge_cell(const struct kt_assertion *const *assertions, size_t n,
 		   const struct kt_msg_result *result, struct kt_arena *arena,
 		   struct kt_msg_verdict *verdict);
 
+/* The same with what somebody else says of the cell (a verdict plug-in): merged behind the assertions, and turned
+ * round with them when a failure is expected.
+ */
+void kt_judge_cell_beside(const struct kt_assertion *const *assertions, size_t n,
+			  const struct kt_series *series, const struct kt_verdict *beside,
+			  const struct kt_expect *expect, const struct kt_msg_result *result,
+			  struct kt_arena *arena, struct kt_msg_verdict *verdict);
+
 /* One assertion, over a series or over a column that comes from elsewhere (which must then hold what
  * the assertion's patterns want). others[i] is the column of the second series that patterns[i] wants
  * (kt_pattern_other()); NULL when none wants one. Says into verdict, and nothing else. A group has no

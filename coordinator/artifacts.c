@@ -161,6 +161,13 @@ int kt_artifacts_add(struct kt_artifacts *a, const char *path, struct kt_digest 
 	return status < 0 ? status : kt_artifacts_add_known(a, digest, err);
 }
 
+int kt_artifacts_fd(const struct kt_artifacts *a, const struct kt_digest *digest)
+{
+	const struct artifact *one = find(a, digest);
+
+	return one ? one->fd : -1;
+}
+
 void kt_artifacts_fetch(struct kt_artifacts *a, const struct kt_msg_fetch *fetch, uint8_t *room,
 			struct kt_msg_chunk *chunk)
 {

@@ -24,6 +24,9 @@ int kt_artifacts_add(struct kt_artifacts *artifacts, const char *path, struct kt
 int kt_artifacts_add_known(struct kt_artifacts *artifacts, const struct kt_digest *digest,
 			   struct kt_err *err);
 
+/* For reading what was added; borrowed, has no position of its own worth keeping. -1: it was not added. */
+int kt_artifacts_fd(const struct kt_artifacts *artifacts, const struct kt_digest *digest);
+
 /* Answers FETCH: fills chunk, its body in `room` (KT_CHUNK_BYTES_MAX bytes, the caller's). What cannot
  * be had is said in chunk->missing (static text).
  */

@@ -3,6 +3,7 @@
 #include "coordinator/matrixfile.h"
 #include "coordinator/patterns.h"
 #include "coordinator/plan.h"
+#include "coordinator/plugins.h"
 #include "coordinator/prepare.h"
 #include "coordinator/rejudge.h"
 #include "coordinator/report.h"
@@ -251,6 +252,7 @@ struct run { /* a sweep being worked on */
 	struct kt_view *view;
 	struct kt_matrix *matrix;
 	struct kt_artifacts *artifacts;
+	struct kt_plugins *plugins;
 	struct kt_journal *journal;
 	struct kt_sweep sweep;
 	struct kt_msg_manifest manifest;
@@ -262,6 +264,7 @@ static void run_destroy(struct run *run)
 {
 	kt_view_destroy(&run->view);
 	kt_journal_close(&run->journal);
+	kt_plugins_destroy(&run->plugins);
 	kt_artifacts_destroy(&run->artifacts);
 	kt_matrix_destroy(&run->matrix);
 	kt_sweep_destroy(&run->sweep);
@@ -365,8 +368,8 @@ static int run_sweep(struct run *run)
 	else
 		kt_view_say(run->view, "sweep %s: %" PRIu64 " cell%s", run->sweep.id,
 			    run->sweep.n_cells, run->sweep.n_cells == 1 ? "" : "s");
-	status = kt_server_run(&config, run->matrix, &run->manifest, run->artifacts, run->journal,
-			       &run->sweep, run->view, &err);
+	status = kt_server_run(&config, run->matrix, &run->manifest, run->artifacts, run->plugins,
+			       run->journal, &run->sweep, run->view, &err);
 	kt_view_destroy(&run->view);
 	if (status < 0 && status != -EINTR) {
 		fprintf(stderr, "ktcoord: %s\n", err.text);
@@ -419,7 +422,10 @@ static int start_run(struct run *run, const struct options *options, struct kt_e
 	prepare.scripted = strcmp(run->runner, "scripted") == 0;
 	prepare.progress = say_progress;
 	prepare.arg = run->view;
-	if ((status = kt_prepare_manifest(&prepare, run->matrix, run->artifacts, &run->arena,
+	if ((status = kt_plugins_prepare(run->matrix, run->artifacts, &run->arena, &run->manifest,
+					 err)) < 0 ||
+	    (status = kt_plugins_open(&run->manifest, run->artifacts, &run->plugins, err)) < 0 ||
+	    (status = kt_prepare_manifest(&prepare, run->matrix, run->artifacts, &run->arena,
 					  &run->manifest, err)) < 0)
 		return status;
 	run->manifest.guest = options->cold ? KT_JOB_GUEST_COLD : "";
@@ -517,6 +523,8 @@ static int command_resume(const struct options *options)
 		status = open_stored(&run, options->words[0], false, &err);
 	if (status == 0)
 		status = kt_prepare_again(&run.manifest, run.artifacts, &err);
+	if (status == 0)
+		status = kt_plugins_open(&run.manifest, run.artifacts, &run.plugins, &err);
 	if (status == 0)
 		status = reopen_errored(&run, &err);
 	if (status == 0) {
@@ -632,6 +640,7 @@ static int command_judge(const struct options *options)
 	KT_AUTO_BUF text = { 0 };
 	struct run run = { .lock = -1 };
 	struct kt_rejudge ask = { .journal = NULL, .json = options->json };
+	struct kt_msg_manifest manifest = { .guest = "" }; /* its plug-ins */
 	struct kt_err err = { 0 };
 	int status = 0;
 	int exit_status;
@@ -646,8 +655,18 @@ static int command_judge(const struct options *options)
 		status = kt_statedir_find(options->state, run.state, &err);
 	if (status == 0)
 		status = open_stored(&run, options->words[0], false, &err);
+	if (status == 0)
+		status = kt_artifacts_open(run.state, &run.artifacts, &err);
+	/* The sweep's own plug-ins as they were; those of another matrix as they are. */
+	if (status == 0 && matrix)
+		status = kt_plugins_prepare(matrix, run.artifacts, &run.arena, &manifest, &err);
+	if (status == 0)
+		status = kt_plugins_open(matrix ? &manifest : &run.manifest, run.artifacts,
+					 &run.plugins, &err);
 	if (status == 0) {
 		ask.journal = run.journal;
+		ask.plugins = run.plugins;
+		ask.manifest = &manifest;
 		ask.sweep = &run.sweep;
 		ask.own = run.matrix;
 		ask.matrix = matrix ? matrix : run.matrix;
@@ -746,6 +765,8 @@ static int command_plan(const struct options *options)
 		return KT_REPORT_EXIT_INPUT; /* all was said */
 	if (status == 0 && options->cold)
 		kt_matrix_make_cold(matrix);
+	if (status == 0)
+		status = kt_plugins_check(matrix, &err);
 	if (status == 0)
 		status = kt_plan_print(matrix, &plan, stdout, &err);
 	return status < 0 ? complain(&err) : 0;

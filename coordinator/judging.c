@@ -3,7 +3,8 @@
 #include "assertions/judge.h"
 
 void kt_judging_cell(const struct kt_matrix *matrix, uint64_t index, const struct kt_stored *stored,
-		     struct kt_arena *arena, struct kt_msg_verdict *verdict)
+		     const struct kt_verdict *beside, struct kt_arena *arena,
+		     struct kt_msg_verdict *verdict)
 {
 	const struct kt_assertion *const *asserts;
 	struct kt_matrix_cell cell;
@@ -11,8 +12,8 @@ void kt_judging_cell(const struct kt_matrix *matrix, uint64_t index, const struc
 
 	kt_matrix_cell(matrix, index, &cell);
 	n = kt_matrix_judged(matrix, &cell, arena, &asserts);
-	kt_judge_cell(asserts, n, &stored->series, cell.scenario->expect, stored->result, arena,
-		      verdict);
+	kt_judge_cell_beside(asserts, n, &stored->series, beside, cell.scenario->expect,
+			     stored->result, arena, verdict);
 }
 
 static int append_sample(void *arg, uint64_t seq, const char *stream, const void *bytes, size_t len,

@@ -6,13 +6,15 @@
 #define KT_JUDGING_H
 
 #include "assertions/assertion.h"
+#include "assertions/verdict.h"
 #include "coordinator/stored.h"
 
-/* Cell `index` of the matrix, which need not be the one that the series was recorded for. *verdict lives in the
- * arena (without a limit).
+/* Cell `index` of the matrix, which need not be the one that the series was recorded for. beside: what its plug-in
+ * said, NULL when it has none. *verdict lives in the arena (without a limit).
  */
 void kt_judging_cell(const struct kt_matrix *matrix, uint64_t index, const struct kt_stored *stored,
-		     struct kt_arena *arena, struct kt_msg_verdict *verdict);
+		     const struct kt_verdict *beside, struct kt_arena *arena,
+		     struct kt_msg_verdict *verdict);
 
 /* The cells [first, first + repeats) of a sweep together; those without a verdict are unknown. Errors are the
  * journal's.

@@ -289,6 +289,15 @@ static void print_expected(const struct kt_expect *expect, FILE *out)
 		expect->log ? expect->log : "", expect->log ? "'" : "");
 }
 
+static void print_plugin(const struct kt_matrix_plugin *plugin, FILE *out)
+{
+	char deadline[KT_DURATION_TEXT_BYTES];
+
+	if (plugin->path)
+		fprintf(out, "    plug-in %s judges too, within %s\n", plugin->path,
+			kt_duration_format(plugin->deadline_ns, deadline));
+}
+
 /* By scenario and scheduler: what else a cell is made of does not change it. */
 static void print_asserts(const struct kt_matrix *matrix, FILE *out)
 {
@@ -305,9 +314,10 @@ static void print_asserts(const struct kt_matrix *matrix, FILE *out)
 
 			fprintf(out, "  %s with %s\n", scenario->name, scheduler->name);
 			print_expected(scenario->expect, out);
+			print_plugin(&scenario->plugin, out);
 			for (size_t k = 0; k < n; k++)
 				print_assert(matrix, &asserts[k], out);
-			if (n == 0 && !scenario->expect)
+			if (n == 0 && !scenario->expect && !scenario->plugin.path)
 				fputs("    nothing: it passes when it runs to its end\n", out);
 		}
 	}
@@ -409,6 +419,8 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, uint64_t in
 	add_u64(json, "run_ns", (uint64_t)kt_matrix_cell_run_ns(&cell));
 	add_u64(json, "estimated_ns", (uint64_t)cell_ns(&cell, options->accel));
 	add_u64(json, "samples", cell.scenario->msg.samples);
+	if (cell.scenario->plugin.path)
+		add_text(json, "plugin", cell.scenario->plugin.path);
 	add_asserts(json, matrix, &cell, options->asserts);
 	add_u64(json, "cpus", cell.topology->cpus);
 	add_u64(json, "mem_bytes", cell.topology->mem_bytes);

@@ -30,9 +30,10 @@ struct work {
 	struct kt_err *err;
 };
 
-static void meta_key(uint64_t judgement, char key[64])
+/* Beside the sweep's own "matrix" and "manifest" stand those of each judgement with another matrix. */
+static void meta_key(const char *what, uint64_t judgement, char key[64])
 {
-	snprintf(key, 64, "matrix.%" PRIu64, judgement);
+	snprintf(key, 64, "%s.%" PRIu64, what, judgement);
 }
 
 /* ---- facts ---- */
@@ -49,6 +50,7 @@ static int begin(struct work *work)
 {
 	const struct kt_rejudge *ask = work->ask;
 	struct kt_msg_fact_rejudging fact = { .judgement = work->judgement, .matrix_file = "" };
+	KT_AUTO_BUF manifest = { 0 };
 	struct kt_digest digest;
 	char key[64];
 	int status = 0;
@@ -60,9 +62,14 @@ static int begin(struct work *work)
 		kt_digest_of(ask->text->data, ask->text->len, &digest);
 		fact.matrix_file = ask->matrix->file;
 		fact.matrix_digest = (struct kt_bin){ digest.bytes, KT_DIGEST_BYTES };
-		meta_key(work->judgement, key);
+		meta_key("matrix", work->judgement, key);
 		status = kt_journal_set_meta(ask->journal, key, ask->text->data, ask->text->len,
 					     work->err);
+		kt_codec_encode(&kt_schema_manifest, ask->manifest, &manifest);
+		meta_key("manifest", work->judgement, key);
+		if (status == 0)
+			status = kt_journal_set_meta(ask->journal, key, manifest.data, manifest.len,
+						     work->err);
 	}
 	return status < 0 ? status : add_fact(work, KT_TAG_fact_rejudging, &fact);
 }
@@ -164,6 +171,21 @@ static void leave_out(struct json_object *names, uint64_t *n, const char *name)
 	json_object_array_add(names, kt_tojson_text(name, strlen(name)));
 }
 
+/* Waits for the plug-in of the cell; false when it has none. */
+static bool ask_plugin(struct work *work, const struct kt_matrix_cell *cell, uint64_t index,
+		       const struct kt_stored *stored, struct kt_verdict *said)
+{
+	struct kt_plugin_ask ask;
+	KT_AUTO_BUF series = { 0 };
+
+	if (!kt_plugins_ask(work->ask->plugins, cell->scenario, &ask))
+		return false;
+	/* Too large for a file: the plug-in gets nothing, and says so. */
+	(void)kt_stored_print(stored, work->ask->own, index, &series, NULL);
+	kt_plugin_run(&ask, &series, said);
+	return true;
+}
+
 static int rejudge_cell(struct work *work, uint64_t index)
 {
 	const struct kt_rejudge *ask = work->ask;
@@ -178,6 +200,9 @@ static int rejudge_cell(struct work *work, uint64_t index)
 					     .verdict = &verdict };
 	char name[KT_CELL_NAME_BYTES_MAX];
 	uint64_t other = index;
+	struct kt_matrix_cell spec;
+	struct kt_verdict said;
+	bool beside;
 	int status;
 
 	kt_matrix_cell_name(ask->own, index, name);
@@ -196,11 +221,16 @@ static int rejudge_cell(struct work *work, uint64_t index)
 	}
 	status = kt_journal_facts(ask->journal, index, find_before, &before, work->err);
 	if (status == 0) {
-		kt_judging_cell(ask->matrix, other, &stored, &arena, &verdict);
+		kt_verdict_init(&said, &arena);
+		kt_matrix_cell(ask->matrix, other, &spec);
+		beside = ask_plugin(work, &spec, index, &stored, &said);
+		kt_judging_cell(ask->matrix, other, &stored, beside ? &said : NULL, &arena,
+				&verdict);
+		kt_facts_cut(KT_TAG_fact_rejudged, &fact, &fact.verdict, &arena);
 		status = add_fact(work, KT_TAG_fact_rejudged, &fact);
 	}
 	if (status == 0) {
-		tell(work, name, 0, &before.encoded, &verdict, stored.result);
+		tell(work, name, 0, &before.encoded, fact.verdict, stored.result);
 		work->n_judged++;
 	}
 	kt_buf_destroy(&before.encoded);
@@ -247,10 +277,12 @@ static int rejudge_group(struct work *work, uint64_t first, uint64_t repeats, ui
 		nothing_over(&arena, &verdict);
 	if (status == 0)
 		status = kt_journal_facts(ask->journal, first, find_before, &before, work->err);
-	if (status == 0)
+	if (status == 0) {
+		kt_facts_cut(KT_TAG_fact_regrouped, &fact, &fact.verdict, &arena);
 		status = add_fact(work, KT_TAG_fact_regrouped, &fact);
+	}
 	if (status == 0)
-		tell(work, name, repeats, &before.encoded, &verdict, NULL);
+		tell(work, name, repeats, &before.encoded, fact.verdict, NULL);
 	kt_buf_destroy(&before.encoded);
 	return status;
 }
@@ -408,7 +440,7 @@ int kt_rejudge_matrix(struct kt_journal *journal, uint64_t judgement, struct kt_
 	int status;
 
 	*matrix = NULL;
-	meta_key(judgement, key);
+	meta_key("matrix", judgement, key);
 	status = kt_journal_meta(journal, key, &arena, &text, err);
 	if (status == -ENOENT)
 		return 0;

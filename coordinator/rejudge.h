@@ -12,6 +12,7 @@
 
 #include "coordinator/core/matrix.h"
 #include "coordinator/journal.h"
+#include "coordinator/plugins.h"
 
 #include <stdio.h>
 
@@ -21,6 +22,8 @@ struct kt_rejudge {
 	const struct kt_matrix *own; /* the sweep's */
 	const struct kt_matrix *matrix; /* to judge with; the same as own, or another */
 	const struct kt_buf *text; /* of another; NULL for its own */
+	const struct kt_plugins *plugins; /* of the matrix to judge with */
+	const struct kt_msg_manifest *manifest; /* of another: with its plug-ins; is journaled */
 	bool json;
 };
 

@@ -24,6 +24,7 @@
 #define WORKER_STARTS_MAX 5 /* of the embedded worker, in a row without a finished cell */
 #define WORKER_CANNOT_MAX 3 /* ktworker's exit statuses 1 to 3: another start would end the same */
 #define WORKER_LEAVE_NS   (10 * KT_NS_PER_S) /* after SIGTERM, before SIGKILL */
+#define PLUGINS_MAX       2 /* that judge at the same time */
 #define SOCKET_PATH_MAX   100 /* sockaddr_un has 108 bytes */
 
 struct server {
@@ -31,6 +32,8 @@ struct server {
 	const struct kt_matrix *matrix;
 	const struct kt_msg_manifest *manifest;
 	struct kt_artifacts *artifacts;
+	const struct kt_plugins *plugins;
+	struct by_plugin *by_plugin; /* cells that plug-ins judge, oldest first */
 	struct kt_journal *journal;
 	struct kt_sweep *sweep;
 	struct kt_view *view;
@@ -162,7 +165,77 @@ static void absorb(struct server *s)
 		fail(s, status);
 }
 
-static int judge(struct server *s, uint64_t index, uint64_t epoch)
+/* ---- judging ---- */
+
+/* A cell whose plug-in was asked, or waits for its turn. Its series is read anew for the verdict: it may be large,
+ * and many may wait.
+ */
+struct by_plugin {
+	struct server *s;
+	struct by_plugin *next;
+	uint64_t cell;
+	uint64_t epoch;
+	struct kt_plugin_ask ask;
+	struct kt_plugin_process *process; /* NULL: it waits */
+};
+
+static void on_plugin_done(void *arg, const struct kt_plugin_result *result);
+static void settle(struct server *s);
+
+/* The first word on a cell: a plug-in has to be asked before its verdict can be given. */
+static bool ask_plugin(struct server *s, uint64_t index, uint64_t epoch)
+{
+	struct by_plugin **last = &s->by_plugin;
+	struct kt_matrix_cell cell;
+	struct kt_plugin_ask ask;
+
+	kt_matrix_cell(s->matrix, index, &cell);
+	if (!kt_plugins_ask(s->plugins, cell.scenario, &ask))
+		return false;
+	while (*last)
+		last = &(*last)->next;
+	*last = kt_must_calloc(1, sizeof(**last));
+	**last = (struct by_plugin){ .s = s, .cell = index, .epoch = epoch, .ask = ask };
+	return true;
+}
+
+/* Those whose turn it is. Never while facts of an input wait to be written: series come out of the journal. */
+static int start_plugins(struct server *s)
+{
+	size_t n = 0;
+
+	for (struct by_plugin *by = s->by_plugin; by && n < PLUGINS_MAX; by = by->next, n++) {
+		KT_AUTO_STORED stored = { 0 };
+		KT_AUTO_BUF series = { 0 };
+		int status;
+
+		if (by->process)
+			continue;
+		status = kt_stored_load(s->journal, by->cell, by->epoch, &stored, s->err);
+		if (status == 0)
+			status = kt_stored_print(&stored, s->matrix, by->cell, &series, s->err);
+		/* Damaged, or too large for a file: the plug-in gets nothing, and that is said with the rest. */
+		if (status < 0 && status != -EBADMSG && status != -EFBIG)
+			return status;
+		by->process = kt_plugin_start(&s->loop, &by->ask, &series, on_plugin_done, by);
+	}
+	return 0;
+}
+
+static void forget_plugins(struct server *s)
+{
+	while (s->by_plugin) {
+		struct by_plugin *by = s->by_plugin;
+
+		s->by_plugin = by->next;
+		kt_plugin_cancel(&by->process);
+		free(by);
+	}
+}
+
+/* beside: what the cell's plug-in said; NULL when it has none. */
+static int give_verdict(struct server *s, uint64_t index, uint64_t epoch,
+			const struct kt_verdict *beside)
 {
 	KT_AUTO_ARENA arena = { 0 };
 	KT_AUTO_STORED stored = { 0 };
@@ -180,13 +253,41 @@ static int judge(struct server *s, uint64_t index, uint64_t epoch)
 		/* After a restart the view has not seen it. */
 		ended.result = stored.result;
 		kt_view_fact(s->view, input.now_ns, KT_TAG_fact_ended, &ended);
-		kt_judging_cell(s->matrix, index, &stored, &arena, &verdict);
+		kt_judging_cell(s->matrix, index, &stored, beside, &arena, &verdict);
 		input.kind = KT_INPUT_JUDGED;
 		input.verdict = &verdict;
 	}
 	kt_dispatch_step(s->dispatch, &input, &s->out);
 	absorb(s);
 	return 0;
+}
+
+static void on_plugin_done(void *arg, const struct kt_plugin_result *result)
+{
+	struct by_plugin *by = arg;
+	struct server *s = by->s;
+	struct by_plugin **at = &s->by_plugin;
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_verdict said;
+	int status;
+
+	while (*at != by)
+		at = &(*at)->next;
+	*at = by->next;
+	if (s->status == 0) {
+		kt_verdict_init(&said, &arena);
+		kt_plugin_tell(&by->ask, result, &said);
+		status = give_verdict(s, by->cell, by->epoch, &said);
+		if (status < 0)
+			fail(s, status);
+		settle(s);
+	}
+	free(by);
+}
+
+static int judge(struct server *s, uint64_t index, uint64_t epoch)
+{
+	return ask_plugin(s, index, epoch) ? 0 : give_verdict(s, index, epoch, NULL);
 }
 
 /* ---- repeats together ---- */
@@ -279,6 +380,8 @@ static void settle(struct server *s)
 	if (s->status == 0) {
 		int status = commit(s);
 
+		if (status == 0 && !s->stopping)
+			status = start_plugins(s);
 		if (status < 0)
 			return fail(s, status);
 	}
@@ -630,8 +733,8 @@ static int begin(struct server *s)
 
 int kt_server_run(const struct kt_server_config *config, const struct kt_matrix *matrix,
 		  const struct kt_msg_manifest *manifest, struct kt_artifacts *artifacts,
-		  struct kt_journal *journal, struct kt_sweep *sweep, struct kt_view *view,
-		  struct kt_err *err)
+		  const struct kt_plugins *plugins, struct kt_journal *journal,
+		  struct kt_sweep *sweep, struct kt_view *view, struct kt_err *err)
 {
 	KT_AUTO_FREE struct server *s = kt_must_calloc(1, sizeof(*s));
 
@@ -639,6 +742,7 @@ int kt_server_run(const struct kt_server_config *config, const struct kt_matrix 
 	s->matrix = matrix;
 	s->manifest = manifest;
 	s->artifacts = artifacts;
+	s->plugins = plugins;
 	s->journal = journal;
 	s->sweep = sweep;
 	s->view = view;
@@ -655,6 +759,7 @@ int kt_server_run(const struct kt_server_config *config, const struct kt_matrix 
 		uv_process_kill(s->worker, SIGKILL);
 		uv_close((uv_handle_t *)s->worker, free_handle);
 	}
+	forget_plugins(s);
 	kt_router_destroy(&s->control);
 	kt_router_destroy(&s->bulk);
 	for (size_t i = 0; i < s->n_signals; i++)

@@ -13,6 +13,7 @@
 #include "coordinator/core/facts.h"
 #include "coordinator/core/matrix.h"
 #include "coordinator/journal.h"
+#include "coordinator/plugins.h"
 #include "coordinator/view.h"
 
 struct kt_server_config {
@@ -26,13 +27,13 @@ struct kt_server_config {
 	int64_t ttl_ns; /* of leases */
 };
 
-/* Runs the sweep to its end. All borrowed; sweep is the fold of the journal, opened.
+/* Runs the sweep to its end. All borrowed; plugins are those of the manifest; sweep is the fold of the journal, opened.
  * 0 when every cell has its end; -EINTR when a signal asked to stop (all that is finished is kept);
  * else what broke.
  */
 int kt_server_run(const struct kt_server_config *config, const struct kt_matrix *matrix,
 		  const struct kt_msg_manifest *manifest, struct kt_artifacts *artifacts,
-		  struct kt_journal *journal, struct kt_sweep *sweep, struct kt_view *view,
-		  struct kt_err *err);
+		  const struct kt_plugins *plugins, struct kt_journal *journal,
+		  struct kt_sweep *sweep, struct kt_view *view, struct kt_err *err);
 
 #endif

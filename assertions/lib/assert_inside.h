@@ -27,9 +27,16 @@ struct kt_assert_column {
 	size_t cap; /* of the caller's own */
 };
 
+/* Sentences are mostly read in order: the last one looked at is remembered, so that a walk is linear. */
+struct kt_assert_cursor {
+	const struct kt_verdict_detail *detail;
+	size_t i;
+};
+
 struct kt_assert_verdict {
 	struct kt_arena arena;
 	struct kt_verdict verdict;
+	struct kt_assert_cursor *cursor; /* in the arena: looking changes no verdict */
 };
 
 _Static_assert(sizeof(((struct kt_assert_error *)0)->text) == KT_ERR_TEXT_MAX,

@@ -14,6 +14,7 @@ struct kt_assert_verdict *kt_assert_verdict_new(void)
 	struct kt_assert_verdict *verdict = kt_must_calloc(1, sizeof(*verdict));
 
 	kt_verdict_init(&verdict->verdict, &verdict->arena);
+	verdict->cursor = kt_arena_alloc(&verdict->arena, 1, sizeof(*verdict->cursor));
 	return verdict;
 }
 
@@ -63,15 +64,16 @@ size_t kt_assert_verdict_size(const struct kt_assert_verdict *verdict)
 	return verdict->verdict.n;
 }
 
-/* A walk from the first on: verdicts are short, and are read once. */
 static const struct kt_verdict_detail *detail_at(const struct kt_assert_verdict *verdict, size_t i)
 {
-	const struct kt_verdict_detail *detail = verdict->verdict.first;
+	struct kt_assert_cursor *at = verdict->cursor;
 
 	kt_must(i < verdict->verdict.n);
-	while (i-- > 0)
-		detail = detail->next;
-	return detail;
+	if (!at->detail || i < at->i)
+		*at = (struct kt_assert_cursor){ .detail = verdict->verdict.first };
+	for (; at->i < i; at->i++)
+		at->detail = at->detail->next;
+	return at->detail;
 }
 
 enum kt_assert_outcome kt_assert_verdict_outcome_of(const struct kt_assert_verdict *verdict,

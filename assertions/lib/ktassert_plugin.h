@@ -21,12 +21,14 @@
  * examples/verdict-plugin is a whole one. The functions are those of ktassert.h and nothing else; both handles are
  * lent for the call.
  *
- * Where it runs: once per cell, in a process of its own, as nobody where ktcoord is root, without privileges,
- * standard input, network or files to write, with 1 GiB of address space, 256 MiB of stack and data segments aside,
- * and a deadline (10 s unless the matrix says otherwise). What it prints is kept, up to 4 KiB. A plug-in that crashes,
- * hangs, exits, returns something else than 0 or needs more memory has not judged: the cell is inconclusive, with a
- * sentence of kind "Plugin" that says what happened. It should look at nothing but its arguments: then
- * `ktcoord judge` gives the same verdict again from the stored series.
+ * Where it runs: for each cell a call, in a process of its own that can neither start others nor open sockets nor write files;
+ * as nobody where ktcoord is root; with 1 GiB of address space beside what the samples take, one thread, and a
+ * deadline (10 s unless the matrix says otherwise). Of what it prints the last 512 bytes are kept. A plug-in that crashes,
+ * hangs, exits, returns something else than 0 or needs more memory has not judged: the cell is inconclusive, with
+ * a sentence of kind "Plugin" that says what happened. Link it to the shared library, never to libktassert.a.
+ *
+ * It should look at nothing but its arguments: then `ktcoord judge` gives the same verdict again from the stored
+ * samples. The file is copied when the sweep begins; judging again with a matrix that names it takes a new copy.
  */
 #ifndef KT_ASSERT_PLUGIN_H
 #define KT_ASSERT_PLUGIN_H

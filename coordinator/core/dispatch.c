@@ -201,7 +201,7 @@ static bool next_cell(struct kt_dispatch *d, const struct kt_host *host, uint64_
  */
 static bool fits(uint32_t tag, const void *fact)
 {
-	return kt_codec_frame_bytes(&kt_facts_family, tag, fact) <= KT_FRAME_BYTES_MAX;
+	return kt_facts_fits(tag, fact);
 }
 
 static struct kt_msg_result *without_length(struct kt_out *out, const struct kt_msg_result *result)
@@ -841,32 +841,6 @@ static void on_tick(struct kt_dispatch *d, struct kt_out *out)
 
 /* ---- verdicts ---- */
 
-/* The worst stand first: what does not fit into a fact is left out from the end, and that is said. */
-static void cut_details(uint32_t tag, const void *fact, struct kt_msg_verdict **verdict_p,
-			struct kt_out *out)
-{
-	struct kt_msg_verdict *verdict;
-	size_t n = (*verdict_p)->n_details;
-
-	if (fits(tag, fact))
-		return;
-	verdict = NEW(out, verdict);
-	*verdict = **verdict_p;
-	verdict->details = kt_arena_alloc(&out->arena, n, sizeof(*verdict->details));
-	memcpy(verdict->details, (*verdict_p)->details, n * sizeof(*verdict->details));
-	*verdict_p = verdict;
-	while (verdict->n_details > 1 && !fits(tag, fact)) {
-		verdict->n_details /= 2;
-		verdict->details[verdict->n_details - 1] = (struct kt_msg_detail){
-			.outcome = "note",
-			.kind = "Cut",
-			.assertion = "",
-			.text = kt_arena_printf(&out->arena, "%zu details more were left out",
-						n - verdict->n_details + 1),
-		};
-	}
-}
-
 static void on_judged(struct kt_dispatch *d, const struct kt_input *in, struct kt_out *out)
 {
 	struct kt_msg_fact_judged *judged;
@@ -879,7 +853,7 @@ static void on_judged(struct kt_dispatch *d, const struct kt_input *in, struct k
 	judged->cell = in->cell;
 	judged->epoch = in->epoch;
 	judged->verdict = in->verdict;
-	cut_details(KT_TAG_fact_judged, judged, &judged->verdict, out);
+	kt_facts_cut(KT_TAG_fact_judged, judged, &judged->verdict, &out->arena);
 	state_fact(d, out, KT_TAG_fact_judged, judged);
 	ask_for_group(d, out, in->cell);
 }
@@ -896,7 +870,7 @@ static void on_grouped(struct kt_dispatch *d, const struct kt_input *in, struct 
 	grouped->cell = in->cell;
 	grouped->repeats = in->repeats;
 	grouped->verdict = in->verdict;
-	cut_details(KT_TAG_fact_grouped, grouped, &grouped->verdict, out);
+	kt_facts_cut(KT_TAG_fact_grouped, grouped, &grouped->verdict, &out->arena);
 	state_fact(d, out, KT_TAG_fact_grouped, grouped);
 }
 

@@ -28,6 +28,9 @@
 
 #define ATTEMPTS_DEFAULT 3
 
+#define PLUGIN_DEADLINE_NS_MIN (100 * KT_NS_PER_MS)
+#define PLUGIN_DEADLINE_NS_MAX (300 * KT_NS_PER_S)
+
 /* What workload processes can do. The guest knows these, and the language no others (semantics.md section 6
  * lists what is to come).
  */
@@ -75,8 +78,8 @@ CHECK_HEAD(struct kt_matrix_topology);
 CHECK_HEAD(struct kt_matrix_scenario);
 CHECK_HEAD(struct kt_matrix_sweep);
 
-static kt_grammar_set_fn set_head, set_debian_word, set_path, set_binary, set_debian, set_cpus,
-	set_hold, set_cgroup_name, set_work, set_guest, set_duration, choose_kernels,
+static kt_grammar_set_fn set_head, set_debian_word, set_path, set_plugin, set_binary, set_debian,
+	set_cpus, set_hold, set_cgroup_name, set_work, set_guest, set_duration, choose_kernels,
 	choose_schedulers, choose_topologies, set_kernels, set_schedulers, set_topologies,
 	set_scenarios;
 
@@ -158,6 +161,12 @@ static const struct kt_grammar_key step_keys[] = {
 };
 static const struct kt_grammar_table step_table = TABLE("[[scenario.step]]", step_keys, check_step);
 
+static const struct kt_grammar_key verdict_keys[] = {
+	ROW(plugin,   STRING, MUST, 1, KT_PATH_BYTES_MAX, "plugin = \"verdict.so\"", "a shared library with the function of ktassert_plugin.h", set_plugin, kt_matrix_plugin, path),
+	ROW(deadline, STRING, MAY,  PLUGIN_DEADLINE_NS_MIN, PLUGIN_DEADLINE_NS_MAX, "deadline = \"10s\"", "how long it may take for one cell", kt_grammar_span, kt_matrix_plugin, deadline_ns),
+};
+static const struct kt_grammar_table verdict_table = TABLE("verdict of [[scenario]]", verdict_keys, NULL);
+
 /* [[*.assert]] is assertions/assertion.h's own table, read by asserts.h. */
 
 static const struct kt_grammar_key scenario_keys[] = {
@@ -175,6 +184,8 @@ static const struct kt_grammar_key scenario_keys[] = {
 	  .example = "[[scenario.step]]", .sentence = "what happens, in order", .set = kt_grammar_tables, .of = &step_table,
 	  .offset = offsetof(struct kt_matrix_scenario, msg.steps), .count_offset = offsetof(struct kt_matrix_scenario, msg.n_steps), .item_size = sizeof(struct kt_msg_step) },
 	ROW(assert, ARRAY, MAY, 0, KT_ASSERTS_MAX, "[[scenario.assert]]", "what must hold of a series", kt_asserts_set, kt_matrix_scenario, asserts),
+	{ .name = "verdict", .types = KT_GRAMMAR_TABLE, .need = KT_GRAMMAR_MAY, .example = "verdict = { plugin = \"verdict.so\" }",
+	  .sentence = "a plug-in that judges beside the assertions", .set = kt_grammar_one, .of = &verdict_table, .offset = offsetof(struct kt_matrix_scenario, plugin) },
 	{ .name = "expect", .types = KT_GRAMMAR_STRING | KT_GRAMMAR_TABLE, .need = KT_GRAMMAR_MAY, .example = "expect = { outcome = \"fail\", cause = \"scheduler_stalled\" }",
 	  .sentence = "that it is meant to fail", .set = kt_asserts_expect, .offset = offsetof(struct kt_matrix_scenario, expect) },
 };
@@ -384,6 +395,16 @@ static void set_path(struct kt_grammar_reader *reader, const struct kt_grammar_k
 	struct kt_matrix_kernel *kernel = into;
 
 	kernel->from_pos = node->pos;
+	kt_grammar_text(reader, key, node, into);
+}
+
+static void set_plugin(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
+		       const struct kt_doc_node *node, void *into)
+{
+	struct kt_matrix_plugin *plugin = into;
+
+	plugin->pos = node->pos;
+	plugin->deadline_ns = KT_MATRIX_PLUGIN_DEADLINE_NS; /* `deadline` is read behind it */
 	kt_grammar_text(reader, key, node, into);
 }
 

@@ -65,6 +65,14 @@ struct kt_matrix_topology {
 	uint64_t mem_bytes; /* after the rule of semantics.md section 7 */
 };
 
+/* verdict = { plugin = "path.so" }: a program part of the user's that judges too (assertions/lib/ktassert_plugin.h). */
+struct kt_matrix_plugin {
+	const char *path; /* as written, from the matrix's folder on; NULL: there is none */
+	struct kt_doc_pos pos;
+	int64_t deadline_ns; /* for one cell */
+};
+#define KT_MATRIX_PLUGIN_DEADLINE_NS (10 * KT_NS_PER_S) /* when the matrix says nothing */
+
 struct kt_matrix_scenario {
 	const char *name;
 	struct kt_doc_pos pos;
@@ -81,6 +89,7 @@ struct kt_matrix_scenario {
 	size_t n_topologies;
 	struct kt_matrix_asserts asserts; /* of [[scenario.assert]] */
 	const struct kt_expect *expect; /* NULL: it is not meant to fail */
+	struct kt_matrix_plugin plugin; /* judges beside the assertions */
 	uint64_t first_cell; /* number of its first cell */
 	uint64_t n_cells; /* kernels * schedulers * topologies * repeats */
 };

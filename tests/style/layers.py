@@ -21,7 +21,7 @@ LAYERS = {
     "coordinator/core": (["assertions", "proto", "proto/base"], ["uthash"], "pure"),
     "coordinator": (["coordinator/core", "assertions", "proto/json", "proto/net", "proto", "proto/base"],
                     ["uv", "czmq", "zmq", "sqlite", "zstd", "json-c", "toml++", "libelf", "archive",
-                     "sodium", "uthash"], "any"),
+                     "sodium", "uthash", "ktassert"], "any"),
     "worker/core": (["proto", "proto/base"], ["uthash"], "pure"),
     "worker/introspect": (["proto", "proto/base"],
                           ["libbpf", "libelf", "zstd", "archive", "sodium", "uthash"], "any"),
@@ -53,7 +53,7 @@ LIBRARIES = [  # what stands between < and >: whose it is
 ]
 PURE_LIBC = set("""assert ctype errno float inttypes limits math stdalign stdarg stdbool stddef stdint
     stdio stdlib string strings iso646 endian byteswap""".split())
-LIBC = PURE_LIBC | set("""cpuid dirent elf fcntl fnmatch fts ftw getopt glob grp libgen locale poll pthread pwd
+LIBC = PURE_LIBC | set("""cpuid dirent dlfcn elf fcntl fnmatch fts ftw getopt glob grp libgen locale poll pthread pwd
     sched setjmp signal spawn stdatomic syslog termios threads time ucontext unistd wchar""".split())
 LIBC_FOLDERS = ("sys/", "linux/", "asm/", "arpa/", "net/", "netinet/")
 CXX = set("algorithm cerrno cinttypes climits cmath cstdarg cstddef cstdint cstdio cstdlib cstring exception "
