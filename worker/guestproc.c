@@ -266,19 +266,31 @@ void kt_guestproc_drop(struct kt_guestproc **proc_p)
 	kt_guestproc_kill_in(proc, DROP_MS_MAX);
 }
 
+/* True when it has exited by itself. */
+static bool wait_for_exit(pid_t pid, int64_t deadline_ns)
+{
+	KT_AUTO_FD int fd = pidfd_open(pid, 0);
+	struct pollfd exited = { .fd = fd, .events = POLLIN };
+	int64_t left_ms;
+	int n;
+
+	if (fd < 0)
+		return false;
+	do {
+		left_ms = (deadline_ns - kt_clock_now_ns()) / KT_NS_PER_MS;
+		n = poll(&exited, 1, left_ms > 0 ? (int)left_ms : 0);
+	} while (n < 0 && errno == EINTR); /* SIGCHLD: another one was faster */
+	return n > 0;
+}
+
 /* The loop does not run meanwhile, so libuv cannot reap it: we do. */
 static void end_now(struct kt_guestproc *proc, int64_t deadline_ns)
 {
-	struct pollfd fd = { .fd = -1, .events = POLLIN };
-	int64_t left_ms = (deadline_ns - kt_clock_now_ns()) / KT_NS_PER_MS;
-
 	if (proc->exited)
 		return;
-	fd.fd = pidfd_open(proc->process.pid, 0);
-	if (fd.fd < 0 || poll(&fd, 1, left_ms > 0 ? (int)left_ms : 0) <= 0)
+	if (!wait_for_exit(proc->process.pid, deadline_ns))
 		uv_process_kill(&proc->process, SIGKILL);
 	waitpid(proc->process.pid, NULL, 0);
-	kt_own_close(&fd.fd);
 	proc->exited = true;
 }
 

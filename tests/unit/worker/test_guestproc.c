@@ -232,6 +232,29 @@ Test(guestproc, who_is_to_be_killed_soon_is_unless_it_ends_before)
 	end(&ear);
 }
 
+Test(guestproc, all_are_gone_when_end_all_returns)
+{
+	struct ear ear;
+	struct kt_guestproc *dropped;
+	int64_t before_ns;
+
+	begin(&ear, "stubborn+up+deaf hang flood");
+	cr_assert(fake_until(&ear.home, ear.frames == 1));
+	spawned(&ear, NULL, 0);
+	spawned(&ear, NULL, 0);
+	dropped = spawned(&ear, NULL, 0);
+	cr_assert(fake_until(&ear.home, fake_count(&ear.home, "cold") == 4));
+	kt_guestproc_drop(&dropped);
+	before_ns = kt_clock_now_ns();
+	kt_guestproc_end_all(&ear.procs, before_ns + 200 * KT_NS_PER_MS);
+	cr_assert(fake_is_alone());
+	cr_assert_geq(kt_clock_now_ns(), before_ns + 200 * KT_NS_PER_MS,
+		      "the stubborn one has until the deadline");
+	cr_assert_null(ear.procs.first);
+	end(&ear);
+	cr_assert_eq(ear.ends, 0);
+}
+
 /* No descriptor is free: as on a host that is at its end. */
 Test(guestproc, what_cannot_be_started_is_an_error_and_leaves_nothing)
 {
