@@ -116,9 +116,23 @@ void kt_template_destroy(struct kt_template **template_p)
 	*template_p = NULL;
 }
 
+/* Whoever filled it may have done anything with it until now. */
+static int check_size(const struct kt_template *template, size_t i, off_t bytes, struct kt_err *err)
+{
+	if (i < template->nodes && (uint64_t)bytes != template->node_bytes)
+		return kt_err_set(err, KT_FAULT_HOST, EIO,
+				  "a template with %lld bytes of memory in a node of %" PRIu64,
+				  (long long)bytes, template->node_bytes);
+	if (i == template->nodes && (bytes == 0 || bytes > (off_t)KT_VM_STATE_BYTES_MAX))
+		return kt_err_set(err, KT_FAULT_HOST, EIO,
+				  "a template with %lld bytes of device state", (long long)bytes);
+	return 0;
+}
+
 int kt_template_seal(struct kt_template *template, struct kt_err *err)
 {
 	struct stat st;
+	int rc;
 
 	template->shared_bytes = 0;
 	for (size_t i = 0; i <= template->nodes; i++) {
@@ -126,6 +140,9 @@ int kt_template_seal(struct kt_template *template, struct kt_err *err)
 
 		if (fcntl(fd, F_ADD_SEALS, SEALS) < 0 || fstat(fd, &st) < 0)
 			return kt_err_sys(err, KT_FAULT_HOST, errno, "sealing a template");
+		rc = check_size(template, i, st.st_size, err);
+		if (rc < 0)
+			return rc;
 		template->shared_bytes += (uint64_t)st.st_blocks * 512;
 	}
 	return 0;

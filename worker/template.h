@@ -66,7 +66,7 @@ int kt_template_new(const struct kt_msg_topology *topology, struct kt_template *
 /* Accepts NULL. Guests that were given its descriptors keep what they map. */
 void kt_template_destroy(struct kt_template **template_p);
 
-/* Nobody can change it from here on. -EBUSY while a process still maps it. */
+/* Nobody can change it from here on. -EBUSY while a process still maps it, -EIO when it cannot be restored from. */
 int kt_template_seal(struct kt_template *template, struct kt_err *err);
 
 /* Writes a sealed template behind the beginning of the file and syncs it: some 0.4 s for 100 MB.

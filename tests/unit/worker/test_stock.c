@@ -269,6 +269,8 @@ static const struct {
 	{ "fill+fail", "its process exited with status 3" },
 	{ "fill+crash", "its process was killed by signal 9 (Killed)" },
 	{ "fill+garbage+deaf", "its process said what cannot be: " },
+	{ "saved", "0 bytes of device state" }, /* a lie */
+	{ "fill+shrunk+saved", "4096 bytes of memory in a node of 2097152" },
 };
 
 Test(stock, a_maker_that_fails_is_told_to_everyone_who_waits)
