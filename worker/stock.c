@@ -204,13 +204,16 @@ static bool is_spent(const struct entry *entry, uint64_t renew)
 	return renew > 0 && (entry->template->from_disk || entry->template->served >= renew);
 }
 
-/* told() may want or drop anything, so the list is walked anew after each call. */
+/* told() may want or drop anything, so the list is walked anew after each call. It may let go of the template as well,
+ * or even make us throw it away: held meanwhile, and those who are left then wait for another one.
+ */
 static void tell_all(struct entry *entry, const struct kt_err *err)
 {
 	struct kt_stock *stock = entry->stock;
+	struct kt_template *template = err ? NULL : kt_stock_hold(entry->template);
 	struct kt_stock_want *want = stock->wants;
 
-	while (want) {
+	while (want && (err || entry->template == template)) {
 		struct kt_stock_want told = *want;
 
 		if (want->entry != entry || (!err && is_spent(entry, want->renew))) {
@@ -222,6 +225,7 @@ static void tell_all(struct entry *entry, const struct kt_err *err)
 		told.told(told.arg, err ? NULL : hold(entry), err);
 		want = stock->wants;
 	}
+	kt_stock_release(stock, &template);
 }
 
 static bool is_wanted(const struct entry *entry)

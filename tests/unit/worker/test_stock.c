@@ -33,6 +33,8 @@ struct asker {
 	struct kt_template *template;
 	char id[KT_TEMPLATE_ID_BYTES];
 	char error[KT_ERR_TEXT_MAX];
+	bool lets_go; /* of what it is told, at once */
+	bool breaks; /* it, so that nobody should get it any more */
 };
 
 static void open_stock(struct place *p, uint64_t memory_bytes_max)
@@ -80,6 +82,10 @@ static void on_told(void *arg, struct kt_template *template, const struct kt_err
 	asker->template = template;
 	snprintf(asker->id, sizeof(asker->id), "%s", template ? template->id : "");
 	snprintf(asker->error, sizeof(asker->error), "%s", err ? err->text : "");
+	for (int i = 0; asker->breaks && i < 2; i++)
+		kt_stock_failed(asker->place->stock, template, "a test");
+	if (asker->lets_go || asker->breaks)
+		kt_stock_release(asker->place->stock, &asker->template);
 }
 
 static void ask_at(struct asker *asker, struct place *p, const char *key, const char *where,
@@ -920,6 +926,47 @@ Test(stock, what_is_being_written_stays_in_memory_until_it_is_whole)
 	cr_assert_gt(kt_stock_shared_bytes(p.stock), 0);
 	release(&p, &brake);
 	cr_assert(fake_until(&p.home, is_kept(&p, "key") && kt_stock_shared_bytes(p.stock) == 0));
+	end(&p);
+}
+
+/* The first one lets go of it at once, and memory has no room for what nobody uses. */
+Test(stock, everyone_who_waits_gets_what_was_loaded)
+{
+	struct place p;
+	struct asker askers[3];
+
+	begin(&p, "fill+saved fail");
+	get(&askers[0], &p, "key", 0);
+	cr_assert(fake_until(&p.home, is_kept(&p, "key")));
+	let_go(&askers[0]);
+	kt_stock_destroy(&p.stock);
+	open_stock(&p, 0);
+	for (size_t i = 0; i < 3; i++) {
+		ask(&askers[i], &p, "key", 0);
+		askers[i].lets_go = true;
+	}
+	cr_assert(fake_until(&p.home, all_told(askers, 3)));
+	for (size_t i = 0; i < 3; i++)
+		cr_assert_str_neq(askers[i].id, "", "%s", askers[i].error);
+	cr_assert_eq(kt_stock_shared_bytes(p.stock), 0);
+	end(&p);
+}
+
+Test(stock, who_waits_behind_one_that_finds_it_broken_gets_another)
+{
+	struct place p;
+	struct asker askers[3];
+
+	begin(&p, "fill+saved");
+	for (size_t i = 0; i < 3; i++)
+		ask(&askers[i], &p, "key", 0);
+	askers[0].breaks = true;
+	cr_assert(fake_until(&p.home, all_told(askers, 3)));
+	cr_assert_str_neq(askers[1].id, askers[0].id);
+	cr_assert_str_eq(askers[2].id, askers[1].id);
+	cr_assert_eq(makers(&p), 2);
+	let_go(&askers[1]);
+	let_go(&askers[2]);
 	end(&p);
 }
 
