@@ -518,7 +518,7 @@ static void on_ended(void *arg, const struct kt_guestproc_end *end)
 	       (long long)((kt_clock_now_ns() - entry->began_ns) / KT_NS_PER_MS),
 	       template->shared_bytes >> 20);
 	entry->template = template;
-	if (least_renew(entry) > 0) { /* for this process only */
+	if (entry->fd >= 0 && least_renew(entry) > 0) { /* for this process only */
 		unlink(entry->part);
 		kt_own_close(&entry->fd);
 	}
@@ -563,7 +563,15 @@ static void make(struct entry *entry)
 		not_made(entry, &err);
 }
 
-/* False while another process makes it. Without a file it is made all the same, and not kept. */
+/* There can be no file: it is made all the same. */
+static void make_unkept(struct entry *entry, const char *file, int code)
+{
+	KT_LOG("template_not_kept", "file=%s why=%s", kt_log_quote(file),
+	       kt_log_quote(strerror(code)));
+	make(entry);
+}
+
+/* False while another process makes it. */
 static bool try_make(struct entry *entry)
 {
 	KT_AUTO_FD int fd = open(entry->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -571,9 +579,7 @@ static bool try_make(struct entry *entry)
 	struct stat path_stat;
 
 	if (fd < 0) {
-		KT_LOG("template_not_kept", "file=%s why=%s", kt_log_quote(entry->part),
-		       kt_log_quote(strerror(errno)));
-		make(entry);
+		make_unkept(entry, entry->part, errno);
 		return true;
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
@@ -582,7 +588,7 @@ static bool try_make(struct entry *entry)
 	if (fstat(fd, &open_stat) < 0 || stat(entry->part, &path_stat) < 0 ||
 	    open_stat.st_ino != path_stat.st_ino)
 		return false;
-	if (access(entry->path, F_OK) == 0) {
+	if (least_renew(entry) == 0 && access(entry->path, F_OK) == 0) {
 		unlink(entry->part); /* ours, and empty */
 		return false;
 	}
@@ -633,8 +639,10 @@ static void load_done(uv_work_t *work, int status)
 	} else if (err.code == EBADMSG) {
 		KT_LOG("template_damaged", "file=%s why=%s", kt_log_quote(entry->path),
 		       kt_log_quote(err.text));
-		unlink(entry->path);
-		soon(stock, 0); /* made anew */
+		if (unlink(entry->path) == 0 || errno == ENOENT)
+			soon(stock, 0); /* made anew */
+		else if (is_wanted(entry))
+			make_unkept(entry, entry->path, errno);
 	} else {
 		KT_LOG("template_not_loaded", "file=%s why=%s", kt_log_quote(entry->path),
 		       kt_log_quote(err.text));
@@ -642,10 +650,16 @@ static void load_done(uv_work_t *work, int status)
 	}
 }
 
+/* False when there is none. */
 static bool try_load(struct entry *entry)
 {
 	KT_AUTO_FD int fd = open(entry->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
+	/* A link, or another user's: it stays where it is. */
+	if (fd < 0 && errno != ENOENT) {
+		make_unkept(entry, entry->path, errno);
+		return true;
+	}
 	/* The eviction takes what it can lock. */
 	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) < 0)
 		return false;

@@ -533,6 +533,45 @@ Test(stock, where_nothing_can_be_written_it_is_made_and_used_and_not_kept)
 	end(&p);
 }
 
+Test(stock, a_damaged_file_that_cannot_be_thrown_away_is_in_nobodys_way)
+{
+	struct place p;
+	struct asker asker;
+	char path[256];
+
+	begin(&p, "fill+saved");
+	path_of(&p, "key", "", path);
+	close(make_file(path));
+	make_unwritable(&p);
+	get(&asker, &p, "key", 0);
+	cr_assert_not_null(asker.template, "%s", asker.error);
+	cr_assert_eq(makers(&p), 1);
+	let_go(&asker);
+	end(&p);
+}
+
+/* A link is not followed, and not removed: it is not ours. */
+Test(stock, what_is_no_file_is_in_nobodys_way)
+{
+	for (int i = 0; i < 2; i++) {
+		struct place p;
+		struct asker asker;
+		struct stat st;
+		char path[256];
+
+		begin(&p, "fill+saved");
+		path_of(&p, "key", i == 0 ? "" : ".part", path);
+		cr_assert_eq(symlink("/dev/null", path), 0);
+		get(&asker, &p, "key", 0);
+		cr_assert_not_null(asker.template, "%s", asker.error);
+		cr_assert_eq(lstat(path, &st), 0);
+		cr_assert(S_ISLNK(st.st_mode));
+		cr_assert_eq(files(&p), 1);
+		let_go(&asker);
+		end(&p);
+	}
+}
+
 /* The limit of a file's size stands for a full disk. The memory itself is below it. */
 Test(stock, what_does_not_fit_on_the_disk_is_used_and_leaves_no_file)
 {
@@ -795,10 +834,10 @@ Test(stock, a_template_that_is_to_be_renewed_is_not_kept)
 	end(&p);
 }
 
-/* Nobody knows how many it has served, also when it was loaded for somebody else. */
+/* Nobody knows how many it has served: also when it cannot be removed, or was loaded for somebody else. */
 Test(stock, one_from_the_disk_is_not_for_those_who_renew)
 {
-	for (int how = 0; how < 2; how++) {
+	for (int how = 0; how < 3; how++) {
 		struct place p;
 		struct asker asker;
 		char id[KT_TEMPLATE_ID_BYTES];
@@ -809,7 +848,10 @@ Test(stock, one_from_the_disk_is_not_for_those_who_renew)
 		prepare_valid_file(&p, id);
 		path_of(&p, "key", "", path);
 		snprintf(valid, sizeof(valid), "%s/valid", p.home.dir);
-		cr_assert_eq(rename(valid, path), 0);
+		if (how == 2)
+			cr_assert_eq(mkdir(path, 0755), 0);
+		else
+			cr_assert_eq(rename(valid, path), 0);
 		if (how == 1) {
 			get(&asker, &p, "key", 0);
 			cr_assert_str_eq(asker.id, id);
