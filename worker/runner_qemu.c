@@ -91,7 +91,7 @@ struct kt_run {
 	struct kt_stock_want *want;
 	struct kt_template *template; /* held while it runs from it */
 	struct kt_guestproc *proc;
-	bool has_begun; /* its job may have touched the guest */
+	bool has_begun; /* we heard of more than a guest that boots: it cannot be tried again */
 	unsigned int restores; /* that failed */
 	char broke[KT_TEXT_BYTES_MAX / 4]; /* the last of them */
 	char note[KT_TEXT_BYTES_MAX / 2];
@@ -238,6 +238,7 @@ static void run_frame(void *arg, struct kt_arena *arena, const struct kt_message
 		      void *frame)
 {
 	struct kt_run *run = arg;
+	const struct kt_msg_run_phase *phase = frame;
 	const struct kt_msg_run_sample *sample = frame;
 	const struct kt_msg_run_log *piece = frame;
 	const struct kt_msg_run_ended *ended = frame;
@@ -245,9 +246,11 @@ static void run_frame(void *arg, struct kt_arena *arena, const struct kt_message
 
 	switch (message->tag) {
 	case KT_TAG_run_phase:
-		run->events.phase(run->arg, frame);
+		run->has_begun = run->has_begun || strcmp(phase->phase, "boot") != 0;
+		run->events.phase(run->arg, phase);
 		break;
 	case KT_TAG_run_sample:
+		run->has_begun = true;
 		run->events.sample(run->arg, sample->body.data, sample->body.len);
 		break;
 	case KT_TAG_run_log:
@@ -255,12 +258,10 @@ static void run_frame(void *arg, struct kt_arena *arena, const struct kt_message
 		break;
 	case KT_TAG_run_up:
 		kt_stock_worked(run->runner->stock, run->template);
-		run->has_begun = true;
 		break;
 	case KT_TAG_run_broke:
 		snprintf(run->broke, sizeof(run->broke), "%s", broke->line);
 		note_broke(run->runner, broke);
-		run->has_begun = false;
 		kt_guestproc_kill_in(run->proc, EXIT_MS_MAX);
 		break;
 	case KT_TAG_run_ended:
@@ -357,7 +358,7 @@ static void start_process(struct kt_run *run)
 {
 	struct kt_err err = { 0 };
 
-	run->has_begun = !run->template;
+	run->has_begun = false;
 	run->broke[0] = 0;
 	if (spawn(run->runner, run->guest, run->template, &run_events, run, &run->proc, &err) < 0)
 		fail_to_start(run, &err);
@@ -377,6 +378,16 @@ static void free_spare(struct spare *spare)
 	free(spare);
 }
 
+/* Nobody gets it any more. When it was up, or none can be, that is not the template's fault. */
+static void lose_spare(struct spare *spare, const char *why)
+{
+	if (spare->is_up || spare->runner->no_warm[0])
+		KT_LOG("spare_lost", "template=%s why=%s", spare->template->id, kt_log_quote(why));
+	else
+		kt_stock_failed(spare->runner->stock, spare->template, why);
+	free_spare(spare);
+}
+
 static void spare_frame(void *arg, struct kt_arena *arena, const struct kt_message *message,
 			void *frame)
 {
@@ -388,9 +399,7 @@ static void spare_frame(void *arg, struct kt_arena *arena, const struct kt_messa
 		spare->is_up = true;
 	} else if (message->tag == KT_TAG_run_broke) {
 		note_broke(spare->runner, broke);
-		if (!broke->always)
-			kt_stock_failed(spare->runner->stock, spare->template, broke->line);
-		spare->is_up = true; /* told: its end says nothing new */
+		lose_spare(spare, broke->line);
 	}
 }
 
@@ -399,9 +408,7 @@ static void spare_over(void *arg, const struct kt_guestproc_end *end)
 	struct spare *spare = arg;
 
 	spare->proc = NULL;
-	if (!spare->is_up)
-		kt_stock_failed(spare->runner->stock, spare->template, end->text);
-	free_spare(spare);
+	lose_spare(spare, end->text);
 }
 
 static const struct kt_guestproc_events spare_events = { spare_frame, spare_over };
@@ -512,11 +519,9 @@ static void take_spare(struct kt_run *run, struct spare *spare)
 {
 	run->template = kt_take(&spare->template);
 	run->proc = kt_take(&spare->proc);
-	run->has_begun = false; /* until it says run_up, or was up */
+	run->has_begun = false; /* it may be dead, unheard: then nothing has happened */
 	run->broke[0] = 0;
 	kt_guestproc_hand_over(run->proc, &run_events, run);
-	if (spare->is_up)
-		run->has_begun = true;
 	DL_DELETE(run->runner->spares, spare);
 	free(spare);
 	send_start(run);

@@ -406,6 +406,7 @@ static const struct {
 	{ "cold", "start+run+garbage+deaf", "said what cannot be: " },
 	{ "cold", "start+run+broke", "exited with status 1" }, /* a lie: it has run */
 	{ "warm", "up+start+run+crash", "was killed by signal 9 (Killed)" },
+	{ "warm", "up+start+run+broke", "exited with status 1" }, /* the same */
 };
 
 Test(runner_qemu, a_process_that_dies_in_the_middle_of_a_job_is_runner_crashed)
@@ -537,6 +538,88 @@ Test(runner_qemu, who_stands_by_for_another_kernel_is_let_go)
 	assert_finished(&second, "warm");
 	cr_assert_str_neq(second.template, first.template);
 	cr_assert(fake_until_ms(&p.home, 3000, is_gone(pids[0]) && is_gone(pids[1])));
+	end(&p);
+}
+
+/* Two jobs: the first and its spare were started together, the second takes that and gets a spare of its own, the
+ * third of all. It plays what is asked for.
+ */
+static void run_two_jobs(struct place *p, const char *third)
+{
+	char plays[128];
+	struct heard heard;
+
+	begin(p, MUCH);
+	snprintf(plays, sizeof(plays), GOOD " " GOOD " %s " GOOD, third);
+	fake_plays("warm", plays);
+	run_warm(p, &heard);
+	cr_assert(fake_until(&p->home, count(p, "warm") == 2));
+	run_warm(p, &heard);
+	assert_finished(&heard, "warm");
+	cr_assert(fake_until(&p->home, count(p, "warm") == 3));
+	fake_turn(&p->home, 150); /* what else it says is heard */
+}
+
+static const char *const dying_idle[] = { "up+crash",
+					  "crash",
+					  "up+broke",
+					  "broke",
+					  "up+garbage+deaf",
+					  "broke_and_stays+deaf",
+					  "up+broke_and_stays+deaf" };
+
+Test(runner_qemu, who_dies_while_it_stands_by_is_nobodys_result)
+{
+	for (size_t i = 0; i < sizeof(dying_idle) / sizeof(dying_idle[0]); i++) {
+		struct place p;
+		struct heard heard;
+
+		run_two_jobs(&p, dying_idle[i]);
+		run_warm(&p, &heard);
+		assert_finished(&heard, "warm");
+		cr_assert_str_eq(heard.note, "", "%s", dying_idle[i]);
+		cr_assert_neq(heard.pid, fake_pid(&p.home, "warm", 2, NULL), "%s", dying_idle[i]);
+		cr_assert_eq(count(&p, "template"), 1, "%s", dying_idle[i]);
+		end(&p);
+	}
+}
+
+/* It is dead when it gets the job, and the runner has not heard of it yet. */
+Test(runner_qemu, who_died_unheard_while_it_stood_by_is_nobodys_result)
+{
+	struct place p;
+	struct heard heard;
+	pid_t pid;
+
+	run_two_jobs(&p, "up+hang");
+	pid = fake_pid(&p.home, "warm", 2, NULL);
+	fake_kill(pid);
+	run_warm(&p, &heard);
+	assert_finished(&heard, "warm");
+	cr_assert_neq(heard.pid, pid);
+	end(&p);
+}
+
+Test(runner_qemu, what_kills_guests_that_stand_by_does_not_cost_the_template)
+{
+	struct place p;
+	struct heard heard[2];
+
+	begin(&p, MUCH);
+	fake_plays("warm", "up+start+run+hang");
+	start_warm(&p, &heard[0]);
+	start_warm(&p, &heard[1]);
+	cr_assert(fake_until(&p.home, *heard[0].sample && *heard[1].sample));
+	cr_assert(fake_until(&p.home, count(&p, "up") == 4));
+	fake_turn(&p.home, 20); /* and the runner has heard it */
+	fake_plays("warm", GOOD);
+	for (size_t i = 0; i < 4; i++)
+		fake_kill(fake_pid(&p.home, "warm", i, NULL));
+	wait_end(&p, &heard[0]);
+	wait_end(&p, &heard[1]);
+	run_warm(&p, &heard[0]);
+	assert_finished(&heard[0], "warm");
+	cr_assert_eq(count(&p, "template"), 1);
 	end(&p);
 }
 
