@@ -257,7 +257,8 @@ static void run_frame(void *arg, struct kt_arena *arena, const struct kt_message
 		run->events.log(run->arg, piece->stream, piece->body.data, piece->body.len);
 		break;
 	case KT_TAG_run_up:
-		kt_stock_worked(run->runner->stock, run->template);
+		if (run->template)
+			kt_stock_worked(run->runner->stock, run->template);
 		break;
 	case KT_TAG_run_broke:
 		snprintf(run->broke, sizeof(run->broke), "%s", broke->line);
@@ -546,10 +547,13 @@ static void remember_for_spares(struct kt_run *run)
 				runner->next_guest, NULL) == 0);
 }
 
+/* The template is ours from here on. Starting may end the run. */
 static void begin_warm(struct kt_run *run, struct kt_template *template)
 {
 	run->template = template;
+	remember_for_spares(run);
 	start_process(run);
+	refill(run->runner);
 }
 
 static void begin_cold(struct kt_run *run, const char *why)
@@ -566,13 +570,10 @@ static void on_template(void *arg, struct kt_template *template, const struct kt
 	struct kt_run *run = arg;
 
 	run->want = NULL;
-	if (!template) {
+	if (template)
+		begin_warm(run, template);
+	else
 		begin_cold(run, err->text);
-		return;
-	}
-	begin_warm(run, template);
-	remember_for_spares(run);
-	refill(run->runner);
 }
 
 static void tell_making(struct kt_run *run)
@@ -608,7 +609,7 @@ static void begin(struct kt_run *run)
 	}
 	template = kt_stock_find(runner->stock, &run->key, renew);
 	if (template) {
-		on_template(run, template, NULL);
+		begin_warm(run, template);
 		return;
 	}
 	tell_making(run);

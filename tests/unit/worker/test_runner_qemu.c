@@ -2,6 +2,8 @@
 
 #include "fake_attempt.h"
 
+#include <sys/resource.h>
+
 #define MUCH   (64ull << 30) /* memory for guests: never in the way */
 #define LITTLE (64ull << 20) /* enough for templates, and for nobody who stands by */
 #define GOOD   "up+start+run+ended"
@@ -434,7 +436,8 @@ Test(runner_qemu, a_process_that_dies_in_the_middle_of_a_job_is_runner_crashed)
 Test(runner_qemu, a_result_stands_whatever_its_process_does_next)
 {
 	static const char *const plays[] = { "start+run+ended+crash", "start+run+ended+lied",
-					     "start+run+ended+broke", "start+run+ended+garbage" };
+					     "start+run+ended+broke", "start+run+ended+garbage",
+					     "up+start+run+ended" };
 
 	for (size_t i = 0; i < sizeof(plays) / sizeof(plays[0]); i++) {
 		struct place p;
@@ -448,6 +451,36 @@ Test(runner_qemu, a_result_stands_whatever_its_process_does_next)
 		end(&p);
 		cr_assert_eq(heard.ends, 1);
 	}
+}
+
+/* Descriptors run out, one by one. Both templates are in memory: only the processes are missing. */
+Test(runner_qemu, a_process_that_cannot_be_started_is_the_hosts_trouble)
+{
+	struct place p;
+	struct heard heard;
+	struct rlimit before;
+	struct rlimit few;
+
+	begin(&p, LITTLE);
+	start(&p, &heard, 'a', "", 0);
+	wait_end(&p, &heard);
+	start(&p, &heard, 'b', "", 0);
+	wait_end(&p, &heard);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	for (few = before, few.rlim_cur = fake_count_fds() + 8; few.rlim_cur > 0; few.rlim_cur--) {
+		start(&p, &heard, few.rlim_cur % 2 ? 'a' : 'b', "", 0);
+		cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+		cr_assert(fake_until(&p.home, heard.ends == 1));
+		cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+		cr_assert(strcmp(heard.cause, "finished") == 0 ||
+				  strcmp(heard.cause, "host_trouble") == 0,
+			  "%s: %s", heard.cause, heard.line);
+	}
+	cr_assert_str_eq(heard.cause, "host_trouble");
+	start(&p, &heard, 'a', "", 0);
+	wait_end(&p, &heard);
+	assert_finished(&heard, "warm");
+	end(&p);
 }
 
 /* ---- guests that stand by ---- */
