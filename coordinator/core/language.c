@@ -771,7 +771,7 @@ static void check_scenario(struct kt_grammar_reader *reader, const struct kt_doc
 	     !(samples->type == KT_DOC_INT && samples->integer == 0)))
 		return;
 	check_samples(reader, node, &scenario->msg);
-	if (kt_doc_get(node, "step"))
+	if (scenario->msg.n_steps && kt_doc_get(node, "step"))
 		check_steps(reader, node, &scenario->msg);
 }
 
