@@ -127,6 +127,8 @@ says 'plug-in plugins/chatters.so printed: .*blah blah blah$'
 cell plugins/verbose.so
 judged 1
 says 'after all'
+exits 1 ktcoord judge last # of what does not fit into a fact the end is left out, here as there
+says ' 1 cell, 0 with another outcome$'
 cell plugins/escapes.so
 judged 0
 exits 0 ktcoord show last
