@@ -526,13 +526,30 @@ static void show_earlier(const struct story *story, FILE *out)
 	}
 }
 
+/* The matrix that a cell was last judged with, in which it has the same name and maybe another number. */
+static const struct kt_matrix *judged_by(const struct kt_matrix *matrix,
+					 const struct kt_report_show *options, uint64_t *index)
+{
+	char name[KT_CELL_NAME_BYTES_MAX];
+
+	if (options->judged_by &&
+	    kt_matrix_find_cell(options->judged_by, kt_matrix_cell_name(matrix, *index, name),
+				index))
+		return options->judged_by;
+	return matrix;
+}
+
 /* What every assertion saw, and which samples offend. It is judged again for it: the same, from the same. */
-static void show_columns(const struct kt_matrix *matrix, const struct kt_matrix_cell *spec,
+static void show_columns(const struct kt_matrix *matrix, uint64_t index,
 			 const struct kt_series *series, FILE *out)
 {
 	KT_AUTO_ARENA arena = { 0 };
 	const struct kt_assertion *const *asserts;
-	size_t n = kt_matrix_judged(matrix, spec, &arena, &asserts);
+	struct kt_matrix_cell spec;
+	size_t n;
+
+	kt_matrix_cell(matrix, index, &spec);
+	n = kt_matrix_judged(matrix, &spec, &arena, &asserts);
 
 	if (n)
 		fputs("columns:\n", out);
@@ -667,27 +684,13 @@ static void print_evidence(const char *text, FILE *out)
 	fputc('\n', out);
 }
 
-/* Of the matrix that it was last judged with; there it has the same name and maybe another number. */
-static void show_columns_judged(const struct kt_matrix *matrix, uint64_t index,
-				const struct kt_matrix *judged_by, const struct kt_series *series,
-				FILE *out)
-{
-	char name[KT_CELL_NAME_BYTES_MAX];
-	struct kt_matrix_cell spec;
-	uint64_t there = index;
-
-	if (!judged_by ||
-	    !kt_matrix_find_cell(judged_by, kt_matrix_cell_name(matrix, index, name), &there))
-		judged_by = matrix;
-	kt_matrix_cell(judged_by, there, &spec);
-	show_columns(judged_by, &spec, series, out);
-}
-
 static int show_text(struct kt_journal *journal, const struct kt_matrix *matrix, uint64_t index,
 		     const struct story *story, const struct kt_series *series,
 		     const struct kt_report_show *options, FILE *out, struct kt_err *err)
 {
 	bool logs = options->logs;
+	uint64_t there = index;
+	const struct kt_matrix *judged_with = judged_by(matrix, options, &there);
 	char name[KT_CELL_NAME_BYTES_MAX];
 	int status = 0;
 
@@ -704,7 +707,7 @@ static int show_text(struct kt_journal *journal, const struct kt_matrix *matrix,
 	show_attempts(story, out);
 	if (series->n) {
 		show_samples(series, out);
-		show_columns_judged(matrix, index, options->judged_by, series, out);
+		show_columns(judged_with, there, series, out);
 	}
 	if (story->judged && story->judged->result) {
 		const struct kt_msg_result *result = story->judged->result;
@@ -856,9 +859,11 @@ int kt_report_show(struct kt_journal *journal, const struct kt_matrix *matrix,
 		status = kt_journal_samples(journal, index, epoch, take_sample, &series, err);
 	if (status == 0 && options->json) {
 		struct json_object *json = json_cell(matrix, sweep, index, &story);
+		uint64_t there = index;
+		const struct kt_matrix *judged_with = judged_by(matrix, options, &there);
 
 		json_object_object_add(json, "samples", json_series(&series));
-		json_object_object_add(json, "columns", json_columns(matrix, index, &series));
+		json_object_object_add(json, "columns", json_columns(judged_with, there, &series));
 		status = print_json(json, "\n", out, err);
 	} else if (status == 0) {
 		status = show_text(journal, matrix, index, &story, &series, options, out, err);

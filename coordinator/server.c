@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <utlist.h>
 
 #define TICK_MS           100
 #define SYNC_NS           (1 * KT_NS_PER_S)
@@ -172,7 +173,8 @@ static void absorb(struct server *s)
  */
 struct by_plugin {
 	struct server *s;
-	struct by_plugin *next;
+	struct by_plugin *next; /* utlist.h */
+	struct by_plugin *prev;
 	uint64_t cell;
 	uint64_t epoch;
 	struct kt_plugin_ask ask;
@@ -185,17 +187,16 @@ static void settle(struct server *s);
 /* The first word on a cell: a plug-in has to be asked before its verdict can be given. */
 static bool ask_plugin(struct server *s, uint64_t index, uint64_t epoch)
 {
-	struct by_plugin **last = &s->by_plugin;
+	struct by_plugin *by;
 	struct kt_matrix_cell cell;
 	struct kt_plugin_ask ask;
 
 	kt_matrix_cell(s->matrix, index, &cell);
 	if (!kt_plugins_ask(s->plugins, cell.scenario, &ask))
 		return false;
-	while (*last)
-		last = &(*last)->next;
-	*last = kt_must_calloc(1, sizeof(**last));
-	**last = (struct by_plugin){ .s = s, .cell = index, .epoch = epoch, .ask = ask };
+	by = kt_must_calloc(1, sizeof(*by));
+	*by = (struct by_plugin){ .s = s, .cell = index, .epoch = epoch, .ask = ask };
+	DL_APPEND(s->by_plugin, by);
 	return true;
 }
 
@@ -227,7 +228,7 @@ static void forget_plugins(struct server *s)
 	while (s->by_plugin) {
 		struct by_plugin *by = s->by_plugin;
 
-		s->by_plugin = by->next;
+		DL_DELETE(s->by_plugin, by);
 		kt_plugin_cancel(&by->process);
 		free(by);
 	}
@@ -266,14 +267,11 @@ static void on_plugin_done(void *arg, const struct kt_plugin_result *result)
 {
 	struct by_plugin *by = arg;
 	struct server *s = by->s;
-	struct by_plugin **at = &s->by_plugin;
 	KT_AUTO_ARENA arena = { 0 };
 	struct kt_verdict said;
 	int status;
 
-	while (*at != by)
-		at = &(*at)->next;
-	*at = by->next;
+	DL_DELETE(s->by_plugin, by);
 	if (s->status == 0) {
 		kt_verdict_init(&said, &arena);
 		kt_plugin_tell(&by->ask, result, &said);

@@ -76,9 +76,18 @@ exits 0 cc -std=c11 -Wall -Wextra -Werror stranger.c -o shared $(pkg-config --cf
 # shellcheck disable=SC2046
 exits 0 cc -std=c11 -Wall -Werror -I"$include" stranger.c -o static "$lib/libktassert.a" \
 	$(pkg-config --libs msgpack libsodium) -lm
-printf '#include <ktassert.h>\nint main() { return !kt_assert_version(); }\n' >plus.cc
+cat >plus.cc <<'END'
+#include <ktassert_plugin.h>
+KT_ASSERT_PLUGIN(const kt_assert_series *series, kt_assert_verdict *verdict)
+{
+	kt_assert_verdict_say(verdict, KT_ASSERT_NOTE, "", "%zu", kt_assert_series_size(series));
+	return 0;
+}
+int main() { return !kt_assert_version(); }
+END
 exits 0 c++ -Wall -Wextra -Werror -I"$include" plus.cc -o plus -L"$lib" -lktassert
 exits 0 env LD_LIBRARY_PATH="$lib" ./plus
+nm plus | grep -q " T kt_assert_plugin_v1$" || fail "a plug-in in C++ has another name"
 for program in shared static; do
 	exits 0 env LD_LIBRARY_PATH="$lib" "./$program" one.series 'series = "bpf:n", nondecreasing = true'
 	says '^one/any/scx_kt/small#0: fail$'

@@ -66,6 +66,8 @@ says '^before, in judgement 1: fail$'
 says '^before, when it ran: fail$'
 says 'limit \(each at_most 10\): above 10 at periodic_001'
 says_not '<- fails' # the column is shown as the newest matrix judges it
+exits 0 ktcoord show last high --json
+says '"text": "bpf:n: each at_most 100"'
 exits 0 ktcoord resume last # a finished sweep stays finished
 says '^2 cells: 2 pass'
 

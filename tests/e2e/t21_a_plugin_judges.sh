@@ -176,6 +176,20 @@ exits 4 ktcoord judge last
 says 'was pass$'
 exits 2 ktcoord judge last "$WORK/one.toml"
 
+# Nobody waits for a plug-in but its own cell.
+cell plugins/hangs.so
+sed -i 's/deadline = "1s"/deadline = "3s"/' "$WORK/one.toml"
+cat >>"$WORK/one.toml" <<'END'
+[[scenario]]
+name = "two"
+duration = "10s"
+script = "wait 300ms"
+END
+judged 4
+grep -E '^(PASS|INCO) ' "$WORK/out" >"$WORK/order"
+sed -n 1p "$WORK/order" | grep -q '^PASS *two/' || fail "a cell waited for the plug-in of another"
+sed -n 2p "$WORK/order" | grep -q '^INCO *one/' || fail "the plug-in's own cell"
+
 # Killed while a plug-in judges: nothing is lost, and a resume asks it again.
 plugin slow 'usleep(700000); kt_assert_verdict_say(verdict, KT_ASSERT_PASS, "", "slow but sure"); return 0;'
 cell plugins/slow.so '' 'repeats = 6'
