@@ -3,6 +3,7 @@
 #include "proto/base/must.h"
 #include "proto/cause.h"
 #include "worker/attempt.h"
+#include "worker/initramfs.h"
 #include "worker/introspect/introspect.h"
 #include "worker/load.h"
 
@@ -281,6 +282,31 @@ void kt_boot_restore(struct kt_attempt *attempt)
 	kt_attempt_end(attempt, KT_CAUSE_ID_host_trouble, "%s", attempt->capture.unreadable.text);
 }
 
+static bool is_still(struct kt_attempt *attempt, const char *path, const struct kt_bin *digest,
+		     const struct kt_digest *now)
+{
+	if (digest->len == KT_DIGEST_BYTES && memcmp(digest->data, now->bytes, digest->len) != 0)
+		kt_attempt_end(attempt, KT_CAUSE_ID_host_trouble, "%s changed meanwhile", path);
+	return !attempt->ending;
+}
+
+/* What the guest was made of must be what the template is called after. */
+static bool is_as_named(struct kt_attempt *attempt)
+{
+	const struct kt_msg_run_guest *guest = attempt->guest;
+	struct kt_digest qemu;
+	struct kt_digest initramfs;
+	struct kt_err err = { 0 };
+
+	if (kt_digest_of_file(guest->qemu, &qemu, NULL, &err) < 0 ||
+	    kt_initramfs_digest(guest->ktguest, &initramfs, &err) < 0) {
+		kt_attempt_end(attempt, KT_CAUSE_ID_host_trouble, "%s", err.text);
+		return false;
+	}
+	return is_still(attempt, guest->qemu, &guest->qemu_digest, &qemu) &&
+	       is_still(attempt, guest->ktguest, &guest->initramfs_digest, &initramfs);
+}
+
 void kt_boot_save(struct kt_attempt *attempt)
 {
 	struct kt_msg_run_saved saved = { .kernel_release = attempt->kernel_release };
@@ -293,6 +319,6 @@ void kt_boot_save(struct kt_attempt *attempt)
 			       "the guest could not be saved: %s", err.text);
 	/* Only memory that nobody maps any more can be sealed. */
 	kt_vm_kill(&attempt->vm);
-	if (!attempt->ending)
+	if (!attempt->ending && is_as_named(attempt))
 		kt_framelink_push(&attempt->control, KT_TAG_run_saved, &saved);
 }

@@ -128,7 +128,7 @@ static void take_frames(struct kt_guestproc *proc)
 		void *frame;
 		int rc = kt_framelink_next(&proc->frames, &arena, &message, &frame, &proc->broken);
 
-		if (rc < 0)
+		if (rc < 0 && !proc->exited)
 			uv_process_kill(&proc->process, SIGKILL);
 		if (rc <= 0)
 			return;

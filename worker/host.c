@@ -30,7 +30,7 @@ static void close_file(FILE **file_p)
 static void read_key(const char *path, const char *key, char *text, size_t size)
 {
 	KT_AUTO(close_file) FILE *file = fopen(path, "re");
-	char line[512];
+	char line[4096]; /* flags of a CPU: 1.5 KB */
 
 	text[0] = 0;
 	while (file && fgets(line, sizeof(line), file)) {
@@ -94,6 +94,21 @@ uint64_t kt_host_disk_bytes(const char *path)
 		*slash = 0;
 	}
 	return stat.f_bavail * stat.f_frsize;
+}
+
+void kt_host_identity(struct kt_buf *text)
+{
+	static const char *const keys[] = { "model name", "stepping", "microcode", "bogomips",
+					    "flags" };
+	struct utsname name;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		char value[4096];
+
+		read_key("/proc/cpuinfo", keys[i], value, sizeof(value));
+		kt_buf_printf(text, "%s, ", value);
+	}
+	kt_buf_puts(text, uname(&name) == 0 ? name.release : "");
 }
 
 void kt_host_cpu_model(char *text, size_t size)

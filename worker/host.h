@@ -4,6 +4,8 @@
 #ifndef KT_HOST_H
 #define KT_HOST_H
 
+#include "proto/base/buf.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +15,10 @@ uint64_t kt_host_mem_bytes(void);
 /* What the kernel says is available right now (MemAvailable); 0 when it does not say. */
 uint64_t kt_host_available_bytes(void);
 uint64_t kt_host_disk_bytes(const char *path); /* free for us below path or its nearest parent */
+/* What a guest that was saved here expects of the host that restores it: CPU model, stepping, microcode, features, the
+ * rate of its TSC (bogomips), the kernel. One line.
+ */
+void kt_host_identity(struct kt_buf *text);
 void kt_host_cpu_model(char *text, size_t size);
 void kt_host_name(char *text, size_t size); /* uname -n */
 /* The first executable file of this name in PATH; as given when it holds a '/'. "" when none. */

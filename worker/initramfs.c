@@ -104,3 +104,15 @@ int kt_initramfs_make(const char *ktguest, int *fd, struct kt_err *err)
 		*fd = kt_own_take_fd(&to_fd);
 	return rc;
 }
+
+int kt_initramfs_digest(const char *ktguest, struct kt_digest *digest, struct kt_err *err)
+{
+	KT_AUTO_FD int fd = -1;
+	int rc = kt_initramfs_make(ktguest, &fd, err);
+
+	if (rc < 0)
+		return rc;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return kt_err_sys(err, KT_FAULT_HOST, errno, "reading the initramfs");
+	return kt_digest_of_fd(fd, digest, NULL, err);
+}

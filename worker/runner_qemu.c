@@ -22,6 +22,7 @@
 #include "worker/core/room.h"
 #include "worker/guestproc.h"
 #include "worker/host.h"
+#include "worker/initramfs.h"
 #include "worker/stock.h"
 
 #include <errno.h>
@@ -30,17 +31,19 @@
 #include <sys/stat.h>
 #include <utlist.h>
 
-#define CANCEL_MS_MAX   5000 /* from run_cancel to SIGKILL */
-#define EXIT_MS_MAX     5000 /* from run_ended to SIGKILL */
-#define DESTROY_MS_MAX  3000 /* from SIGTERM to SIGKILL, when the agent leaves */
-#define RESTORES_MAX    2 /* of one run, then it is booted */
-#define SPARE_IDLE_NS   (30 * KT_NS_PER_S) /* without a run; then spares are let go */
-#define SPARE_LOOK_MS   5000
-#define TEMPLATES_SHARE 4 /* templates may take so much of the guests' memory: a quarter */
+#define CANCEL_MS_MAX     5000 /* from run_cancel to SIGKILL */
+#define EXIT_MS_MAX       5000 /* from run_ended to SIGKILL */
+#define DESTROY_MS_MAX    3000 /* from SIGTERM to SIGKILL, when the agent leaves */
+#define RESTORES_MAX      2 /* of one run, then it is booted */
+#define SPARE_IDLE_NS     (30 * KT_NS_PER_S) /* without a run; then spares are let go */
+#define BELIEVED_IN_A_ROW 2 /* runs that want the same guest */
+#define SPARE_LOOK_MS     5000
+#define TEMPLATES_SHARE   4 /* templates may take so much of the guests' memory: a quarter */
 
 /* Files that a template depends on are hashed again when they change. */
 struct binary {
 	const char *path;
+	int (*hash)(const char *path, struct kt_digest *digest, struct kt_err *err);
 	bool known;
 	struct stat stat;
 	struct kt_digest digest;
@@ -61,12 +64,15 @@ struct kt_runner {
 	struct kt_guestprocs procs;
 	struct kt_stock *stock;
 	struct binary qemu, ktguest;
+	struct kt_buf identity; /* of the host */
 	char qemu_version[KT_NAME_BYTES_MAX + 1];
 	unsigned int qemu_major;
 	struct kt_run *runs;
 	struct spare *spares;
 	/* What spares are restored for: the last warm run's. */
-	struct kt_template *next_template; /* held */
+	struct kt_digest next_key;
+	struct kt_template *last_template; /* held, so that it stays in memory between two runs */
+	unsigned int next_in_a_row;
 	struct kt_arena next_arena;
 	struct kt_msg_run_guest *next_guest;
 	uint64_t next_renew;
@@ -94,6 +100,7 @@ struct kt_run {
 	bool has_begun; /* we heard of more than a guest that boots: it cannot be tried again */
 	unsigned int restores; /* that failed */
 	char broke[KT_TEXT_BYTES_MAX / 4]; /* the last of them */
+	bool blameless; /* the template is, for it */
 	char note[KT_TEXT_BYTES_MAX / 2];
 	struct kt_arena result_arena;
 	const struct kt_msg_result *result;
@@ -111,6 +118,11 @@ static bool same_file(const struct stat *a, const struct stat *b)
 	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
+static int hash_file(const char *path, struct kt_digest *digest, struct kt_err *err)
+{
+	return kt_digest_of_file(path, digest, NULL, err);
+}
+
 /* Looks whether the file changed; hashes it then, some 80 ms for QEMU. *changed may be NULL. */
 static int look_at(struct binary *binary, bool *changed, struct kt_err *err)
 {
@@ -121,7 +133,7 @@ static int look_at(struct binary *binary, bool *changed, struct kt_err *err)
 		return kt_err_sys(err, KT_FAULT_HOST, errno, "looking at %s", binary->path);
 	if (binary->known && same_file(&binary->stat, &now))
 		return 0;
-	rc = kt_digest_of_file(binary->path, &binary->digest, NULL, err);
+	rc = binary->hash(binary->path, &binary->digest, err);
 	binary->known = rc == 0;
 	binary->stat = now;
 	if (changed)
@@ -142,37 +154,16 @@ static int look_at_binaries(struct kt_runner *runner, struct kt_err *err)
 	return rc < 0 ? rc : look_at(&runner->ktguest, NULL, err);
 }
 
-static void find_key(struct kt_run *run)
-{
-	struct kt_runner *runner = run->runner;
-	struct kt_digest kernel;
-	const struct kt_qemu_spec qemu = {
-		.binary = runner->config.qemu,
-		.accel = runner->config.accel,
-		.version_major = runner->qemu_major,
-		.topology = run->guest->topology,
-	};
-	const struct kt_template_spec spec = {
-		.qemu = &qemu,
-		.kernel = &kernel,
-		.ktguest = &runner->ktguest.digest,
-		.qemu_binary = &runner->qemu.digest,
-		.qemu_version = runner->qemu_version,
-		.cpu_model = runner->config.cpu_model,
-	};
-
-	memcpy(kernel.bytes, run->start->job->kernel->digest.data, KT_DIGEST_BYTES);
-	kt_template_key(&spec, &run->key, &run->place);
-}
-
 /* ---- the end of a run ---- */
 
 static void refill(struct kt_runner *runner);
 
 static void free_runner(struct kt_runner *runner)
 {
-	if (runner->destroyed && runner->timer_closed && !runner->runs)
+	if (runner->destroyed && runner->timer_closed && !runner->runs) {
+		kt_buf_destroy(&runner->identity);
 		free(runner);
+	}
 }
 
 static void on_begin_closed(uv_handle_t *handle)
@@ -226,6 +217,16 @@ static void tell_for_it(struct kt_run *run, const char *how)
 
 static void begin(struct kt_run *run);
 
+/* A kernel that went, a disk or memory that is full: the next template would break as well. */
+static bool is_templates_fault(const struct kt_msg_run_broke *broke)
+{
+	const struct kt_cause *cause = kt_cause_by_name(broke->cause);
+
+	return !broke->always && !(cause && (cause->id == KT_CAUSE_ID_kernel_unusable ||
+					     cause->id == KT_CAUSE_ID_disk_full ||
+					     cause->id == KT_CAUSE_ID_no_memory));
+}
+
 static void note_broke(struct kt_runner *runner, const struct kt_msg_run_broke *broke)
 {
 	if (!broke->always || runner->no_warm[0])
@@ -262,6 +263,7 @@ static void run_frame(void *arg, struct kt_arena *arena, const struct kt_message
 		break;
 	case KT_TAG_run_broke:
 		snprintf(run->broke, sizeof(run->broke), "%s", broke->line);
+		run->blameless = !is_templates_fault(broke);
 		note_broke(run->runner, broke);
 		kt_guestproc_kill_in(run->proc, EXIT_MS_MAX);
 		break;
@@ -283,7 +285,7 @@ static void try_again(struct kt_run *run, const char *how)
 {
 	if (!run->broke[0])
 		snprintf(run->broke, sizeof(run->broke), "the process that restored it %s", how);
-	if (!run->runner->no_warm[0]) /* it is not the template's fault */
+	if (!run->blameless)
 		kt_stock_failed(run->runner->stock, run->template, run->broke);
 	kt_stock_release(run->runner->stock, &run->template);
 	run->restores++;
@@ -361,6 +363,7 @@ static void start_process(struct kt_run *run)
 
 	run->has_begun = false;
 	run->broke[0] = 0;
+	run->blameless = false;
 	if (spawn(run->runner, run->guest, run->template, &run_events, run, &run->proc, &err) < 0)
 		fail_to_start(run, &err);
 	else
@@ -379,10 +382,10 @@ static void free_spare(struct spare *spare)
 	free(spare);
 }
 
-/* Nobody gets it any more. When it was up, or none can be, that is not the template's fault. */
-static void lose_spare(struct spare *spare, const char *why)
+/* Nobody gets it any more. When it was up, that is not the template's fault. */
+static void lose_spare(struct spare *spare, bool blameless, const char *why)
 {
-	if (spare->is_up || spare->runner->no_warm[0])
+	if (spare->is_up || blameless)
 		KT_LOG("spare_lost", "template=%s why=%s", spare->template->id, kt_log_quote(why));
 	else
 		kt_stock_failed(spare->runner->stock, spare->template, why);
@@ -400,7 +403,7 @@ static void spare_frame(void *arg, struct kt_arena *arena, const struct kt_messa
 		spare->is_up = true;
 	} else if (message->tag == KT_TAG_run_broke) {
 		note_broke(spare->runner, broke);
-		lose_spare(spare, broke->line);
+		lose_spare(spare, !is_templates_fault(broke), broke->line);
 	}
 }
 
@@ -409,17 +412,17 @@ static void spare_over(void *arg, const struct kt_guestproc_end *end)
 	struct spare *spare = arg;
 
 	spare->proc = NULL;
-	lose_spare(spare, end->text);
+	lose_spare(spare, false, end->text);
 }
 
 static const struct kt_guestproc_events spare_events = { spare_frame, spare_over };
 
-static size_t count_spares(const struct kt_runner *runner, const struct kt_template *template)
+static size_t count_spares(const struct kt_runner *runner)
 {
 	size_t n = 0;
 
 	for (const struct spare *spare = runner->spares; spare; spare = spare->next)
-		n += !template || spare->template == template;
+		n++;
 	return n;
 }
 
@@ -438,7 +441,7 @@ static bool has_room(const struct kt_runner *runner)
 		.host_bytes = runner->config.mem_bytes,
 		.available_bytes = kt_host_available_bytes(),
 		.shared_bytes = kt_stock_shared_bytes(runner->stock),
-		.spares = count_spares(runner, NULL),
+		.spares = count_spares(runner),
 	};
 
 	for (const struct kt_run *run = runner->runs; run; run = run->next)
@@ -450,7 +453,7 @@ static bool has_room(const struct kt_runner *runner)
 static bool add_spare(struct kt_runner *runner)
 {
 	struct kt_template *template =
-		kt_stock_find(runner->stock, &runner->next_template->key, runner->next_renew);
+		kt_stock_find(runner->stock, &runner->next_key, runner->next_renew);
 	struct spare *spare;
 	struct kt_err err = { 0 };
 
@@ -476,24 +479,24 @@ static void let_go_of_spares(struct kt_runner *runner)
 
 	if (runner->runs)
 		runner->busy_ns = now_ns;
+	else if (now_ns - runner->busy_ns > SPARE_IDLE_NS)
+		kt_stock_release(runner->stock, &runner->last_template);
 	DL_FOREACH_SAFE (runner->spares, spare, next) {
-		if (spare->template != runner->next_template ||
+		if (!kt_digest_equal(&spare->template->key, &runner->next_key) ||
 		    !kt_stock_is_current(runner->stock, spare->template) ||
 		    now_ns - runner->busy_ns > SPARE_IDLE_NS)
 			free_spare(spare);
 	}
 }
 
-/* One per slot in use: the guest of its next cell, most likely. */
+/* One per slot in use: the guest of its next cell, most likely. When two kinds of cells take turns it is not. */
 static void refill(struct kt_runner *runner)
 {
 	if (runner->destroyed)
 		return;
 	let_go_of_spares(runner);
-	while (!runner->no_warm[0] && runner->next_template &&
-	       kt_stock_is_current(runner->stock, runner->next_template) &&
-	       count_spares(runner, runner->next_template) < count_runs(runner) &&
-	       has_room(runner) && add_spare(runner))
+	while (!runner->no_warm[0] && runner->next_in_a_row >= BELIEVED_IN_A_ROW &&
+	       count_spares(runner) < count_runs(runner) && has_room(runner) && add_spare(runner))
 		;
 }
 
@@ -504,13 +507,16 @@ static void on_look(uv_timer_t *timer)
 	let_go_of_spares(runner);
 }
 
-static struct spare *find_spare(struct kt_runner *runner, const struct kt_digest *key)
+/* Who asks for a number of guests does not get one of a template that others have used. */
+static struct spare *find_spare(struct kt_runner *runner, const struct kt_digest *key,
+				uint64_t renew)
 {
 	struct spare *spare;
 
 	DL_FOREACH (runner->spares, spare)
 		if (kt_digest_equal(&spare->template->key, key) &&
-		    kt_stock_is_current(runner->stock, spare->template))
+		    kt_stock_is_current(runner->stock, spare->template) &&
+		    (renew == 0 || (!spare->template->from_disk && runner->next_renew == renew)))
 			return spare;
 	return NULL;
 }
@@ -522,6 +528,7 @@ static void take_spare(struct kt_run *run, struct spare *spare)
 	run->proc = kt_take(&spare->proc);
 	run->has_begun = false; /* it may be dead, unheard: then nothing has happened */
 	run->broke[0] = 0;
+	run->blameless = false;
 	kt_guestproc_hand_over(run->proc, &run_events, run);
 	DL_DELETE(run->runner->spares, spare);
 	free(spare);
@@ -530,16 +537,57 @@ static void take_spare(struct kt_run *run, struct spare *spare)
 
 /* ---- how a run gets its guest ---- */
 
+/* What is there now. False when it cannot be looked at: the run has ended. */
+static bool find_key(struct kt_run *run)
+{
+	struct kt_runner *runner = run->runner;
+	struct kt_err err = { 0 };
+	struct kt_digest kernel;
+	const struct kt_qemu_spec qemu = {
+		.binary = runner->config.qemu,
+		.accel = runner->config.accel,
+		.version_major = runner->qemu_major,
+		.topology = run->guest->topology,
+	};
+	const struct kt_template_spec spec = {
+		.qemu = &qemu,
+		.kernel = &kernel,
+		.initramfs = &runner->ktguest.digest,
+		.qemu_binary = &runner->qemu.digest,
+		.qemu_version = runner->qemu_version,
+		.host = kt_buf_text(&runner->identity),
+	};
+
+	if (look_at_binaries(runner, &err) < 0) {
+		fail_to_start(run, &err);
+		return false;
+	}
+	run->guest->qemu_version = runner->qemu_version;
+	run->guest->qemu_digest = (struct kt_bin){ runner->qemu.digest.bytes, KT_DIGEST_BYTES };
+	run->guest->initramfs_digest =
+		(struct kt_bin){ runner->ktguest.digest.bytes, KT_DIGEST_BYTES };
+	memcpy(kernel.bytes, run->start->job->kernel->digest.data, KT_DIGEST_BYTES);
+	kt_template_key(&spec, &run->key, &run->place);
+	return true;
+}
+
 static void remember_for_spares(struct kt_run *run)
 {
 	struct kt_runner *runner = run->runner;
 	KT_AUTO_BUF bytes = { 0 };
 
+	if (runner->last_template != run->template) {
+		kt_stock_release(runner->stock, &runner->last_template);
+		runner->last_template = kt_stock_hold(run->template);
+	}
 	runner->next_renew = run->start->job->template_renew;
-	if (runner->next_template == run->template)
+	if (runner->next_in_a_row > 0 && kt_digest_equal(&runner->next_key, &run->key)) {
+		runner->next_in_a_row++;
 		return;
-	kt_stock_release(runner->stock, &runner->next_template);
-	runner->next_template = kt_stock_hold(run->template);
+	}
+	/* The first one is taken for the rule; a change must happen twice to be believed. */
+	runner->next_in_a_row = runner->next_guest ? 1 : BELIEVED_IN_A_ROW;
+	runner->next_key = run->key;
 	kt_arena_reset(&runner->next_arena);
 	runner->next_guest = kt_arena_alloc(&runner->next_arena, 1, sizeof(*runner->next_guest));
 	kt_codec_encode(&kt_schema_run_guest, run->guest, &bytes);
@@ -547,10 +595,25 @@ static void remember_for_spares(struct kt_run *run)
 				runner->next_guest, NULL) == 0);
 }
 
-/* The template is ours from here on. Starting may end the run. */
+/* What stands by and what nobody uses gives way to what runs; the attempt looks again when it is up. */
+static void make_room(struct kt_run *run)
+{
+	struct kt_runner *runner = run->runner;
+	uint64_t need_bytes = kt_qemu_host_bytes(run->guest->topology);
+	uint64_t have_bytes = kt_host_available_bytes();
+
+	if (have_bytes == 0 || have_bytes >= need_bytes) /* 0: nobody knows */
+		return;
+	while (runner->spares)
+		free_spare(runner->spares);
+	kt_stock_release(runner->stock, &runner->last_template);
+	kt_stock_make_room(runner->stock);
+}
+
 static void begin_warm(struct kt_run *run, struct kt_template *template)
 {
 	run->template = template;
+	make_room(run);
 	remember_for_spares(run);
 	start_process(run);
 	refill(run->runner);
@@ -562,18 +625,27 @@ static void begin_cold(struct kt_run *run, const char *why)
 		snprintf(run->note, sizeof(run->note), "the guest was booted, not restored: %s",
 			 why);
 	run->cold = true;
+	make_room(run);
 	start_process(run);
 }
 
+/* It may have taken seconds to make: QEMU and ktguest may have changed meanwhile. */
 static void on_template(void *arg, struct kt_template *template, const struct kt_err *err)
 {
 	struct kt_run *run = arg;
+	struct kt_runner *runner = run->runner;
 
 	run->want = NULL;
-	if (template)
-		begin_warm(run, template);
-	else
+	if (!template) {
 		begin_cold(run, err->text);
+	} else if (!find_key(run)) {
+		kt_stock_release(runner->stock, &template);
+	} else if (!kt_digest_equal(&template->key, &run->key)) {
+		kt_stock_release(runner->stock, &template);
+		begin(run);
+	} else {
+		begin_warm(run, template);
+	}
 }
 
 static void tell_making(struct kt_run *run)
@@ -596,11 +668,15 @@ static void begin(struct kt_run *run)
 	struct kt_template *template;
 	struct spare *spare;
 
-	if (runner->no_warm[0] || run->restores >= RESTORES_MAX) {
-		begin_cold(run, runner->no_warm[0] ? runner->no_warm : run->broke);
+	if (!find_key(run))
+		return;
+	if (run->cold || runner->no_warm[0] || run->restores >= RESTORES_MAX) {
+		begin_cold(run, run->cold            ? NULL
+				: runner->no_warm[0] ? runner->no_warm
+						     : run->broke);
 		return;
 	}
-	spare = find_spare(runner, &run->key);
+	spare = find_spare(runner, &run->key, renew);
 	if (spare) {
 		take_spare(run, spare);
 		remember_for_spares(run);
@@ -620,23 +696,12 @@ static void begin(struct kt_run *run)
 static void on_begin(uv_timer_t *timer)
 {
 	struct kt_run *run = timer->data;
-	struct kt_err err = { 0 };
 
 	if (run->cancelled) {
 		tell_for_it(run, "");
 		return;
 	}
-	if (look_at_binaries(run->runner, &err) < 0) {
-		fail_to_start(run, &err);
-		return;
-	}
-	run->guest->qemu_version = run->runner->qemu_version;
-	if (run->cold) {
-		begin_cold(run, NULL);
-	} else {
-		find_key(run);
-		begin(run);
-	}
+	begin(run);
 }
 
 /* ---- the operations ---- */
@@ -656,11 +721,13 @@ static int runner_open(uv_loop_t *loop, const struct kt_runner_config *config,
 
 	runner->loop = loop;
 	runner->config = *config;
-	runner->qemu.path = config->qemu;
-	runner->ktguest.path = config->ktguest;
+	runner->qemu = (struct binary){ .path = config->qemu, .hash = hash_file };
+	runner->ktguest = (struct binary){ .path = config->ktguest, .hash = kt_initramfs_digest };
+	kt_host_identity(&runner->identity);
 	kt_cage_sweep();
 	rc = kt_stock_open(loop, &stock, &runner->stock, err);
 	if (rc < 0) {
+		kt_buf_destroy(&runner->identity);
 		free(runner);
 		return rc;
 	}
@@ -784,7 +851,7 @@ static void runner_destroy(struct kt_runner **runner_p)
 		kt_stock_drop(&run->want);
 		kt_stock_release(runner->stock, &run->template);
 	}
-	kt_stock_release(runner->stock, &runner->next_template);
+	kt_stock_release(runner->stock, &runner->last_template);
 	kt_stock_destroy(&runner->stock);
 	kt_guestproc_end_all(&runner->procs, kt_clock_now_ns() + DESTROY_MS_MAX * KT_NS_PER_MS);
 	DL_FOREACH (runner->runs, run)

@@ -17,12 +17,16 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#define POLL_MS         50 /* how often the lock of another maker is tried */
-#define MAKES_MAX       2 /* failures in a row, then a rest */
-#define RESTORES_MAX    2 /* the same of restores, then it is thrown away */
-#define MAKER_END_MS    5000 /* from its last word to SIGKILL */
-#define SUFFIX          ".template"
-#define PART            ".template.part"
+#define POLL_MS      50 /* how often the lock of another maker is tried */
+#define MAKES_MAX    2 /* failures in a row, then a rest */
+#define RESTORES_MAX 2 /* the same of restores, then it is thrown away */
+#define MAKER_END_MS 5000 /* from its last word to SIGKILL */
+#define SUFFIX       ".template"
+#define PART         ".template.part"
+#define LOCK_WAIT_NS \
+	(240 * KT_NS_PER_S) /* for another maker: longer than any boot that ends well */
+#define TOUCH_NS        (60 * KT_NS_PER_S) /* between two notes on the disk that a template is in use */
+#define SWOLLEN         2 /* times its size when it was sealed: then its file is worth loading anew */
 #define PACKED_ESTIMATE 4 /* a template takes a quarter of its memory on disk, at most */
 
 /* WAITING: for the lock of another process. */
@@ -37,6 +41,7 @@ struct entry {
 	enum entry_state state;
 	struct kt_template *template; /* HERE: the one that new guests get */
 	int64_t used_ns;
+	int64_t touched_ns; /* when the disk was told, for the eviction */
 	/* to make one */
 	struct kt_arena arena;
 	struct kt_msg_run_guest *guest;
@@ -48,6 +53,7 @@ struct entry {
 	int64_t rest_until_ns;
 	struct kt_err last_err;
 	int64_t began_ns;
+	int64_t waiting_since_ns;
 	/* the file: the part while we make it (exclusive lock), the whole one while we load it */
 	int fd;
 	/* the thread's; the loop keeps its hands off meanwhile */
@@ -88,12 +94,17 @@ static void sweep(const char *path)
 
 	while (dir && (item = readdir(dir))) {
 		size_t len = strlen(item->d_name);
+		struct stat opened;
+		struct stat named;
 		KT_AUTO_FD int fd = -1;
 
 		if (len <= strlen(PART) || strcmp(item->d_name + len - strlen(PART), PART) != 0)
 			continue;
 		fd = openat(dirfd(dir), item->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		/* Renamed, and another one made under the name, before we had the lock? */
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &opened) == 0 &&
+		    fstatat(dirfd(dir), item->d_name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    opened.st_ino == named.st_ino)
 			unlinkat(dirfd(dir), item->d_name, 0);
 	}
 	if (dir)
@@ -190,9 +201,22 @@ static void soon(struct kt_stock *stock, uint64_t ms)
 
 static void let_go_of_memory(struct kt_stock *stock);
 
+/* What is used from memory only would be the first to be evicted. */
+static void touch_file(struct entry *entry)
+{
+	static const struct timespec used_now[2] = { { .tv_nsec = UTIME_NOW },
+						     { .tv_nsec = UTIME_OMIT } };
+
+	if (entry->touched_ns && entry->used_ns - entry->touched_ns < TOUCH_NS)
+		return;
+	entry->touched_ns = entry->used_ns;
+	utimensat(AT_FDCWD, entry->path, used_now, AT_SYMLINK_NOFOLLOW);
+}
+
 static struct kt_template *hold(struct entry *entry)
 {
 	entry->used_ns = kt_clock_now_ns();
+	touch_file(entry);
 	entry->template->users++;
 	entry->template->served++;
 	return entry->template;
@@ -328,10 +352,10 @@ uint64_t kt_stock_shared_bytes(const struct kt_stock *stock)
 
 	for (const struct kt_template *template = stock->detached; template;
 	     template = template->next)
-		bytes += template->shared_bytes;
+		bytes += kt_template_shared_bytes(template);
 	for (const struct entry *entry = stock->entries; entry; entry = entry->hh.next)
 		if (entry->template)
-			bytes += entry->template->shared_bytes;
+			bytes += kt_template_shared_bytes(entry->template);
 	return bytes;
 }
 
@@ -347,15 +371,33 @@ static struct entry *oldest_unused(struct kt_stock *stock)
 	return oldest;
 }
 
+/* Its file stays. */
+static void unload(struct entry *entry)
+{
+	kt_template_destroy(&entry->template);
+	entry->state = IDLE;
+}
+
 static void let_go_of_memory(struct kt_stock *stock)
 {
 	struct entry *oldest;
 
+	for (struct entry *entry = stock->entries; entry; entry = entry->hh.next)
+		if (entry->template && entry->template->users == 0 && !entry->keeping &&
+		    kt_template_shared_bytes(entry->template) >
+			    SWOLLEN * entry->template->sealed_bytes)
+			unload(entry);
 	while (kt_stock_shared_bytes(stock) > stock->config.memory_bytes_max &&
-	       (oldest = oldest_unused(stock))) {
-		kt_template_destroy(&oldest->template);
-		oldest->state = IDLE; /* its file stays */
-	}
+	       (oldest = oldest_unused(stock)))
+		unload(oldest);
+}
+
+void kt_stock_make_room(struct kt_stock *stock)
+{
+	struct entry *oldest;
+
+	while ((oldest = oldest_unused(stock)))
+		unload(oldest);
 }
 
 /* ---- keeping: to disk ---- */
@@ -434,7 +476,7 @@ static void keep(struct entry *entry)
 	struct kt_stock *stock = entry->stock;
 
 	kt_cache_make_room(stock->dir, stock->config.disk_bytes_max,
-			   entry->template->shared_bytes / PACKED_ESTIMATE);
+			   entry->template->sealed_bytes / PACKED_ESTIMATE);
 	entry->working = entry->keeping = true;
 	entry->worked = entry->template;
 	entry->worked->in_thread = true;
@@ -516,7 +558,7 @@ static void on_ended(void *arg, const struct kt_guestproc_end *end)
 	       template->id, kt_log_quote(template->kernel_release),
 	       kt_log_quote(entry->guest->topology->name),
 	       (long long)((kt_clock_now_ns() - entry->began_ns) / KT_NS_PER_MS),
-	       template->shared_bytes >> 20);
+	       template->sealed_bytes >> 20);
 	entry->template = template;
 	if (entry->fd >= 0 && least_renew(entry) > 0) { /* for this process only */
 		unlink(entry->part);
@@ -634,7 +676,7 @@ static void load_done(uv_work_t *work, int status)
 	if (template) {
 		template->from_disk = true;
 		KT_LOG("template_loaded", "template=%s kernel=%s shared_mib=%" PRIu64, template->id,
-		       kt_log_quote(template->kernel_release), template->shared_bytes >> 20);
+		       kt_log_quote(template->kernel_release), template->sealed_bytes >> 20);
 		is_here(entry, template);
 	} else if (err.code == EBADMSG) {
 		KT_LOG("template_damaged", "file=%s why=%s", kt_log_quote(entry->path),
@@ -747,6 +789,11 @@ void kt_stock_drop(struct kt_stock_want **want_p)
 	free(want);
 }
 
+static int64_t lock_wait_ns(const struct kt_stock *stock)
+{
+	return stock->config.lock_wait_ns ? stock->config.lock_wait_ns : LOCK_WAIT_NS;
+}
+
 static void advance(struct entry *entry)
 {
 	if (entry->working && !entry->keeping)
@@ -765,12 +812,17 @@ static void advance(struct entry *entry)
 		tell_all(entry, &err);
 		return;
 	}
+	if (entry->state != WAITING)
+		entry->waiting_since_ns = kt_clock_now_ns();
 	entry->state = WAITING;
 	if (least_renew(entry) > 0)
 		unlink(entry->path);
 	else if (try_load(entry))
 		return;
-	try_make(entry);
+	/* A maker that was stopped holds its lock for ever. */
+	if (!try_make(entry) &&
+	    kt_clock_now_ns() - entry->waiting_since_ns > lock_wait_ns(entry->stock))
+		make_unkept(entry, entry->part, EBUSY);
 }
 
 static void on_timer(uv_timer_t *timer)

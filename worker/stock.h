@@ -31,6 +31,7 @@ struct kt_stock_config {
 	uint64_t disk_bytes_max; /* artifacts and templates */
 	uint64_t memory_bytes_max; /* templates */
 	struct kt_guestprocs *procs; /* where makers are listed */
+	int64_t lock_wait_ns; /* for another process that makes the same; 0: 4 minutes. Then it is made here, and not kept. */
 };
 
 /* template: held for the callee until kt_stock_release(); NULL when there is none, err says why. */
@@ -62,6 +63,8 @@ void kt_stock_release(struct kt_stock *stock, struct kt_template **template_p); 
 
 /* Holds it once more. */
 struct kt_template *kt_stock_hold(struct kt_template *template);
+/* Lets go of every template in memory that nobody uses. */
+void kt_stock_make_room(struct kt_stock *stock);
 /* Still the one that new guests get. */
 bool kt_stock_is_current(const struct kt_stock *stock, const struct kt_template *template);
 /* Memory that templates take, each counted once. */

@@ -50,15 +50,15 @@ void kt_template_key(const struct kt_template_spec *spec, struct kt_digest *key,
 
 	add_digest(&text, "kernel", spec->kernel);
 	kt_buf_printf(&text,
-		      "accel %s\ntopology %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
-		      "\n",
-		      qemu.accel, topology->numa_nodes, topology->llcs, topology->cores,
-		      topology->threads, topology->mem_bytes);
+		      "qemu %s\naccel %s\ntopology %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
+		      " %" PRIu64 "\n",
+		      qemu.binary, qemu.accel, topology->numa_nodes, topology->llcs,
+		      topology->cores, topology->threads, topology->mem_bytes);
 	kt_digest_of(text.data, text.len, place);
-	add_digest(&text, "ktguest", spec->ktguest);
+	add_digest(&text, "initramfs", spec->initramfs);
 	add_digest(&text, "qemu", spec->qemu_binary);
-	kt_buf_printf(&text, "version %s\ncpu %s\nchannel %d\n", spec->qemu_version,
-		      spec->cpu_model, KT_GUEST_PROTOCOL_VERSION);
+	kt_buf_printf(&text, "version %s\nhost %s\nchannel %d\n", spec->qemu_version, spec->host,
+		      KT_GUEST_PROTOCOL_VERSION);
 	for (char **arg = kt_qemu_command(&qemu, &arena); *arg; arg++)
 		kt_buf_printf(&text, "%s\n", *arg);
 	kt_digest_of(text.data, text.len, key);
@@ -129,12 +129,23 @@ static int check_size(const struct kt_template *template, size_t i, off_t bytes,
 	return 0;
 }
 
+uint64_t kt_template_shared_bytes(const struct kt_template *template)
+{
+	uint64_t bytes = 0;
+	struct stat st;
+
+	for (size_t i = 0; i <= template->nodes; i++)
+		if (fstat(i < template->nodes ? template->ram_fds[i] : template->state_fd, &st) ==
+		    0)
+			bytes += (uint64_t)st.st_blocks * 512;
+	return bytes;
+}
+
 int kt_template_seal(struct kt_template *template, struct kt_err *err)
 {
 	struct stat st;
 	int rc;
 
-	template->shared_bytes = 0;
 	for (size_t i = 0; i <= template->nodes; i++) {
 		int fd = i < template->nodes ? template->ram_fds[i] : template->state_fd;
 
@@ -143,8 +154,8 @@ int kt_template_seal(struct kt_template *template, struct kt_err *err)
 		rc = check_size(template, i, st.st_size, err);
 		if (rc < 0)
 			return rc;
-		template->shared_bytes += (uint64_t)st.st_blocks * 512;
 	}
+	template->sealed_bytes = kt_template_shared_bytes(template);
 	return 0;
 }
 
@@ -376,9 +387,13 @@ static int write_pages(int fd, const uint8_t *bytes, size_t len, uint64_t at, st
 	for (size_t done = 0; done < len;) {
 		size_t page = len - done < PAGE ? len - done : PAGE;
 
-		if (!is_zero(bytes + done, page) &&
-		    pwrite(fd, bytes + done, page, (off_t)(at + done)) != (ssize_t)page)
-			return kt_err_sys(err, KT_FAULT_HOST, errno, "loading a template");
+		ssize_t n = is_zero(bytes + done, page)
+				    ? (ssize_t)page
+				    : pwrite(fd, bytes + done, page, (off_t)(at + done));
+
+		if (n != (ssize_t)page)
+			return kt_err_sys(err, KT_FAULT_HOST, n < 0 ? errno : ENOSPC,
+					  "loading a template");
 		done += page;
 	}
 	return 0;

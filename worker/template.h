@@ -14,7 +14,7 @@
  *	{ u64 offset, u64 length, bytes } closed by { node_bytes, 0 } | SHA-256 of all before
  *
  * Numbers are little-endian. The file is verified whole before a byte of it is used; the memory it is loaded
- * into cannot change afterwards. Functions block and touch nothing global: they may run in a thread.
+ * into cannot change afterwards. The digest guards against rot: who may write the folder may forge a template. Functions block and touch nothing global: they may run in a thread.
  */
 #ifndef KT_TEMPLATE_H
 #define KT_TEMPLATE_H
@@ -35,8 +35,7 @@ struct kt_template {
 	size_t nodes;
 	int ram_fds[KT_QEMU_NODES_MAX];
 	int state_fd;
-	/* Memory that it takes, in bytes, once for all guests that share it. Known after sealing. */
-	uint64_t shared_bytes;
+	uint64_t sealed_bytes; /* memory that it took when it was sealed */
 	/* The keeper's (worker/stock.c). */
 	size_t users; /* guests being restored or running from it */
 	uint64_t served; /* guests restored from it, by this process */
@@ -50,19 +49,25 @@ struct kt_template {
 struct kt_template_spec {
 	const struct kt_qemu_spec *qemu; /* descriptors are ignored */
 	const struct kt_digest *kernel; /* of the boot image */
-	const struct kt_digest *ktguest; /* of the binaries */
-	const struct kt_digest *qemu_binary;
-	const char *qemu_version;
-	const char *cpu_model; /* of the host */
+	const struct kt_digest *initramfs; /* ktguest and what stands beside it */
+	const struct kt_digest
+		*qemu_binary; /* of the file; not of the libraries and ROMs that it loads */
+	const char *qemu_version; /* Debian's revision is in it */
+	const char *
+		host; /* its CPUs and kernel, as far as a saved guest depends on them: kt_host_identity() */
 };
 
-/* key: all of it. place: kernel, topology and accelerator alone. Pure. */
+/* key: all of it. place: kernel, topology, accelerator and which QEMU, by its path. Pure. */
 void kt_template_key(const struct kt_template_spec *spec, struct kt_digest *key,
 		     struct kt_digest *place);
 
 /* Empty memory for a guest of this topology to boot in; draws the id. Fault HOST. */
 int kt_template_new(const struct kt_msg_topology *topology, struct kt_template **template_p,
 		    struct kt_err *err);
+/* Memory that it takes now, once for all guests that share it. It grows: a guest that writes where the template has a
+ * hole gets a page of its own, and the file an empty one (mm/memory.c, do_cow_fault), seals or not.
+ */
+uint64_t kt_template_shared_bytes(const struct kt_template *template);
 /* Accepts NULL. Guests that were given its descriptors keep what they map. */
 void kt_template_destroy(struct kt_template **template_p);
 

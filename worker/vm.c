@@ -491,7 +491,8 @@ static int drain_state(int from_fd, int to_fd, int64_t deadline_ns, struct kt_er
 					  "the guest's state is larger than %u MiB",
 					  KT_VM_STATE_BYTES_MAX >> 20);
 		if (write(to_fd, bytes, (size_t)n) != n)
-			return kt_err_sys(err, KT_FAULT_HOST, errno, "keeping the guest's state");
+			return kt_err_set(err, KT_FAULT_HOST, ENOSPC,
+					  "the guest's state does not fit into memory");
 	}
 }
 

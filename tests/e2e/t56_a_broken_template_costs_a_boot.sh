@@ -42,6 +42,13 @@ templates() {
 	find "$CACHE" -name '*.template' | wc -l
 }
 
+# A QEMU that can be changed.
+qemu=$(command -v qemu-system-x86_64)
+mkdir "$WORK/bin"
+printf '#!/bin/sh\nexec %s "$@"\n' "$qemu" >"$WORK/bin/qemu-system-x86_64"
+chmod 755 "$WORK" "$WORK/bin" "$WORK/bin/qemu-system-x86_64"
+PATH="$WORK/bin:$PATH"
+
 passes warm
 logged template_made
 [ "$(templates)" -eq 1 ] || fail "$(templates) templates, not one"
@@ -66,12 +73,9 @@ passes warm
 logged template_damaged
 logged template_made
 
-echo "another QEMU"
-qemu=$(command -v qemu-system-x86_64)
-mkdir "$WORK/bin"
-printf '#!/bin/sh\nexec %s "$@"\n' "$qemu" >"$WORK/bin/qemu-system-x86_64"
-chmod 755 "$WORK" "$WORK/bin" "$WORK/bin/qemu-system-x86_64"
-PATH="$WORK/bin:$PATH" passes warm
+echo "another QEMU in its place"
+echo "# changed" >>"$WORK/bin/qemu-system-x86_64"
+passes warm
 logged template_made
 logged template_outdated
 [ "$(templates)" -eq 1 ] || fail "$(templates) templates, not one"

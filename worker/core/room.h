@@ -4,7 +4,7 @@
  *	runs        what each may come to use: its whole RAM and QEMU's own
  *	spares      what a restored guest that stands still has of its own; when it gets a job, a run has ended
  *
- * Only spares are decided here: a run was promised to the coordinator and checks its memory itself (vm.h).
+ * Only spares are decided here: a run has its slot, and checks its memory itself (vm.h).
  */
 #ifndef KT_ROOM_H
 #define KT_ROOM_H
@@ -12,7 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* QEMU 7.2 with a restored, prepared guest: 45 to 70 MiB of its own (tests/bench/bench_boot.py). */
+/* QEMU 7.2 with a restored, prepared guest: 35 MiB of its own (tests/bench/bench_boot.py), and what it may touch until
+ * its job comes.
+ */
 #define KT_ROOM_SPARE_BYTES (96ull << 20)
 
 struct kt_room {

@@ -4,6 +4,7 @@
 
 #include <linux/capability.h>
 #include <semaphore.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -23,6 +24,7 @@ struct place {
 	char dir[96];
 	struct kt_guestprocs procs;
 	struct kt_stock *stock;
+	int64_t lock_wait_ns;
 };
 
 /* Somebody who wants a template. */
@@ -42,6 +44,7 @@ static void open_stock(struct place *p, uint64_t memory_bytes_max)
 	struct kt_stock_config config = { .dir = p->dir,
 					  .disk_bytes_max = 1 << 30,
 					  .memory_bytes_max = memory_bytes_max,
+					  .lock_wait_ns = p->lock_wait_ns,
 					  .procs = &p->procs };
 	struct kt_err err = { 0 };
 
@@ -748,9 +751,9 @@ Test(stock, two_restores_in_a_row_that_fail_drop_it_and_its_file)
 	cr_assert_str_neq(second.id, first.id);
 	cr_assert(kt_stock_is_current(p.stock, second.template));
 	cr_assert_eq(kt_stock_shared_bytes(p.stock),
-		     first.template->shared_bytes + second.template->shared_bytes);
+		     first.template->sealed_bytes + second.template->sealed_bytes);
 	let_go(&first);
-	cr_assert_eq(kt_stock_shared_bytes(p.stock), second.template->shared_bytes);
+	cr_assert_eq(kt_stock_shared_bytes(p.stock), second.template->sealed_bytes);
 	let_go(&second);
 	end(&p);
 }
@@ -1167,6 +1170,59 @@ Test(stock, what_is_made_for_nobody_is_kept_all_the_same)
 	cr_assert_eq(asker.told, 0);
 	get(&asker, &p, "key", 0);
 	cr_assert_not_null(asker.template);
+	let_go(&asker);
+	end(&p);
+}
+
+/* A worker that was stopped (^Z) while it made one. */
+Test(stock, a_lock_that_is_never_let_go_is_not_waited_for)
+{
+	struct place p;
+	struct asker asker;
+	struct kt_digest key = digest("key");
+	char hex[KT_DIGEST_HEX_BYTES];
+	KT_AUTO_FREE char *part = NULL;
+	KT_AUTO_FD int fd = -1;
+
+	begin(&p, "fill+saved");
+	kt_stock_destroy(&p.stock);
+	p.lock_wait_ns = 150 * KT_NS_PER_MS;
+	open_stock(&p, 1 << 30);
+	kt_digest_hex(&key, hex);
+	part = kt_must_asprintf("%s/%s.template.part", p.dir, hex);
+	fd = open(part, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	cr_assert_eq(flock(fd, LOCK_EX), 0);
+	get(&asker, &p, "key", 0);
+	cr_assert(asker.template, "%s", asker.error);
+	cr_assert_eq(access(part, F_OK), 0, "the other one's file is left alone");
+	let_go(&asker);
+	end(&p);
+}
+
+/* A private write into a hole allocates in the file, too: what is big only for that is loaded anew. */
+Test(stock, a_template_that_its_guests_blew_up_goes_when_nobody_uses_it)
+{
+	struct place p;
+	struct asker asker;
+	uint64_t before;
+	uint8_t *map;
+
+	begin(&p, "fill+saved");
+	get(&asker, &p, "key", 0);
+	cr_assert(fake_until(&p.home, files(&p) == 1 && !asker.template->in_thread));
+	before = kt_stock_shared_bytes(p.stock);
+	map = mmap(NULL, NODE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+		   asker.template->ram_fds[1], 0);
+	cr_assert_neq(map, MAP_FAILED);
+	memset(map, 1, NODE_BYTES);
+	munmap(map, NODE_BYTES);
+	cr_assert_geq(kt_stock_shared_bytes(p.stock), before + NODE_BYTES / 2);
+	let_go(&asker);
+	cr_assert_eq(kt_stock_shared_bytes(p.stock), 0);
+	get(&asker, &p, "key", 0);
+	cr_assert(asker.template->from_disk);
+	cr_assert_leq(kt_stock_shared_bytes(p.stock), before);
+	cr_assert_eq(makers(&p), 1);
 	let_go(&asker);
 	end(&p);
 }

@@ -84,8 +84,8 @@ Test(template, what_is_loaded_is_what_was_saved)
 	assert_holds(template->state_fd, 0, "devices");
 	cr_assert_eq(fstat(template->ram_fds[1], &st), 0);
 	cr_assert_eq(st.st_size, NODE_BYTES);
-	cr_assert_leq(template->shared_bytes, 8 * 4096, "holes stay holes: %llu bytes",
-		      (unsigned long long)template->shared_bytes);
+	cr_assert_leq(template->sealed_bytes, 8 * 4096, "holes stay holes: %llu bytes",
+		      (unsigned long long)template->sealed_bytes);
 }
 
 Test(template, nobody_changes_a_sealed_one)
@@ -170,10 +170,10 @@ static void key_of(int change, struct kt_digest *key, struct kt_digest *place)
 	};
 	struct kt_template_spec spec = { .qemu = &qemu,
 					 .kernel = &kernel,
-					 .ktguest = &ktguest,
+					 .initramfs = &ktguest,
 					 .qemu_binary = &binary,
 					 .qemu_version = "7.2.22",
-					 .cpu_model = "some CPU" };
+					 .host = "some CPU" };
 
 	switch (change) {
 	case 1:
@@ -198,7 +198,7 @@ static void key_of(int change, struct kt_digest *key, struct kt_digest *place)
 		spec.qemu_version = "7.2.23";
 		break;
 	case 8:
-		spec.cpu_model = "another CPU";
+		spec.host = "another CPU";
 		break;
 	/* What it does not depend on. */
 	case 20:
