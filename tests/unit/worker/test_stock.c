@@ -1195,6 +1195,7 @@ Test(stock, a_lock_that_is_never_let_go_is_not_waited_for)
 	get(&asker, &p, "key", 0);
 	cr_assert(asker.template, "%s", asker.error);
 	cr_assert_eq(access(part, F_OK), 0, "the other one's file is left alone");
+	kt_own_close(&fd);
 	let_go(&asker);
 	end(&p);
 }
