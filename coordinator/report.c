@@ -90,10 +90,20 @@ static void print_groups(const struct kt_sweep *sweep, FILE *out)
 	}
 }
 
+static uint64_t count_judged_again(const struct kt_sweep *sweep)
+{
+	uint64_t n = 0;
+
+	for (uint64_t i = 0; sweep->judgements && i < sweep->n_cells; i++)
+		n += sweep->cells[i].judgement > 0;
+	return n;
+}
+
 void kt_report_totals(const struct kt_matrix *matrix, const struct kt_sweep *sweep,
 		      const char *path, FILE *out)
 {
 	struct guests guests = count_guests(matrix, sweep);
+	uint64_t again = count_judged_again(sweep);
 	static const enum kt_outcome order[] = { KT_OUTCOME_PASS, KT_OUTCOME_FAIL,
 						 KT_OUTCOME_INCONCLUSIVE, KT_OUTCOME_SKIP };
 	uint64_t left =
@@ -118,6 +128,9 @@ void kt_report_totals(const struct kt_matrix *matrix, const struct kt_sweep *swe
 	print_groups(sweep, out);
 	fputc('\n', out);
 	print_guests(&guests, out);
+	if (again)
+		fprintf(out, "%" PRIu64 " of them judged again since it ran (ktcoord judge)\n",
+			again);
 	fprintf(out, "sweep %s  %s\n", sweep->id, path);
 }
 
@@ -446,6 +459,7 @@ static struct json_object *json_totals(const struct kt_matrix *matrix, const str
 		add_u64(totals, kt_sweep_outcome_name((enum kt_outcome)i), sweep->outcomes[i]);
 	add_u64(totals, "error", sweep->counts[KT_CELL_ERRORED]);
 	add_u64(totals, "cells", sweep->n_cells);
+	add_u64(totals, "judged_again", count_judged_again(sweep));
 	add_u64(totals, "warm", guests.warm);
 	add_u64(totals, "cold", guests.cold + guests.not_warm);
 	for (int i = KT_OUTCOME_SKIP; i < KT_OUTCOME_N; i++)

@@ -58,6 +58,7 @@ says 'judgement 2, with .*changed.toml\): 2 cells, 1 with another outcome, 1 wit
 says '^2 cells: 2 pass'
 exits 0 ktcoord report last
 says '^PASS +high/.*judged again, was fail$'
+says '^2 of them judged again since it ran'
 exits 0 ktcoord sweeps
 says '2 pass  0 fail'
 exits 0 ktcoord show last high

@@ -166,11 +166,18 @@ says "'deadline' in verdict of \[\[scenario\]\] is \"1h\"; it goes from 100ms to
 plugin mended 'return -5;'
 cell plugins/mended.so
 judged 4
+sweep=$(find "$KTCOORD_STATE/sweeps" -name '*.sweep' -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2)
+digest=$(sha256sum "$WORK/plugins/mended.so" | cut -d' ' -f1)
+sqlite3 "$sweep" "SELECT lower(hex(value)) FROM meta WHERE key = 'manifest'" | grep -q "$digest" ||
+	fail "the plug-in's digest is not in the journal"
 plugin mended 'kt_assert_verdict_say(verdict, KT_ASSERT_PASS, "", "now it works"); return 0;'
 exits 4 ktcoord judge last
 says ' 1 cell, 0 with another outcome$'
 exits 0 ktcoord judge last "$WORK/one.toml"
 says '^PASS +one/any/scx_kt/small#0 .*judged again, was inconclusive$'
+digest=$(sha256sum "$WORK/plugins/mended.so" | cut -d' ' -f1)
+sqlite3 "$sweep" "SELECT lower(hex(value)) FROM meta WHERE key = 'manifest.2'" | grep -q "$digest" ||
+	fail "the mended plug-in's digest is not in the journal"
 rm "$WORK/plugins/mended.so"
 exits 4 ktcoord judge last
 says 'was pass$'
