@@ -427,29 +427,33 @@ static int feed_state(int from_fd, int to_fd, int64_t deadline_ns, struct kt_err
 	}
 }
 
-/* Through a socket: of a file QEMU 9.1 and later warn, and QEMU 11 refuses it. */
-static int restore(struct kt_vm *vm, int state_fd, int64_t deadline_ns, struct kt_err *err)
+/* Begins `migrate` or `migrate-incoming` of the devices' state; *ours is our end of its wire. A socket: QEMU may write no
+ * file (worker/jail.c), and reading one it warns from 9.1 on and refuses from 11 on.
+ */
+static int begin_migration(struct kt_vm *vm, const char *name, int *ours, int64_t deadline_ns,
+			   struct kt_err *err)
 {
-	static const struct kt_qmp_command incoming = {
-		.name = "migrate-incoming",
-		.arguments = "{\"uri\":\"fd:state\"}",
-	};
-	KT_AUTO_FD int ours = -1;
+	const struct kt_qmp_command command = { .name = name,
+						.arguments = "{\"uri\":\"fd:state\"}" };
 	KT_AUTO_FD int theirs = -1;
-	int rc = wire(&ours, &theirs, err);
+	int rc = wire(ours, &theirs, err);
 
 	if (rc == 0)
 		rc = ignore_shared(vm, deadline_ns, err);
 	if (rc == 0)
 		rc = hand_over(vm, theirs, "state", deadline_ns, err);
-	kt_own_close(&theirs);
-	if (rc == 0)
-		rc = kt_qmp_exchange(&vm->qmp, &incoming, deadline_ns, err);
+	kt_own_close(&theirs); /* QEMU's end is the end of the wire */
+	return rc < 0 ? rc : kt_qmp_exchange(&vm->qmp, &command, deadline_ns, err);
+}
+
+static int restore(struct kt_vm *vm, int state_fd, int64_t deadline_ns, struct kt_err *err)
+{
+	KT_AUTO_FD int ours = -1;
+	int rc = begin_migration(vm, "migrate-incoming", &ours, deadline_ns, err);
+
 	if (rc == 0)
 		rc = feed_state(state_fd, ours, deadline_ns, err);
-	if (rc == 0)
-		rc = wait_until_loaded(vm, deadline_ns, err);
-	return rc;
+	return rc < 0 ? rc : wait_until_loaded(vm, deadline_ns, err);
 }
 
 int kt_vm_restore(struct kt_vm *vm, int state_fd, int64_t deadline_ns, struct kt_err *err)
@@ -509,31 +513,16 @@ static int wait_until_saved(struct kt_vm *vm, int64_t deadline_ns, struct kt_err
 	return rc < 0 ? rc : 0;
 }
 
-/* QEMU may write no file (worker/jail.c): a socket, and we write. */
 int kt_vm_save(struct kt_vm *vm, int state_fd, int64_t deadline_ns, struct kt_err *err)
 {
-	static const struct kt_qmp_command migrate = {
-		.name = "migrate",
-		.arguments = "{\"uri\":\"fd:state\"}",
-	};
 	KT_AUTO_FD int ours = -1;
-	KT_AUTO_FD int theirs = -1;
-	int rc = wire(&ours, &theirs, err);
+	int rc = kt_vm_freeze(vm, deadline_ns, err);
 
 	if (rc == 0)
-		rc = ignore_shared(vm, deadline_ns, err);
-	if (rc == 0)
-		rc = kt_vm_freeze(vm, deadline_ns, err);
-	if (rc == 0)
-		rc = hand_over(vm, theirs, "state", deadline_ns, err);
-	kt_own_close(&theirs);
-	if (rc == 0)
-		rc = kt_qmp_exchange(&vm->qmp, &migrate, deadline_ns, err);
+		rc = begin_migration(vm, "migrate", &ours, deadline_ns, err);
 	if (rc == 0)
 		rc = drain_state(ours, state_fd, deadline_ns, err);
-	if (rc == 0)
-		rc = wait_until_saved(vm, deadline_ns, err);
-	return rc;
+	return rc < 0 ? rc : wait_until_saved(vm, deadline_ns, err);
 }
 
 /* ---- the wires ---- */

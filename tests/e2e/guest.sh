@@ -32,6 +32,24 @@ guest_matrix() {
 	cat >>"$WORK/$1.toml"
 }
 
+# spin_matrix NAME DURATION: one cell that passes, whatever the guest: the kernel's own scheduler, two busy workers.
+spin_matrix() {
+	guest_matrix "$1" <<-EOF
+		[[scheduler]]
+		name = "eevdf"
+		[[scenario]]
+		name = "short"
+		duration = "$2"
+		samples = 1
+		[[scenario.step]]
+		hold = "full"
+		cgroup = [{ name = "cg_0", workers = 2, work = "spin" }]
+		[[scenario.assert]]
+		series = "monitor:cpus[0].nr_running"
+		each = { at_least = 0 }
+	EOF
+}
+
 # field CELL-PART JQ...: from the sweep that ran last.
 show_json() {
 	ktcoord show last "$@" --json

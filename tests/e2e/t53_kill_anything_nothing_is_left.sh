@@ -4,20 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/guest.sh"
 
-guest_matrix kill <<'EOF'
-[[scheduler]]
-name = "eevdf"
-[[scenario]]
-name = "short"
-duration = "4s"
-samples = 1
-[[scenario.step]]
-hold = "full"
-cgroup = [{ name = "cg_0", workers = 2, work = "spin" }]
-[[scenario.assert]]
-series = "monitor:cpus[0].nr_running"
-each = { at_least = 0 }
-EOF
+spin_matrix kill 4s
 
 children() {
 	local c line

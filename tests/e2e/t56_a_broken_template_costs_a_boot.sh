@@ -6,20 +6,7 @@
 CACHE="$KTCOORD_STATE/worker/cache"
 LOG="$KTCOORD_STATE/worker/worker.log"
 
-guest_matrix one <<'EOF'
-[[scheduler]]
-name = "eevdf"
-[[scenario]]
-name = "short"
-duration = "1s"
-samples = 1
-[[scenario.step]]
-hold = "full"
-cgroup = [{ name = "cg_0", workers = 2, work = "spin" }]
-[[scenario.assert]]
-series = "monitor:cpus[0].nr_running"
-each = { at_least = 0 }
-EOF
+spin_matrix one 1s
 
 # passes KIND: the cell passes, in such a guest; logged and not_logged look at what the worker said meanwhile.
 seen=0
