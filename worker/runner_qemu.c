@@ -316,8 +316,9 @@ static void fail_to_start(struct kt_run *run, const struct kt_err *err)
 					  .guest = run->cold ? "cold" : "warm",
 					  .cpu_model = run->runner->config.cpu_model };
 	struct kt_msg_result result = {
-		.cause = kt_cause(err->code == ENOENT ? KT_CAUSE_ID_qemu_missing
-						      : KT_CAUSE_ID_host_trouble)
+		.cause = kt_cause(err->code == ENOENT && !run->runner->qemu.known
+					  ? KT_CAUSE_ID_qemu_missing
+					  : KT_CAUSE_ID_host_trouble)
 				 ->name,
 		.line = err->text,
 		.wall_ns = kt_clock_now_ns() - run->began_ns,

@@ -5,6 +5,7 @@
 #include "proto/base/must.h"
 #include "proto/cause.h"
 #include "worker/cache.h"
+#include "worker/core/patience.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -571,6 +572,16 @@ static void on_ended(void *arg, const struct kt_guestproc_end *end)
 
 static const struct kt_guestproc_events maker_events = { on_frame, on_ended };
 
+static uint64_t maker_ms_max(const struct kt_msg_run_guest *guest)
+{
+	bool kvm = strcmp(guest->accel, "kvm") == 0;
+	uint64_t cpus = kt_qemu_cpus(guest->topology);
+	int64_t ns = kt_patience_ns(KT_PATIENCE_BOOT, kvm, cpus, 0) +
+		     kt_patience_ns(KT_PATIENCE_RESTORE, kvm, cpus, 0);
+
+	return (uint64_t)(2 * ns / KT_NS_PER_MS);
+}
+
 static int spawn_maker(struct entry *entry, struct kt_err *err)
 {
 	struct kt_msg_run_guest guest = *entry->guest;
@@ -588,6 +599,8 @@ static int spawn_maker(struct entry *entry, struct kt_err *err)
 				err);
 	if (rc < 0)
 		return rc;
+	/* It has a deadline for everything; one that is stopped has none. */
+	kt_guestproc_kill_in(entry->maker, maker_ms_max(&guest));
 	guest.role = "template";
 	kt_guestproc_tell(entry->maker, KT_TAG_run_guest, &guest);
 	return 0;
