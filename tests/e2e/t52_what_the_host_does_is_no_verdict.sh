@@ -39,7 +39,8 @@ for _ in $(seq 600); do
 	grep -q ': load' "$WORK/run" && break
 	sleep 0.1
 done
-qemu=$(qemu_of "$coordinator")
+# The run's own comes first; one that stands by for the next cell was started later.
+read -r qemu _ <<<"$(qemu_of "$coordinator" | tr '\n' ' ')"
 [ -n "$qemu" ] || { cat "$WORK/run" >&2; fail "no QEMU is running"; }
 kill -KILL "$qemu"
 wait "$coordinator" || { cat "$WORK/run" >&2; fail "exit status $?"; }
