@@ -20,12 +20,14 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
-#define BLOCKED_MS    20 /* before a full socket is tried again */
-#define LAZY_MS       500 /* before logs and deletions alone are committed */
-#define PARENT_MS     500 /* how often an embedded worker looks for its parent */
-#define LONELY_NS     (60 * KT_NS_PER_S) /* an embedded worker that nobody ever welcomed leaves */
-#define STREAMS_MAX   8 /* logs of one attempt that are bounded each on their own */
-#define RESULT_MARGIN 1024 /* bytes of a frame around its result */
+#define BLOCKED_MS      20 /* before a full socket is tried again */
+#define LAZY_MS         500 /* before logs and deletions alone are committed */
+#define PARENT_MS       500 /* how often an embedded worker looks for its parent */
+#define LEAVING_NS_MAX  (10 * KT_NS_PER_S) /* for the embedded worker before this one */
+#define LEAVING_LOOK_MS 20
+#define LONELY_NS       (60 * KT_NS_PER_S) /* an embedded worker that nobody ever welcomed leaves */
+#define STREAMS_MAX     8 /* logs of one attempt that are bounded each on their own */
+#define RESULT_MARGIN   1024 /* bytes of a frame around its result */
 
 struct agent;
 
@@ -958,6 +960,21 @@ static int make_dirs(const char *path, struct kt_err *err)
 	return make_dir(partial, 0755, err);
 }
 
+/* An embedded worker's coordinator may just have been killed: the worker before this one is on its way out, with its
+ * guests.
+ */
+static bool try_lock(int fd, bool embedded)
+{
+	int64_t until_ns = kt_clock_now_ns() + (embedded ? LEAVING_NS_MAX : 0);
+
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK || kt_clock_now_ns() >= until_ns)
+			return false;
+		uv_sleep(LEAVING_LOOK_MS);
+	}
+	return true;
+}
+
 static int lock_state(struct agent *agent, struct kt_err *err)
 {
 	KT_AUTO_FREE char *path = kt_must_asprintf("%s/lock", agent->dir);
@@ -965,7 +982,7 @@ static int lock_state(struct agent *agent, struct kt_err *err)
 	agent->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (agent->lock_fd < 0)
 		return kt_err_sys(err, KT_FAULT_HOST, errno, "opening %s", path);
-	if (flock(agent->lock_fd, LOCK_EX | LOCK_NB) < 0)
+	if (!try_lock(agent->lock_fd, agent->config->embedded))
 		return kt_err_set(err, KT_FAULT_INPUT, EBUSY,
 				  "a worker named %s already runs on %s: give this one another "
 				  "--id or --state",
