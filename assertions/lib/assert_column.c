@@ -24,6 +24,7 @@ int kt_assert_column_of(const struct kt_assert_series *series, const char *text,
 	struct kt_column found;
 	struct kt_err err = { 0 };
 
+	assert_inside_begin(error);
 	*column_p = NULL;
 	if (read_text(text, &column->arena, &column->from, &err) < 0 ||
 	    kt_formula_read(&column->from, &column->arena, &place, &formula, &err) < 0)

@@ -42,6 +42,15 @@ struct kt_assert_verdict {
 _Static_assert(sizeof(((struct kt_assert_error *)0)->text) == KT_ERR_TEXT_MAX,
 	       "a text of ours fits");
 
+/* At the beginning of each function that takes one: what an earlier call left there is not of this one. */
+static inline void assert_inside_begin(struct kt_assert_error *error)
+{
+	if (!error)
+		return;
+	error->code = 0;
+	error->text[0] = '\0';
+}
+
 /* What failed, as strangers get it; returns -err->code. */
 static inline int assert_inside_error(const struct kt_err *err, struct kt_assert_error *error)
 {

@@ -43,6 +43,7 @@ int kt_assert_judge(struct kt_assert_verdict *verdict, const struct kt_assert_se
 	struct kt_assertion assertion;
 	struct kt_err err = { 0 };
 
+	assert_inside_begin(error);
 	if (read_assertion(text, NULL, 0, &arena, &assertion, &err) < 0)
 		return assert_inside_error(&err, error);
 	kt_judge_series(&assertion, &series->series, &verdict->verdict);
@@ -90,6 +91,7 @@ int kt_assert_judge_column(struct kt_assert_verdict *verdict, const struct kt_as
 	struct kt_err err = { 0 };
 	int status = 0;
 
+	assert_inside_begin(error);
 	if (!column->series)
 		status = judge_own(verdict, column, text, &err);
 	else

@@ -55,6 +55,12 @@ void kt_assert_sample_set_placeholder(struct kt_assert_sample *sample, const cha
 		kt_arena_copy(&sample->arena, why, strnlen(why, KT_TEXT_BYTES_MAX));
 }
 
+/* White space and what cannot be printed. */
+static bool is_blank(char c)
+{
+	return (unsigned char)c <= 0x20 || c == 0x7f;
+}
+
 static struct kt_msg_axis *axis_named(struct kt_assert_sample *sample, const char *name, size_t len,
 				      struct kt_err *err)
 {
@@ -80,14 +86,18 @@ static struct kt_msg_axis *axis_named(struct kt_assert_sample *sample, const cha
 	return NULL;
 }
 
-/* The member of that name; made, as nil, when it is not there. Rows of earlier lists stay in the arena. */
+/* The member of that name; made, as nil, when it is not there; NULL: it is a value and no map. Rows of earlier lists
+ * stay in the arena.
+ */
 static struct kt_value *member(struct kt_arena *arena, struct kt_value *map, const char *name,
 			       size_t len)
 {
 	struct kt_value bigger;
 
-	if (map->type != KT_VALUE_MAP)
+	if (map->type == KT_VALUE_NIL)
 		*map = kt_value_map(arena, 0);
+	if (map->type != KT_VALUE_MAP)
+		return NULL;
 	for (uint32_t i = 0; i < map->n; i++)
 		if (strlen(map->pairs[i].key) == len && memcmp(map->pairs[i].key, name, len) == 0)
 			return &map->pairs[i].value;
@@ -99,42 +109,76 @@ static struct kt_value *member(struct kt_arena *arena, struct kt_value *map, con
 	return &map->pairs[map->n - 1].value;
 }
 
-static int put(struct kt_assert_sample *sample, const char *path, struct kt_value value,
-	       struct kt_assert_error *error)
+/* Only what a projection can name again (projection.h). */
+static int check_path(const char *path, const char *colon, struct kt_err *err)
 {
-	const char *colon = strchr(path, ':');
-	struct kt_err err = { 0 };
-	struct kt_msg_axis *axis;
-	struct kt_value *at;
 	size_t depth = 0;
 
-	if (!colon) {
-		kt_err_set(&err, KT_FAULT_INPUT, EINVAL, "'%.128s' is no axis:path", path);
-		return assert_inside_error(&err, error);
-	}
-	axis = axis_named(sample, path, (size_t)(colon - path), &err);
-	if (!axis)
-		return assert_inside_error(&err, error);
 	for (const char *p = colon; *p; depth++) {
 		size_t len = strcspn(++p, ".");
 
-		if (len == 0 || len > KT_NAME_BYTES_MAX || depth == PATH_DEPTH_MAX) {
-			kt_err_set(&err, KT_FAULT_INPUT, EINVAL,
-				   "'%.128s': names of 1 to %d bytes with dots between, at most %d",
-				   path, KT_NAME_BYTES_MAX, PATH_DEPTH_MAX);
-			return assert_inside_error(&err, error);
-		}
+		if (len == 0 || len > KT_NAME_BYTES_MAX || depth == PATH_DEPTH_MAX)
+			return kt_err_set(
+				err, KT_FAULT_INPUT, EINVAL,
+				"'%.128s': names of 1 to %d bytes with dots between, at most %d",
+				path, KT_NAME_BYTES_MAX, PATH_DEPTH_MAX);
+		for (size_t i = 0; i < len; i++)
+			if (is_blank(p[i]) || strchr("[]()=", p[i]))
+				return kt_err_set(
+					err, KT_FAULT_INPUT, EINVAL,
+					"'%.128s': only names with dots between can be put, as in "
+					"stats:a.b; a name has no white space and none of []()=",
+					path);
 		p += len;
 	}
+	return 0;
+}
+
+static int put_value(struct kt_assert_sample *sample, const char *path, struct kt_value value,
+		     struct kt_err *err)
+{
+	const char *colon = strchr(path, ':');
+	struct kt_msg_axis *axis;
+	struct kt_value *at;
+
+	if (!colon)
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "'%.128s' is no axis:path", path);
+	if (check_path(path, colon, err) < 0)
+		return -EINVAL;
+	axis = axis_named(sample, path, (size_t)(colon - path), err);
+	if (!axis)
+		return -EINVAL;
+	if (*axis->error)
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+				  "'%.128s': the axis %s has failed (%s), it holds no values", path,
+				  axis->name, axis->error);
 	at = &axis->value;
 	for (const char *p = colon; *p;) {
 		size_t len = strcspn(++p, ".");
 
 		at = member(&sample->arena, at, p, len);
+		if (!at)
+			return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+					  "'%.128s': there is a value at '%.*s', which has no "
+					  "members",
+					  path, (int)(p - 1 - path < 128 ? p - 1 - path : 128),
+					  path);
 		p += len;
 	}
+	if (at->type == KT_VALUE_MAP)
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+				  "'%.128s' has members: a value cannot stand there", path);
 	*at = value;
 	return 0;
+}
+
+static int put(struct kt_assert_sample *sample, const char *path, struct kt_value value,
+	       struct kt_assert_error *error)
+{
+	struct kt_err err = { 0 };
+
+	assert_inside_begin(error);
+	return put_value(sample, path, value, &err) < 0 ? assert_inside_error(&err, error) : 0;
 }
 
 int kt_assert_sample_put_u64(struct kt_assert_sample *sample, const char *path, uint64_t value,
@@ -161,19 +205,31 @@ int kt_assert_sample_put_bool(struct kt_assert_sample *sample, const char *path,
 	return put(sample, path, kt_value_bool(value), error);
 }
 
+static bool is_word(const char *text)
+{
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < len; i++)
+		if (is_blank(text[i]))
+			return false;
+	return len >= 1 && len <= 64;
+}
+
 int kt_assert_sample_fail(struct kt_assert_sample *sample, const char *name, const char *type,
 			  const char *text, struct kt_assert_error *error)
 {
 	struct kt_err err = { 0 };
-	struct kt_msg_axis *axis = axis_named(sample, name, strlen(name), &err);
+	struct kt_msg_axis *axis;
 
-	if (!axis)
-		return assert_inside_error(&err, error);
-	if (!*type || strlen(type) > 64) {
+	assert_inside_begin(error);
+	if (!is_word(type)) {
 		kt_err_set(&err, KT_FAULT_INPUT, EINVAL,
-			   "an error's type is a word of 1 to 64 bytes");
+			   "an error's type is a word of 1 to 64 bytes, without white space");
 		return assert_inside_error(&err, error);
 	}
+	axis = axis_named(sample, name, strlen(name), &err);
+	if (!axis)
+		return assert_inside_error(&err, error);
 	axis->value = kt_value_nil();
 	axis->error = kt_arena_strdup(&sample->arena, type);
 	axis->text = kt_arena_copy(&sample->arena, text, strnlen(text, KT_TEXT_BYTES_MAX));

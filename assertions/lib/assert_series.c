@@ -60,6 +60,7 @@ int kt_assert_series_parse(const void *bytes, size_t len, struct kt_assert_serie
 {
 	struct kt_err err = { 0 };
 
+	assert_inside_begin(error);
 	return parse(bytes, len, series, &err) < 0 ? assert_inside_error(&err, error) : 0;
 }
 
@@ -69,6 +70,7 @@ int kt_assert_series_read(const char *path, struct kt_assert_series **series,
 	KT_AUTO_BUF file = { 0 };
 	struct kt_err err = { 0 };
 
+	assert_inside_begin(error);
 	*series = NULL;
 	if (read_file(path, &file, &err) < 0)
 		return assert_inside_error(&err, error);
@@ -98,6 +100,7 @@ int kt_assert_series_write(const struct kt_assert_series *series, const char *pa
 	KT_AUTO_BUF file = { 0 };
 	struct kt_err err = { 0 };
 
+	assert_inside_begin(error);
 	if (kt_seriesfile_write(&series->series, &header, &file, &err) < 0 ||
 	    kt_wholefile_write(path, file.data, file.len, &err) < 0)
 		return assert_inside_error(&err, error);
@@ -112,6 +115,7 @@ int kt_assert_series_add(struct kt_assert_series *series, struct kt_assert_sampl
 	KT_AUTO_BUF body = { 0 };
 	struct kt_err err = { 0 };
 
+	assert_inside_begin(error);
 	if (seq > KT_SAMPLES_PER_ATTEMPT_MAX) {
 		kt_err_set(&err, KT_FAULT_INPUT, EFBIG, "a series has at most %d samples",
 			   KT_SAMPLES_PER_ATTEMPT_MAX);

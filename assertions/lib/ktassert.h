@@ -13,10 +13,12 @@
  * A SERIES is the samples of one attempt at a test cell. A sample has a tag, a moment (workload time since the
  * scenario began, in ns) and on each of its axes ("bpf", "stats", "monitor", "worker", "guest", "host") a tree of
  * values or a typed error. Files of them: docs/series-format.md; `ktcoord show SWEEP CELL --series FILE` writes one.
- * A COLUMN is one number over time: one slot for each sample, a value or an error. "bpf:nr_dispatched",
- * "stats:a.b[2]"; a rate, sum, difference or ratio of such: "{ rate = 'bpf:nr_dispatched' }".
+ * A COLUMN is one number over time, a value or an error in each slot: "bpf:nr_dispatched", "stats:a.b[2]"; a rate,
+ * sum, difference or ratio of such: "{ rate = 'bpf:nr_dispatched' }". One slot for each sample, but a rate has none
+ * for the first: see kt_assert_column_of().
  * An ASSERTION is a text, word for word what stands below [[scenario.assert]] in a matrix of ktcoord: the same text
- * over the same samples gives the same verdict, whether ktcoord judges or this library does.
+ * over the same samples gives the same verdict, whether ktcoord judges or this library does. `ktcoord patterns` prints
+ * the language. `each` and always_true fail at a missing value, patterns over pairs (nondecreasing, ...) skip it.
  * A VERDICT is sentences, each with an outcome; its own is the highest of theirs.
  *
  * Rules for all functions
@@ -24,7 +26,8 @@
  *	  the caller's until its _destroy(), which accepts NULL and leaves NULL behind. Handles of a series must be
  *	  ended before the series is.
  *	- Texts that are returned belong to the handle and live as long; they are never NULL.
- *	- int: 0, or a negative errno; *error (may be NULL) then says it in one line. -EINVAL: the text or argument is
+ *	- int: 0, or a negative errno; *error (may be NULL) then says it in one line; every
+ *	  call begins with emptying it. -EINVAL: the text or argument is
  *	  wrong; -EPROTO: the file is no series or is damaged; -ENOTSUP: it has a newer version; -EFBIG: a limit.
  *	- Times are ns of workload time, never negative. Integers are compared exactly, never through a double.
  *	- An index beyond the end, or reading a slot as what it is not, is a bug of the caller: it ends the program.
@@ -52,7 +55,7 @@ struct kt_assert_column;
 struct kt_assert_verdict;
 
 struct kt_assert_error {
-	int code; /* positive errno; 0: nothing is wrong */
+	int code; /* positive errno; 0: nothing is wrong, and text is empty */
 	char text[768]; /* one line */
 };
 
@@ -114,7 +117,9 @@ KT_ASSERT_API void kt_assert_sample_set_epoch(struct kt_assert_sample *sample, u
 KT_ASSERT_API void kt_assert_sample_set_placeholder(struct kt_assert_sample *sample,
 						    const char *why);
 /* A value at "axis:a.b": names with dots, in trees that are made on the way. A later one in the same place wins. On
- * the bpf axis the names are variables of the scheduler. -EINVAL: no such axis, or no path.
+ * the bpf axis the names are variables of the scheduler. -EINVAL, and the sample is as it was: no such axis; no path
+ * of names (there are no lists: "stats:a[1]" can be read but not put); members of a value or a value over members;
+ * an axis that kt_assert_sample_fail() was said of.
  */
 KT_ASSERT_API int kt_assert_sample_put_u64(struct kt_assert_sample *sample, const char *path,
 					   uint64_t value, struct kt_assert_error *error);
@@ -124,7 +129,9 @@ KT_ASSERT_API int kt_assert_sample_put_f64(struct kt_assert_sample *sample, cons
 					   double value, struct kt_assert_error *error);
 KT_ASSERT_API int kt_assert_sample_put_bool(struct kt_assert_sample *sample, const char *path,
 					    bool value, struct kt_assert_error *error);
-/* The whole axis could not be read: type is one word ("deadline"), text says it to people. */
+/* The whole axis could not be read: what was put there is dropped. type is one word of at most 64 bytes, without white
+ * space ("deadline"), text says it to people.
+ */
 KT_ASSERT_API int kt_assert_sample_fail(struct kt_assert_sample *sample, const char *axis,
 					const char *type, const char *text,
 					struct kt_assert_error *error);
@@ -143,8 +150,12 @@ enum kt_assert_kind {
 	KT_ASSERT_MISSING, /* no value: kt_assert_column_missing() says why */
 };
 
-/* One slot for each sample. text is a projection ("bpf:nr_dispatched") or a table of one ("{ rate = 'bpf:n' }").
- * What cannot be read is a slot that says so, never an error here.
+/* text is a projection ("bpf:nr_dispatched") or a table of one ("{ rate = 'bpf:n' }"). What cannot be read is a slot
+ * that says so, never an error here.
+ * Slot i is of sample i of the series, but not beside a rate: that belongs to the later of two samples, so the first
+ * sample of each life of the scheduler has no slot in it, nor in a sum, difference or ratio with it. Of n samples of
+ * one life n-1 slots are left, of none or one sample none. kt_assert_column_tag() and _elapsed_ns() say which sample
+ * a slot is of; go by kt_assert_column_size(), not by the size of the series.
  */
 KT_ASSERT_API int kt_assert_column_of(const struct kt_assert_series *series, const char *text,
 				      struct kt_assert_column **column,
@@ -163,6 +174,7 @@ KT_ASSERT_API void kt_assert_column_add_f64(struct kt_assert_column *column, con
 KT_ASSERT_API void kt_assert_column_add_missing(struct kt_assert_column *column, const char *tag,
 						int64_t elapsed_ns, const char *why);
 
+/* How many slots; an index is from 0 to one less, and in a column that may be empty even 0 is beyond the end. */
 KT_ASSERT_API size_t kt_assert_column_size(const struct kt_assert_column *column);
 KT_ASSERT_API const char *kt_assert_column_label(const struct kt_assert_column *column);
 KT_ASSERT_API const char *kt_assert_column_tag(const struct kt_assert_column *column, size_t i);

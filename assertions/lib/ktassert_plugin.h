@@ -3,6 +3,7 @@
  *	[[scenario]]
  *	verdict = { plugin = "path.so", deadline = "10s" }
  *
+ * The path is relative to the folder of the matrix; the deadline goes from 100ms to 5m.
  * ktcoord calls it for every cell of the scenario that has a result, beside the scenario's assertions, with the
  * samples and an empty verdict. What it says into the verdict is merged with what the assertions said: it can make
  * a cell fail, it cannot make a failed one pass.

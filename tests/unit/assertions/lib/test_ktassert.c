@@ -154,6 +154,109 @@ Test(ktassert, a_column_made_of_others_carries_their_units)
 	kt_assert_series_destroy(&series);
 }
 
+Test(ktassert, a_rate_has_no_slot_for_the_first_sample_of_a_life)
+{
+	static const uint32_t epochs[] = { 0, 0, 1, 1 };
+	static const char *const tags[] = { "a", "b", "c", "d" };
+	struct kt_assert_series *series = kt_assert_series_new();
+	struct kt_assert_column *rate;
+
+	cr_assert_eq(kt_assert_column_of(series, "{ rate = 'bpf:n' }", &rate, NULL), 0);
+	cr_expect_eq(kt_assert_column_size(rate), 0);
+	kt_assert_column_destroy(&rate);
+	for (size_t i = 0; i < 4; i++) {
+		struct kt_assert_sample *sample =
+			kt_assert_sample_new(tags[i], (int64_t)i * 1000000000);
+
+		kt_assert_sample_set_epoch(sample, epochs[i]);
+		cr_assert_eq(kt_assert_sample_put_u64(sample, "bpf:n", 10 * i, NULL), 0);
+		cr_assert_eq(kt_assert_series_add(series, &sample, NULL), 0);
+	}
+	cr_assert_eq(kt_assert_column_of(series, "{ rate = 'bpf:n' }", &rate, NULL), 0);
+	cr_assert_eq(kt_assert_column_size(rate), 2);
+	cr_expect_str_eq(kt_assert_column_tag(rate, 0), "b");
+	cr_expect_str_eq(kt_assert_column_tag(rate, 1), "d");
+	cr_expect_eq(kt_assert_column_elapsed_ns(rate, 1), 3000000000);
+	kt_assert_column_destroy(&rate);
+	kt_assert_series_destroy(&series);
+}
+
+Test(ktassert, what_could_not_be_read_again_is_not_put)
+{
+	static const struct {
+		const char *path;
+		const char *says;
+	} cases[] = {
+		{ "stats:a[1]", "only names with dots" },
+		{ "stats:a b", "no white space" },
+		{ "stats:a.cpu(1)", "only names with dots" },
+		{ "stats:a\nb", "no white space" },
+		{ "bpf:n.x", "there is a value at 'bpf:n'" },
+		{ "stats:tree", "has members" },
+		{ "monitor:n", "the axis monitor has failed (deadline)" },
+	};
+	static const char *const no_words[] = { "", "two words", "tab\t", "line\n", "\x7f" };
+	struct kt_assert_sample *sample = kt_assert_sample_new("a", 0);
+	struct kt_assert_series *series = kt_assert_series_new();
+	struct kt_assert_error error;
+	struct kt_assert_column *column;
+
+	cr_assert_eq(kt_assert_sample_put_u64(sample, "bpf:n", 1, NULL), 0);
+	cr_assert_eq(kt_assert_sample_put_u64(sample, "bpf:n", 2, NULL), 0);
+	cr_assert_eq(kt_assert_sample_put_u64(sample, "stats:tree.leaf", 3, NULL), 0);
+	cr_assert_eq(kt_assert_sample_fail(sample, "monitor", "deadline", "too slow", NULL), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cr_expect_eq(kt_assert_sample_put_u64(sample, cases[i].path, 9, &error), -EINVAL,
+			     "%s", cases[i].path);
+		cr_expect(strstr(error.text, cases[i].says), "%s: %s", cases[i].path, error.text);
+	}
+	for (size_t i = 0; i < sizeof(no_words) / sizeof(no_words[0]); i++)
+		cr_expect_eq(kt_assert_sample_fail(sample, "bpf", no_words[i], "", &error),
+			     -EINVAL);
+	cr_assert_eq(kt_assert_series_add(series, &sample, &error), 0);
+	cr_assert_eq(kt_assert_column_of(series, "bpf:n", &column, &error), 0);
+	cr_expect_eq(kt_assert_column_u64(column, 0), 2);
+	kt_assert_column_destroy(&column);
+	cr_assert_eq(kt_assert_column_of(series, "stats:tree.leaf", &column, &error), 0);
+	cr_expect_eq(kt_assert_column_u64(column, 0), 3);
+	kt_assert_column_destroy(&column);
+	kt_assert_series_destroy(&series);
+}
+
+Test(ktassert, an_earlier_error_is_gone_after_each_call)
+{
+	struct kt_assert_error error;
+	struct kt_assert_series *series = kt_assert_series_new();
+	struct kt_assert_series *back;
+	struct kt_assert_verdict *verdict = kt_assert_verdict_new();
+	struct kt_assert_sample *sample = kt_assert_sample_new("a", 0);
+	struct kt_assert_column *column;
+	char path[] = "/tmp/kt-test-series.XXXXXX";
+
+	close(mkstemp(path));
+#define CLEARS(call_)                                                              \
+	do {                                                                       \
+		error = (struct kt_assert_error){ .code = EIO, .text = "before" }; \
+		cr_assert_eq(call_, 0);                                            \
+		cr_expect_eq(error.code, 0, #call_);                               \
+		cr_expect_str_eq(error.text, "", #call_);                          \
+	} while (0)
+	CLEARS(kt_assert_sample_put_u64(sample, "bpf:n", 1, &error));
+	CLEARS(kt_assert_sample_fail(sample, "stats", "deadline", "", &error));
+	CLEARS(kt_assert_series_add(series, &sample, &error));
+	CLEARS(kt_assert_series_write(series, path, &error));
+	CLEARS(kt_assert_series_read(path, &back, &error));
+	CLEARS(kt_assert_column_of(back, "bpf:n", &column, &error));
+	CLEARS(kt_assert_judge(verdict, back, "series = 'bpf:n', nondecreasing = true", &error));
+	CLEARS(kt_assert_judge_column(verdict, column, "nondecreasing = true", &error));
+#undef CLEARS
+	unlink(path);
+	kt_assert_column_destroy(&column);
+	kt_assert_verdict_destroy(&verdict);
+	kt_assert_series_destroy(&back);
+	kt_assert_series_destroy(&series);
+}
+
 Test(ktassert, a_column_of_ones_own_says_its_label)
 {
 	struct kt_assert_column *column = kt_assert_column_new("waiting", "tasks");
