@@ -280,6 +280,7 @@ int kt_pluginhost_main(int argc, char **argv)
 	struct kt_assert_verdict *verdict;
 	struct kt_assert_error error;
 	kt_assert_plugin_fn *judge;
+	int returned;
 
 	if (argc != 5 || fcntl(KT_PLUGINHOST_SAID_FD, F_GETFD) < 0 ||
 	    fcntl(KT_PLUGINHOST_LIBRARY_FD, F_GETFD) < 0) {
@@ -295,5 +296,7 @@ int kt_pluginhost_main(int argc, char **argv)
 		refuse("libktassert does not read the series: %s", error.text);
 	kt_buf_destroy(&file);
 	verdict = kt_assert_verdict_new();
-	say_verdict(judge(series, verdict), verdict);
+	returned = judge(series, verdict);
+	fflush(NULL); /* say() leaves without what exit() would do */
+	say_verdict(returned, verdict);
 }

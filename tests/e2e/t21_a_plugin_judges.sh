@@ -90,6 +90,7 @@ plugin spins 'for (;;) ;'
 plugin exits 'exit(0);'
 plugin fails 'kt_assert_verdict_say(verdict, KT_ASSERT_FAIL, "", "half done"); return -5;'
 plugin lies 'if (write(3, "nonsense", 8) < 0) return 1; _exit(0);'
+plugin mumbles 'printf("%s", "no line ends here"); return 0;'
 plugin chatters 'for (int i = 0; i < 100000; i++) puts("blah blah blah"); fflush(stdout); return 0;'
 plugin verbose 'static char text[4000]; memset(text, 97, 3999); for (int i = 0; i < 10000; i++) kt_assert_verdict_say(verdict, KT_ASSERT_NOTE, "", "%s", text); kt_assert_verdict_say(verdict, KT_ASSERT_FAIL, "", "after all"); return 0;'
 plugin escapes 'int held = fork() < 0 && errno == EPERM; held += socket(AF_UNIX, SOCK_STREAM, 0) < 0; held += !fopen("/tmp/'"${WORK##*/}"'.was-here", "w"); execl("/bin/true", "true", (char *)0); held += kill(getppid(), 0) < 0 && errno == EPERM; kt_assert_verdict_say(verdict, KT_ASSERT_PASS, "jail", "%d of 4 held", held); return 0;'
@@ -119,6 +120,10 @@ if [ -z "$sanitized" ]; then # which needs more address space than any limit all
 	contained maps 'gave up \(its function returned -12\)'
 	deadline=1s
 fi
+cell plugins/mumbles.so
+judged 0
+exits 0 ktcoord show last
+says 'plug-in plugins/mumbles.so printed: no line ends here$'
 cell plugins/chatters.so
 judged 0
 exits 0 ktcoord show last
