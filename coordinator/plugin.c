@@ -456,7 +456,13 @@ static void take_details(const struct kt_msg_verdict *msg, bool notes, struct kt
 			kind++;
 		if (outcome == KT_VERDICT_OUTCOME_N || notes)
 			outcome = KT_VERDICT_NOTE;
-		kt_verdict_say(verdict, outcome, kind, detail->assertion, "%s", detail->text);
+		/* What the library found begins with its label already; the plug-in's own words do not. */
+		if (kind == KT_VERDICT_KIND_PLUGIN && *detail->assertion)
+			kt_verdict_say(verdict, outcome, kind, detail->assertion, "%s (plugin): %s",
+				       detail->assertion, detail->text);
+		else
+			kt_verdict_say(verdict, outcome, kind, detail->assertion, "%s",
+				       detail->text);
 	}
 }
 

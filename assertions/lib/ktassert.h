@@ -206,7 +206,7 @@ KT_ASSERT_API int kt_assert_judge(struct kt_assert_verdict *verdict,
 KT_ASSERT_API int kt_assert_judge_column(struct kt_assert_verdict *verdict,
 					 const struct kt_assert_column *column,
 					 const char *assertion, struct kt_assert_error *error);
-/* Says something of your own; name: what reports call it, may be empty. Cut to 4096 bytes; one line. */
+/* Says something of your own; name: what reports call it (ktcoord's begin with it), may be empty. Cut to 4096 bytes; one line. */
 KT_ASSERT_API __attribute__((format(printf, 4, 5))) void kt_assert_verdict_say(
 	struct kt_assert_verdict *verdict, enum kt_assert_outcome outcome, const char *name,
 	const char *format, ...);

@@ -61,12 +61,12 @@ exits 0 ktcoord plan "$WORK/one.toml" --asserts
 says 'plug-in plugins/verdict.so judges too, within 1(\.0)?s$'
 judged 0
 exits 0 ktcoord show last
-says 'pass +at periodic_001 the scheduler says 19 dispatches, its memory 20$'
+says 'pass +same story \(plugin\): at periodic_001 the scheduler says 19 dispatches, its memory 20$'
 says 'bpf:nr_dispatched: 2 of 2 samples carry a value: 10 at periodic_000'
 cell plugins/verdict.so 'sample bpf.nr_dispatched=10 stats.nr_dispatched=9; sample bpf.nr_dispatched=5 stats.nr_dispatched=8'
 judged 1
 says 'bpf:nr_dispatched \(nondecreasing\): fell at periodic_001 .*: 5 after 10 at periodic_000'
-says 'at periodic_001 the scheduler says 8 dispatches, its memory 5'
+says 'same story \(plugin\): at periodic_001 the scheduler says 8 dispatches, its memory 5'
 cell plugins/verdict.so 'sample bpf.nr_dispatched=10; fail scheduler_stalled "runnable task stall"'
 judged 1
 says '^ +scheduler_stalled: runnable task stall'
@@ -137,7 +137,7 @@ says ' 1 cell, 0 with another outcome$'
 cell plugins/escapes.so
 judged 0
 exits 0 ktcoord show last
-says 'pass +4 of 4 held$'
+says 'pass +jail \(plugin\): 4 of 4 held$'
 [ ! -e "/tmp/${WORK##*/}.was-here" ] || fail "a plug-in wrote a file"
 
 # Refused before anything runs, with the place.

@@ -51,8 +51,9 @@ Test(plugin, what_it_says_counts_as_it_says_it)
 	struct kt_msg_detail details[] = {
 		{ .outcome = "fail", .kind = "Temporal", .assertion = "a", .text = "fell" },
 		{ .outcome = "what", .kind = "Nothing known", .assertion = "", .text = "odd" },
+		{ .outcome = "pass", .kind = "Plugin", .assertion = "mine", .text = "well" },
 	};
-	struct kt_msg_verdict said = { .outcome = "pass", .details = details, .n_details = 2 };
+	struct kt_msg_verdict said = { .outcome = "pass", .details = details, .n_details = 3 };
 	struct kt_plugin_result result = {
 		.end = KT_PLUGIN_JUDGED, .text = "", .printed = "hello", .verdict = &said
 	};
@@ -60,11 +61,14 @@ Test(plugin, what_it_says_counts_as_it_says_it)
 
 	/* The outcome is that of its sentences, whatever it claims. */
 	cr_assert_eq(told(&result, &arena, &verdict), KT_VERDICT_FAIL);
-	cr_assert_eq(verdict.n, 3);
+	cr_assert_eq(verdict.n, 4);
 	cr_expect_eq(verdict.first->kind, KT_VERDICT_KIND_TEMPORAL);
+	cr_expect_str_eq(verdict.first->text, "fell"); /* has its label already */
 	cr_expect_str_eq(verdict.first->assertion, "a");
 	cr_expect_eq(verdict.first->next->outcome, KT_VERDICT_NOTE); /* no such outcome */
 	cr_expect_eq(verdict.first->next->kind, KT_VERDICT_KIND_PLUGIN);
+	cr_expect_str_eq(verdict.first->next->text, "odd");
+	cr_expect_str_eq(verdict.first->next->next->text, "mine (plugin): well");
 	cr_expect_str_eq(verdict.last->text, "plug-in x.so printed: hello");
 }
 
