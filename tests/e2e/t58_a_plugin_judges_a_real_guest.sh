@@ -16,7 +16,7 @@ sed -i "s|^debian = .*|path = \"$KERNEL\"|" "$WORK/example/matrix.toml"
 exits 0 ktcoord "$WORK/example/matrix.toml"
 says '^PASS +judged_by_a_program/sid/scx_kt/small#0  samples 3/3'
 exits 0 ktcoord show last
-says 'pass +at periodic_002 the scheduler says [1-9][0-9]* dispatches, its memory [1-9][0-9]*$'
+says 'pass +same story \(plugin\): at periodic_002 the scheduler says [1-9][0-9]* dispatches, its memory [1-9][0-9]*$'
 says 'bpf:nr_dispatched: 3 of 3 samples carry a value: [1-9]'
 says 'stats:nr_dispatched: 3 of 3 samples carry a value: [1-9]'
 
