@@ -1108,7 +1108,6 @@ static int open_all(struct agent *agent, struct kt_err *err)
 	open_handles(agent);
 	cache.dir = agent->cache_dir;
 	runner = (struct kt_runner_config){
-		.run_dir = agent->run_dir,
 		.cache_dir = agent->cache_dir,
 		.accel = config->machine->accel,
 		.qemu = config->qemu,

@@ -16,7 +16,6 @@ struct kt_run; /* one attempt under way */
 
 /* Where the agent keeps things. The struct is borrowed for open() only; its strings outlive the runner. */
 struct kt_runner_config {
-	const char *run_dir; /* one folder per attempt below it; swept at start */
 	const char *cache_dir; /* for what is derived from a kernel */
 	const char *accel; /* "kvm" or "tcg", as proven by worker/kvmproof.h */
 	const char *qemu; /* binary */

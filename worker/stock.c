@@ -668,8 +668,6 @@ static void load_run(uv_work_t *work)
 
 static void load_done(uv_work_t *work, int status)
 {
-	static const struct timespec used_now[2] = { { .tv_nsec = UTIME_NOW },
-						     { .tv_nsec = UTIME_OMIT } };
 	struct entry *entry = work->data;
 	struct kt_stock *stock = entry->stock;
 	struct kt_template *template = kt_take(&entry->worked);
@@ -678,8 +676,6 @@ static void load_done(uv_work_t *work, int status)
 	entry->working = false;
 	stock->works--;
 	entry->state = IDLE;
-	if (template)
-		futimens(entry->fd, used_now); /* for the eviction */
 	kt_own_close(&entry->fd);
 	if (stock->closing) {
 		kt_template_destroy(&template);

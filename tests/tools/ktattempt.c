@@ -305,8 +305,7 @@ int main(int argc, char **argv)
 	static struct job job;
 	static char qemu[KT_PATH_BYTES_MAX];
 	static struct tool tool;
-	struct kt_runner_config config = { .run_dir = "/tmp",
-					   .cache_dir = "/tmp/ktattempt-cache",
+	struct kt_runner_config config = { .cache_dir = "/tmp/ktattempt-cache",
 					   .accel = "tcg",
 					   .qemu = "qemu-system-x86_64",
 					   .cpu_model = "",
