@@ -6,6 +6,7 @@
 
 enum kt_cause_side {
 	KT_CAUSE_NONE, /* nobody ended it: it ran to its end */
+	KT_CAUSE_LACK, /* it cannot be run on this kernel: skipped */
 	KT_CAUSE_GUEST, /* what the guest's kernel or scheduler did: a result */
 	KT_CAUSE_HOST, /* infra trouble */
 	KT_CAUSE_PEER, /* infra trouble */

@@ -30,7 +30,7 @@ static enum kt_cause_id guest_cause(const struct kt_attempt *attempt, const char
 {
 	const struct kt_cause *cause = kt_cause_by_name(name);
 
-	if (cause && cause->side == KT_CAUSE_GUEST)
+	if (cause && (cause->side == KT_CAUSE_GUEST || cause->side == KT_CAUSE_LACK))
 		return cause->id;
 	if (cause && cause->side == KT_CAUSE_HOST && !attempt->load_sent && !attempt->run_sent)
 		return cause->id;

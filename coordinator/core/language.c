@@ -9,6 +9,7 @@
 #include "proto/base/duration.h"
 #include "proto/base/must.h"
 #include "proto/job.h"
+#include "proto/work.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -30,11 +31,6 @@
 
 #define PLUGIN_DEADLINE_NS_MIN (100 * KT_NS_PER_MS)
 #define PLUGIN_DEADLINE_NS_MAX (300 * KT_NS_PER_S)
-
-/* What workload processes can do. The guest knows these, and the language no others (semantics.md section 6
- * lists what is to come).
- */
-static const char *const work_types[] = { "spin" };
 
 static const char *const guests[] = { KT_JOB_GUEST_WARM, KT_JOB_GUEST_COLD };
 
@@ -79,9 +75,9 @@ CHECK_HEAD(struct kt_matrix_scenario);
 CHECK_HEAD(struct kt_matrix_sweep);
 
 static kt_grammar_set_fn set_head, set_debian_word, set_path, set_plugin, set_binary, set_debian,
-	set_cpus, set_hold, set_cgroup_name, set_work, set_guest, set_duration, choose_kernels,
-	choose_schedulers, choose_topologies, set_kernels, set_schedulers, set_topologies,
-	set_scenarios;
+	set_cpus, set_hold, set_cgroup_name, set_workers, set_work, set_guest, set_duration,
+	choose_kernels, choose_schedulers, choose_topologies, set_kernels, set_schedulers,
+	set_topologies, set_scenarios;
 
 static void check_kernel(struct kt_grammar_reader *reader, const struct kt_doc_node *node,
 			 void *into);
@@ -149,8 +145,8 @@ static const struct kt_grammar_table topology_table = TABLE("[[topology]]", topo
 
 static const struct kt_grammar_key cgroup_keys[] = {
 	ROW(name,    STRING, MUST, 1, KT_NAME_BYTES_MAX, "name = \"cg_0\"", "what the guest calls it", set_cgroup_name, kt_msg_cgroup, name),
-	ROW(workers, INT,    MUST, 0, KT_WORKERS_MAX,    "workers = 2", "processes in it", kt_grammar_number, kt_msg_cgroup, workers),
-	ROW(work,    STRING, MUST, 1, KT_NAME_BYTES_MAX, "work = \"spin\"", "what they do", set_work, kt_msg_cgroup, work),
+	ROW(workers, INT,    MUST, 0, KT_WORKERS_MAX,    "workers = 2", "processes in it", set_workers, kt_msg_cgroup, groups),
+	ROW(work,    STRING, MUST, 1, KT_NAME_BYTES_MAX, "work = \"spin\"", "what they do", set_work, kt_msg_cgroup, groups),
 };
 static const struct kt_grammar_table cgroup_table = TABLE("cgroup of [[scenario.step]]", cgroup_keys, NULL);
 
@@ -609,20 +605,45 @@ static void set_cgroup_name(struct kt_grammar_reader *reader, const struct kt_gr
 				cgroup->name, reader->table->title, cgroup_files[i]);
 }
 
+/* The short form, { workers, work }, is a cgroup with one group. */
+static struct kt_msg_group *only_group(struct kt_grammar_reader *reader,
+				       struct kt_msg_cgroup *cgroup)
+{
+	if (!cgroup->groups) {
+		cgroup->groups = kt_arena_alloc(reader->arena, 1, sizeof(*cgroup->groups));
+		*cgroup->groups = (struct kt_msg_group){
+			.work = "", .policy = "", .mem_policy = "", .mem_nodes = ""
+		};
+		cgroup->n_groups = 1;
+	}
+	return cgroup->groups;
+}
+
+static void set_workers(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
+			const struct kt_doc_node *node, void *into)
+{
+	struct kt_grammar_key in_group = *key;
+
+	in_group.offset = offsetof(struct kt_msg_group, workers);
+	kt_grammar_number(reader, &in_group, node, only_group(reader, into));
+}
+
 static void set_work(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
 		     const struct kt_doc_node *node, void *into)
 {
-	struct kt_msg_cgroup *cgroup = into;
+	struct kt_msg_group *group = only_group(reader, into);
 	const char *text = kt_grammar_check_text(reader, key, node);
+	const char *names[KT_WORK_N];
 
 	if (!text)
 		return;
-	for (size_t i = 0; i < LENGTH(work_types); i++)
-		if (strcmp(text, work_types[i]) == 0)
-			cgroup->work = work_types[i];
-	if (!cgroup->work)
-		kt_grammar_unknown(reader, node->pos, "work type", text, work_types,
-				   LENGTH(work_types));
+	if (kt_work_by_name(text)) {
+		group->work = text;
+		return;
+	}
+	for (size_t i = 0; i < KT_WORK_N; i++)
+		names[i] = kt_work[i].name;
+	kt_grammar_unknown(reader, node->pos, "work type", text, names, KT_WORK_N);
 }
 
 /* At most KT_CGROUPS_MAX of them: comparing all pairs is cheap. */
@@ -734,7 +755,8 @@ static void check_workers(struct kt_grammar_reader *reader, const struct kt_doc_
 
 	for (size_t i = 0; i < msg->n_steps; i++)
 		for (size_t j = 0; j < msg->steps[i].n_cgroups; j++)
-			n += msg->steps[i].cgroups[j].workers;
+			for (size_t k = 0; k < msg->steps[i].cgroups[j].n_groups; k++)
+				n += msg->steps[i].cgroups[j].groups[k].workers;
 	if (n > KT_WORKERS_MAX)
 		kt_problem_add(reader->problems, node->pos,
 			       "[[scenario]] starts %" PRIu64 " workers in all; at most %d", n,

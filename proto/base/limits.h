@@ -34,6 +34,14 @@
 #define KT_STEPS_MAX           256
 #define KT_CGROUPS_MAX         256
 #define KT_WORKERS_MAX         4096 /* workload processes in one cgroup */
+#define KT_GROUPS_MAX          64 /* of workers in one cgroup */
+#define KT_WORKERS_PPM_MAX     1000000000ull /* 1000 processes per CPU, in millionths */
+#define KT_PARAMS_MAX          32 /* of one work type */
+#define KT_PHASES_MAX          32 /* of one sequence */
+#define KT_LIMITS_MAX          16 /* files of a cgroup's controllers */
+#define KT_OPS_MAX             256 /* of one step */
+#define KT_PAYLOADS_MAX        256 /* of one scenario, and starts of them in one attempt */
+#define KT_OTHERS_MAX          16 /* schedulers that one scenario changes between */
 #define KT_ARGS_MAX            256
 #define KT_FILES_MAX           256 /* files shipped with one cell */
 #define KT_FILE_BYTES_MAX      (1ull << 30)
@@ -54,6 +62,10 @@
 #define KT_STATS_BYTES_MAX         (256u << 10) /* one scx_stats request or answer */
 #define KT_AXES_MAX                16
 #define KT_EPOCHS_MAX              65535 /* restarts of the scheduler in one attempt */
+
+/* payloads */
+#define KT_PAYLOAD_OUT_BYTES_MAX    (64u << 10) /* kept of one's standard output */
+#define KT_PAYLOAD_ERRORS_BYTES_MAX (8u << 10)
 
 /* the fleet */
 #define KT_SLOTS_MAX            1024

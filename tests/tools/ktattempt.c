@@ -131,6 +131,7 @@ struct job {
 	struct kt_msg_topology topology;
 	struct kt_msg_scenario scenario;
 	struct kt_msg_step step;
+	struct kt_msg_group group;
 	struct kt_msg_cgroup cgroup;
 	struct kt_digest digests[FILES_MAX + 1];
 	struct kt_msg_local_file files[FILES_MAX + 1]; /* the kernel first */
@@ -162,7 +163,9 @@ static void init_job(struct job *job)
 						  .cores = 2,
 						  .threads = 1,
 						  .mem_bytes = 256u << 20 };
-	job->cgroup = (struct kt_msg_cgroup){ .name = "cg_0", .workers = 2, .work = "spin" };
+	job->group = (struct kt_msg_group){ .workers = 2, .work = "spin" };
+	job->cgroup =
+		(struct kt_msg_cgroup){ .name = "cg_0", .groups = &job->group, .n_groups = 1 };
 	job->step = (struct kt_msg_step){ .cgroups = &job->cgroup, .n_cgroups = 1 };
 	job->scenario = (struct kt_msg_scenario){ .name = "temporal",
 						  .duration_ns = 10 * KT_NS_PER_S,
@@ -364,7 +367,7 @@ int main(int argc, char **argv)
 			job.scenario.samples = strtoull(optarg, NULL, 10);
 			break;
 		case WORKERS:
-			job.cgroup.workers = strtoull(optarg, NULL, 10);
+			job.group.workers = strtoull(optarg, NULL, 10);
 			break;
 		case CACHE:
 			config.cache_dir = optarg;

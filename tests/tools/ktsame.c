@@ -228,7 +228,8 @@ static bool load(struct tool *tool, const char *scheduler)
 
 static bool run(struct tool *tool)
 {
-	struct kt_msg_cgroup cgroup = { .name = "cg_0", .workers = 2, .work = "spin" };
+	struct kt_msg_group group = { .workers = 2, .work = "spin" };
+	struct kt_msg_cgroup cgroup = { .name = "cg_0", .groups = &group, .n_groups = 1 };
 	struct kt_msg_step step = { .hold_ns = 2 * KT_NS_PER_S,
 				    .cgroups = &cgroup,
 				    .n_cgroups = 1 };

@@ -36,11 +36,13 @@ static int check(struct kt_gscenario *scenario, struct kt_err *err)
 				return kt_err_set(err, KT_FAULT_PEER, EINVAL,
 						  "step %zu: %.100s is no cgroup name", s,
 						  cgroup->name);
-			if (cgroup->workers && !kt_work_by_name(cgroup->work))
-				return kt_err_set(err, KT_FAULT_PEER, EINVAL,
-						  "step %zu: there is no work type %.100s", s,
-						  cgroup->work);
-			total += cgroup->workers;
+			for (size_t g = 0; g < cgroup->n_groups; g++) {
+				if (!kt_work_by_name(cgroup->groups[g].work))
+					return kt_err_set(err, KT_FAULT_PEER, EINVAL,
+							  "step %zu: there is no work type %.100s",
+							  s, cgroup->groups[g].work);
+				total += cgroup->groups[g].workers;
+			}
 		}
 	}
 	if (total > KT_WORKERS_MAX)
@@ -59,7 +61,8 @@ static size_t count_workers(const struct kt_msg_step *step)
 	size_t n = 0;
 
 	for (size_t c = 0; c < step->n_cgroups; c++)
-		n += step->cgroups[c].workers;
+		for (size_t g = 0; g < step->cgroups[c].n_groups; g++)
+			n += step->cgroups[c].groups[g].workers;
 	return n;
 }
 
@@ -86,7 +89,8 @@ static int open_gate_pipes(struct kt_gscenario *scenario, int *ready_end, int *g
 }
 
 static int fork_worker(struct kt_gscenario *scenario, const struct kt_msg_cgroup *cgroup,
-		       uint64_t index, int ready_end, int gate_end, struct kt_err *err)
+		       const struct kt_msg_group *group, uint64_t index, int ready_end,
+		       int gate_end, struct kt_err *err)
 {
 	size_t slot = scenario->n_workers;
 	pid_t pid = fork();
@@ -95,13 +99,24 @@ static int fork_worker(struct kt_gscenario *scenario, const struct kt_msg_cgroup
 		return kt_err_sys(err, KT_FAULT_GUEST, errno, "forking worker %zu", slot);
 	if (pid == 0) {
 		close(scenario->gate_fd); /* else the gate would never open */
-		kt_gworker_run(kt_work_by_name(cgroup->work), scenario->seed + slot * 2 + 1,
+		kt_gworker_run(kt_work_by_name(group->work)->id, scenario->seed + slot * 2 + 1,
 			       ready_end, gate_end, scenario->shared, slot);
 	}
 	scenario->workers[slot] =
 		(struct kt_gscenario_worker){ .pid = pid, .cgroup = cgroup->name, .index = index };
 	scenario->n_workers++;
 	return kt_gcgroup_move(cgroup->name, pid, err);
+}
+
+static int fill_group(struct kt_gscenario *scenario, const struct kt_msg_cgroup *cgroup,
+		      const struct kt_msg_group *group, int ready_end, int gate_end,
+		      struct kt_err *err)
+{
+	int status = 0;
+
+	for (uint64_t i = 0; status == 0 && i < group->workers; i++)
+		status = fork_worker(scenario, cgroup, group, i, ready_end, gate_end, err);
+	return status;
 }
 
 static int fill_cgroups(struct kt_gscenario *scenario, const struct kt_msg_step *step,
@@ -115,9 +130,9 @@ static int fill_cgroups(struct kt_gscenario *scenario, const struct kt_msg_step 
 		return kt_err_sys(err, KT_FAULT_GUEST, -status, "making the gate");
 	for (size_t c = 0; c < step->n_cgroups; c++) {
 		status = kt_gcgroup_make(step->cgroups[c].name, err);
-		for (uint64_t i = 0; status == 0 && i < step->cgroups[c].workers; i++)
-			status = fork_worker(scenario, &step->cgroups[c], i, ready_end, gate_end,
-					     err);
+		for (size_t g = 0; status == 0 && g < step->cgroups[c].n_groups; g++)
+			status = fill_group(scenario, &step->cgroups[c],
+					    &step->cgroups[c].groups[g], ready_end, gate_end, err);
 		if (status < 0)
 			return status;
 	}

@@ -32,10 +32,10 @@ static int64_t run_delay_ns(void)
 	return delay;
 }
 
-static void work_until_told(const struct kt_work *work, uint64_t seed, const atomic_bool *must_stop,
-			    struct kt_gworker_slot *slot)
+static void work_until_told(const struct kt_gwork *work, uint64_t seed,
+			    const atomic_bool *must_stop, struct kt_gworker_slot *slot)
 {
-	struct kt_work_state state = { .random = seed };
+	struct kt_gwork_self self = { .random = seed };
 	int64_t delay_before_ns = run_delay_ns();
 	int64_t cpu_before_ns = cpu_now_ns();
 	int64_t begun_ns = kt_gtime_now_ns();
@@ -46,7 +46,7 @@ static void work_until_told(const struct kt_work *work, uint64_t seed, const ato
 		int64_t now_ns;
 		int now_cpu;
 
-		work->round(&state);
+		work->round(&self);
 		slot->work_units++;
 		now_ns = kt_gtime_now_ns();
 		if (now_ns - last_ns > slot->gap_ns_max)
@@ -61,20 +61,20 @@ static void work_until_told(const struct kt_work *work, uint64_t seed, const ato
 	slot->run_delay_ns = run_delay_ns() - delay_before_ns;
 }
 
-void kt_gworker_run(const struct kt_work *work, uint64_t seed, int ready_fd, int gate_fd,
+void kt_gworker_run(enum kt_work_id id, uint64_t seed, int ready_fd, int gate_fd,
 		    struct kt_gworker_shared *shared, uint64_t index)
 {
 	sigset_t none;
 	char byte = 0;
 
-	prctl(PR_SET_NAME, work->name);
+	prctl(PR_SET_NAME, kt_work[id].name);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (write(ready_fd, &byte, 1) != 1)
 		_exit(1);
 	while (read(gate_fd, &byte, 1) > 0)
 		;
-	work_until_told(work, seed, &shared->must_stop, &shared->slots[index]);
+	work_until_told(kt_gwork(id), seed, &shared->must_stop, &shared->slots[index]);
 	atomic_store(&shared->slots[index].is_reported, true);
 	_exit(0);
 }

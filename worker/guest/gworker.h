@@ -5,7 +5,7 @@
 #ifndef KT_GWORKER_H
 #define KT_GWORKER_H
 
-#include "worker/guest/work.h"
+#include "worker/guest/gwork.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -29,8 +29,8 @@ struct kt_gworker_shared {
 /* In the child: writes one byte to ready_fd, then reads gate_fd, which blocks until the parent closes
  * the other end: all workers of a step are let go by one close(2). Never returns.
  */
-__attribute__((noreturn)) void kt_gworker_run(const struct kt_work *work, uint64_t seed,
-					      int ready_fd, int gate_fd,
-					      struct kt_gworker_shared *shared, uint64_t index);
+__attribute__((noreturn)) void kt_gworker_run(enum kt_work_id id, uint64_t seed, int ready_fd,
+					      int gate_fd, struct kt_gworker_shared *shared,
+					      uint64_t index);
 
 #endif

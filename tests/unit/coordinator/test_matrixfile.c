@@ -514,7 +514,7 @@ Test(matrixfile, a_job_says_all_that_the_matrix_knows)
 	cr_assert_eq(job.scenario->steps[1].hold_ns, 5 * KT_NS_PER_S);
 	cr_assert_eq(job.scenario->steps[2].hold_ns, 2500 * KT_NS_PER_MS);
 	cr_assert_eq(job.scenario->steps[1].n_cgroups, 1);
-	cr_assert_str_eq(job.scenario->steps[1].cgroups[0].work, "spin");
+	cr_assert_str_eq(job.scenario->steps[1].cgroups[0].groups[0].work, "spin");
 	cr_assert_str_eq(job.script, "");
 	cr_assert_str_eq(job.guest, "");
 	cr_assert_eq(job.template_renew, 100);
