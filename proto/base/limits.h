@@ -51,6 +51,7 @@
 #define KT_SAMPLE_GAP_NS_MIN   100000000LL /* between two boundaries */
 #define KT_DURATION_NS_MAX     (24LL * 3600 * KT_NS_PER_S)
 #define KT_GUEST_CPUS_MAX      255
+#define KT_GUEST_NODES_MAX     16 /* NUMA nodes */
 #define KT_GUEST_MEM_BYTES_MAX (64ull << 30)
 #define KT_TEMPLATE_RENEW_MAX  1000000 /* cells between two makings of a template */
 #define KT_ENTROPY_BYTES_MAX   64 /* of the host, for the guest's generator */

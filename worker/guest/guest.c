@@ -3,6 +3,7 @@
 #include "worker/guest/gchannel.h"
 #include "worker/guest/gentropy.h"
 #include "worker/guest/gfiles.h"
+#include "worker/guest/gmachine.h"
 #include "worker/guest/gscenario.h"
 #include "worker/guest/gsched.h"
 #include "worker/guest/gstats.h"
@@ -119,19 +120,24 @@ static void send_output(void *arg, const void *bytes, size_t len)
 
 static void announce(struct guest *guest)
 {
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_msg_guest_ready ready = {
+		.version = KT_GUEST_PROTOCOL_VERSION,
+		.cpus = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN),
+		.sched_ext = kt_gsched_is_supported(),
+	};
 	struct utsname names;
 	struct sysinfo info;
+	struct kt_err err = { 0 };
 
 	uname(&names);
 	sysinfo(&info);
-	kt_gchannel_send(&guest->channel, KT_TAG_guest_ready,
-			 &(struct kt_msg_guest_ready){
-				 .version = KT_GUEST_PROTOCOL_VERSION,
-				 .kernel_release = names.release,
-				 .cpus = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN),
-				 .mem_bytes = (uint64_t)info.totalram * info.mem_unit,
-				 .sched_ext = kt_gsched_is_supported(),
-			 });
+	ready.kernel_release = names.release;
+	ready.mem_bytes = (uint64_t)info.totalram * info.mem_unit;
+	if (kt_gmachine_look(KT_GMACHINE_ROOT, &arena, &ready, &err) < 0)
+		failed_err(guest, "prepare", &err);
+	else
+		kt_gchannel_send(&guest->channel, KT_TAG_guest_ready, &ready);
 }
 
 /* ---- requests ---- */
