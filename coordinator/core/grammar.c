@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #define SAID_BYTES 64 /* of a user's own word, in a message */
@@ -161,6 +162,24 @@ void kt_grammar_name(struct kt_grammar_reader *reader, const struct kt_grammar_k
 	*name = text;
 }
 
+void kt_grammar_word(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
+		     const struct kt_doc_node *node, void *into)
+{
+	const char *text = kt_grammar_check_text(reader, key, node);
+	const char **word = member(into, key->offset);
+	size_t n = 0;
+
+	if (!text)
+		return;
+	for (; key->words[n]; n++) {
+		if (strcmp(text, key->words[n]) != 0)
+			continue;
+		*word = key->words[n];
+		return;
+	}
+	kt_grammar_unknown(reader, node->pos, key->name, text, key->words, n);
+}
+
 static bool check_count(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
 			const struct kt_doc_node *node, size_t max)
 {
@@ -198,6 +217,15 @@ void kt_grammar_texts(struct kt_grammar_reader *reader, const struct kt_grammar_
 
 /* ---- numbers ---- */
 
+void kt_grammar_bool(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
+		     const struct kt_doc_node *node, void *into)
+{
+	bool *flag = member(into, key->offset);
+
+	(void)reader;
+	*flag = node->boolean;
+}
+
 void kt_grammar_number(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
 		       const struct kt_doc_node *node, void *into)
 {
@@ -211,6 +239,21 @@ void kt_grammar_number(struct kt_grammar_reader *reader, const struct kt_grammar
 		return;
 	}
 	*number = (uint64_t)node->integer;
+}
+
+void kt_grammar_real(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
+		     const struct kt_doc_node *node, void *into)
+{
+	double *real = member(into, key->offset);
+	double said = node->type == KT_DOC_INT ? (double)node->integer : node->real;
+
+	if (!isfinite(said) || said < (double)key->min || said > (double)key->max) {
+		kt_problem_add(reader->problems, node->pos,
+			       "'%s' in %s is %g; it goes from %" PRIu64 " to %" PRIu64, key->name,
+			       reader->table->title, said, key->min, key->max);
+		return;
+	}
+	*real = said;
 }
 
 void kt_grammar_span(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
@@ -288,6 +331,21 @@ void kt_grammar_size(struct kt_grammar_reader *reader, const struct kt_grammar_k
 }
 
 /* ---- tables ---- */
+
+void kt_grammar_map(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
+		    const struct kt_doc_node *node, void *into)
+{
+	struct kt_grammar_pair **pairs = member(into, key->offset);
+	size_t *n = member(into, key->count_offset);
+	struct kt_grammar_pair *next;
+
+	if (!check_count(reader, key, node, key->max))
+		return;
+	next = *pairs = kt_arena_alloc(reader->arena, node->n, sizeof(*next));
+	for (const struct kt_doc_node *child = node->first; child; child = child->next)
+		*next++ = (struct kt_grammar_pair){ .name = child->key, .node = child };
+	*n = node->n;
+}
 
 void kt_grammar_one(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
 		    const struct kt_doc_node *node, void *into)

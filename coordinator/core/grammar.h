@@ -16,6 +16,7 @@
 #define KT_GRAMMAR_STRING (1u << KT_DOC_STRING)
 #define KT_GRAMMAR_INT    (1u << KT_DOC_INT)
 #define KT_GRAMMAR_FLOAT  (1u << KT_DOC_FLOAT)
+#define KT_GRAMMAR_BOOL   (1u << KT_DOC_BOOL)
 
 /* Who finds this many things wrong has given us something else than a matrix. */
 #define KT_GRAMMAR_PROBLEMS_MAX 1000
@@ -38,16 +39,24 @@ struct kt_grammar_key {
 	const char *name;
 	unsigned int types;
 	enum kt_grammar_need need;
-	uint64_t min; /* bytes of a text, items of an array, the number itself, ns of a span */
+	uint64_t
+		min; /* bytes of a text, items of an array or map, the number itself, ns of a span */
 	uint64_t max;
 	const char *example; /* as it stands in a file */
 	const char *sentence; /* what it is; a clause that follows "needs 'x': " */
 	kt_grammar_set_fn *set;
 	size_t offset; /* of the member that set() fills */
+	const char *const *words; /* kt_grammar_word: those that it takes, NULL at the end */
 	/* arrays of tables, and tables */
 	const struct kt_grammar_table *of;
 	size_t count_offset; /* of the size_t beside the member */
 	size_t item_size;
+};
+
+/* A member of a table whose keys are the user's own. */
+struct kt_grammar_pair {
+	const char *name; /* borrowed from the document, as is node */
+	const struct kt_doc_node *node;
 };
 
 struct kt_grammar_table {
@@ -73,9 +82,14 @@ kt_grammar_set_fn kt_grammar_text; /* const char *: min..max bytes, borrowed fro
 kt_grammar_set_fn kt_grammar_name; /* const char *: a text that can be part of a cell's name */
 kt_grammar_set_fn
 	kt_grammar_texts; /* const char *const * and a count: texts of at most max bytes */
+kt_grammar_set_fn kt_grammar_word; /* const char *: one of key->words, that very pointer */
+kt_grammar_set_fn kt_grammar_bool; /* bool */
 kt_grammar_set_fn kt_grammar_number; /* uint64_t: min..max */
+kt_grammar_set_fn kt_grammar_real; /* double: min..max; of FLOAT, or of FLOAT and INT */
 kt_grammar_set_fn kt_grammar_span; /* int64_t ns: min..max, "10s" */
 kt_grammar_set_fn kt_grammar_size; /* uint64_t bytes: min..max, "512M" */
+kt_grammar_set_fn
+	kt_grammar_map; /* struct kt_grammar_pair * and a count: a table of any keys, at most max */
 kt_grammar_set_fn kt_grammar_one; /* the structure of `of` at offset */
 kt_grammar_set_fn kt_grammar_tables; /* an array of item_size structures of `of`, and a count */
 

@@ -1,13 +1,14 @@
-/* language.h - the matrix language: what a matrix file may say, as tables (language.c).
+/* language.h - the matrix language: what a matrix file may say, as tables, one file per table.
  *
- *	[sweep]			name, attempts, repeats, seed, guest, template_renew, out
- *	[[kernel]]		name, path | debian = { suite, package }
- *	[[scheduler]]		name, binary, args
- *	[[topology]]		name, cpus, memory
- *	[[scenario]]		name, duration, samples, watchdog, repeats, guest, kernels, schedulers, topologies,
- *				script
- *	[[scenario.step]]	hold, cgroup = [{ name, workers, work }]
- *	[[scenario.assert]]	series, options and patterns: assertions/assertion.h
+ *	[sweep], [[kernel]]	language.c, and the matrix as a whole
+ *	[[scheduler]]		schedulerkeys.c
+ *	[[topology]]		topologykeys.c
+ *	[[scenario]]		scenariokeys.c, and what its parts must be to one another
+ *	[[scenario.step]]	stepkeys.c: its hold
+ *	cgroup = [{ }]		cgroupkeys.c
+ *	[[*.assert]], expect	asserts.c; assertions/assertion.h has the table
+ *
+ * How a table is written: rows.h. What setters there are: grammar.h. What they know of the matrix: reading.h.
  */
 #ifndef KT_LANGUAGE_H
 #define KT_LANGUAGE_H

@@ -247,9 +247,11 @@ static const struct {
 	  "expected without it" },
 	{ 18, "expect = { cause = \"scheduler_staled\" }",
 	  "m.toml:18:20: 'expect' in [[scenario]]: unknown cause 'scheduler_staled'; did you mean "
-	  "'scheduler_stalled'? known: finished, kernel_panic, scheduler_crashed, "
-	  "scheduler_stalled, scheduler_exited, scheduler_rejected, scheduler_load_timeout, "
-	  "scheduler_missing_feature, workload_stuck, guest_oom, guest_hung" },
+	  "'scheduler_stalled'? known: finished, scenario_unsupported, kernel_panic, "
+	  "scheduler_crashed, scheduler_stalled, scheduler_exited, scheduler_rejected, "
+	  "scheduler_load_timeout, scheduler_missing_feature, workload_stuck, guest_oom, "
+	  "op_failed, "
+	  "payload_failed, guest_hung" },
 	{ 18, "expect = { cause = \"qemu_died\" }",
 	  "m.toml:18:20: 'expect' in [[scenario]]: cause 'qemu_died' is trouble of the host or the "
 	  "user, never a result" },
