@@ -17,7 +17,7 @@ static int wrong_outcome(struct kt_err *err)
 
 static bool is_result(const struct kt_cause *cause)
 {
-	return !kt_cause_is_infra(cause) && cause->side != KT_CAUSE_USER;
+	return cause->side == KT_CAUSE_NONE || cause->side == KT_CAUSE_GUEST;
 }
 
 static int read_cause(const struct kt_value *value, struct kt_expect *expect, struct kt_err *err)
@@ -33,6 +33,9 @@ static int read_cause(const struct kt_value *value, struct kt_expect *expect, st
 		expect->cause = cause->name;
 		return 0;
 	}
+	if (cause && cause->side == KT_CAUSE_LACK)
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+				  "cause '%s' is no failure: the cell is skipped", cause->name);
 	if (cause)
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
 				  "cause '%s' is trouble of the host or the user, never a result",

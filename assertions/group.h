@@ -8,7 +8,7 @@
  *
  * One series is in memory at a time; what is kept of a repeat are its outcomes. A repeat that ended without
  * a verdict (infra trouble) is unknown: the group is Inconclusive only if it could change the outcome. A
- * repeat that an assertion does not apply to (Skip) is not counted.
+ * repeat that an assertion does not apply to (Skip) is not counted; one that was skipped as a whole is not added.
  */
 #ifndef KT_GROUP_H
 #define KT_GROUP_H

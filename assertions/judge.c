@@ -496,16 +496,20 @@ void kt_judge_series(const struct kt_assertion *assertion, const struct kt_serie
 		judge_series_column(assertion, series, NULL, NULL, verdict);
 }
 
-static void judge_cause(const struct kt_msg_result *result, struct kt_verdict *verdict)
+/* False when nothing else can be judged: this kernel cannot run the cell at all. */
+static bool judge_cause(const struct kt_msg_result *result, struct kt_verdict *verdict)
 {
 	const struct kt_cause *cause = kt_cause_by_name(result->cause);
 
 	kt_must(cause);
 	kt_must(!kt_cause_is_infra(cause));
 	kt_must(cause->side != KT_CAUSE_USER);
-	if (cause->side == KT_CAUSE_GUEST)
-		kt_verdict_say(verdict, KT_VERDICT_FAIL, KT_VERDICT_KIND_CAUSE, "", "%s: %s",
-			       cause->name, *result->line ? result->line : cause->advice);
+	if (cause->side != KT_CAUSE_NONE)
+		kt_verdict_say(verdict,
+			       cause->side == KT_CAUSE_LACK ? KT_VERDICT_SKIP : KT_VERDICT_FAIL,
+			       KT_VERDICT_KIND_CAUSE, "", "%s: %s", cause->name,
+			       *result->line ? result->line : cause->advice);
+	return cause->side != KT_CAUSE_LACK;
 }
 
 /* What is judged over the repeats decides nothing in one of them. */
@@ -527,29 +531,38 @@ static void judge_one_repeat(const struct kt_assertion *assertion, const struct 
 	kt_verdict_merge_notes(verdict, &said);
 }
 
+static void judge_all(const struct kt_assertion *const *assertions, size_t n,
+		      const struct kt_series *series, const struct kt_verdict *const *beside,
+		      size_t n_beside, struct kt_verdict *all)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (assertions[i]->options[KT_ASSERTION_OVER].given &&
+		    !kt_assertion_is_off(assertions[i]))
+			judge_one_repeat(assertions[i], series, all);
+		else
+			kt_judge_series(assertions[i], series, all);
+	}
+	for (size_t i = 0; i < n_beside; i++)
+		kt_verdict_merge(all, beside[i]);
+}
+
 void kt_judge_cell_beside(const struct kt_assertion *const *assertions, size_t n,
-			  const struct kt_series *series, const struct kt_verdict *beside,
-			  const struct kt_expect *expect, const struct kt_msg_result *result,
-			  struct kt_arena *arena, struct kt_msg_verdict *verdict)
+			  const struct kt_series *series, const struct kt_verdict *const *beside,
+			  size_t n_beside, const struct kt_expect *expect,
+			  const struct kt_msg_result *result, struct kt_arena *arena,
+			  struct kt_msg_verdict *verdict)
 {
 	struct kt_verdict all;
 	struct kt_verdict turned;
 
 	kt_verdict_init(&all, arena);
-	judge_cause(result, &all);
-	for (size_t i = 0; i < n; i++) {
-		if (assertions[i]->options[KT_ASSERTION_OVER].given &&
-		    !kt_assertion_is_off(assertions[i]))
-			judge_one_repeat(assertions[i], series, &all);
-		else
-			kt_judge_series(assertions[i], series, &all);
-	}
-	if (beside)
-		kt_verdict_merge(&all, beside);
-	if (expect) {
-		kt_verdict_init(&turned, arena);
-		kt_expect_judge(expect, result, &all, &turned);
-		all = turned;
+	if (judge_cause(result, &all)) {
+		judge_all(assertions, n, series, beside, n_beside, &all);
+		if (expect) {
+			kt_verdict_init(&turned, arena);
+			kt_expect_judge(expect, result, &all, &turned);
+			all = turned;
+		}
 	}
 	kt_verdict_finish(&all, verdict);
 }
@@ -559,5 +572,5 @@ void kt_judge_cell(const struct kt_assertion *const *assertions, size_t n,
 		   const struct kt_msg_result *result, struct kt_arena *arena,
 		   struct kt_msg_verdict *verdict)
 {
-	kt_judge_cell_beside(assertions, n, series, NULL, expect, result, arena, verdict);
+	kt_judge_cell_beside(assertions, n, series, NULL, 0, expect, result, arena, verdict);
 }

@@ -1,6 +1,8 @@
 /* judge.h - from samples to a verdict.
  *
- *	cause      a guest-side cause (proto/causes.def) is a Fail with the result's first line
+ *	cause      a guest-side cause (proto/causes.def) is a Fail with the result's first line; one of side LACK
+ *	           makes the cell a Skip, with that line, and nothing else is judged: not what was asserted, nor
+ *	           what was expected
  *	per assertion:
  *	  column   projected; Skip when the cell has nothing that could be read there
  *	  enough?  below min_samples or min_coverage the outcome is Inconclusive; what the patterns
@@ -33,13 +35,14 @@ void kt_judge_cell(const struct kt_assertion *const *assertions, size_t n,
 		   const struct kt_msg_result *result, struct kt_arena *arena,
 		   struct kt_msg_verdict *verdict);
 
-/* The same with what somebody else says of the cell (a verdict plug-in): merged behind the assertions, and turned
+/* The same with what others say of the cell (checks, a verdict plug-in): merged behind the assertions, and turned
  * round with them when a failure is expected.
  */
 void kt_judge_cell_beside(const struct kt_assertion *const *assertions, size_t n,
-			  const struct kt_series *series, const struct kt_verdict *beside,
-			  const struct kt_expect *expect, const struct kt_msg_result *result,
-			  struct kt_arena *arena, struct kt_msg_verdict *verdict);
+			  const struct kt_series *series, const struct kt_verdict *const *beside,
+			  size_t n_beside, const struct kt_expect *expect,
+			  const struct kt_msg_result *result, struct kt_arena *arena,
+			  struct kt_msg_verdict *verdict);
 
 /* One assertion, over a series or over a column that comes from elsewhere (which must then hold what
  * the assertion's patterns want). others[i] is the column of the second series that patterns[i] wants

@@ -1,6 +1,7 @@
 #include "coordinator/judging.h"
 #include "assertions/group.h"
 #include "assertions/judge.h"
+#include "proto/cause.h"
 
 void kt_judging_cell(const struct kt_matrix *matrix, uint64_t index, const struct kt_stored *stored,
 		     const struct kt_verdict *beside, struct kt_arena *arena,
@@ -12,31 +13,28 @@ void kt_judging_cell(const struct kt_matrix *matrix, uint64_t index, const struc
 
 	kt_matrix_cell(matrix, index, &cell);
 	n = kt_matrix_judged(matrix, &cell, arena, &asserts);
-	kt_judge_cell_beside(asserts, n, &stored->series, beside, cell.scenario->expect,
-			     stored->result, arena, verdict);
-}
-
-static int append_sample(void *arg, uint64_t seq, const char *stream, const void *bytes, size_t len,
-			 struct kt_err *err)
-{
-	return kt_series_append(arg, bytes, len, err);
+	kt_judge_cell_beside(asserts, n, &stored->series, &beside, beside ? 1 : 0,
+			     cell.scenario->expect, stored->result, arena, verdict);
 }
 
 static int add_repeat(struct kt_journal *journal, const struct kt_sweep *sweep, uint64_t index,
 		      struct kt_group *group, struct kt_err *err)
 {
 	const struct kt_cell *cell = &sweep->cells[index];
-	KT_AUTO_SERIES series = { 0 };
+	KT_AUTO_STORED stored = { 0 };
 	int status;
 
 	if (cell->state != KT_CELL_JUDGED) {
 		kt_group_add(group, "", NULL);
 		return 0;
 	}
-	status = kt_journal_samples(journal, index, cell->epoch, append_sample, &series, err);
-	if (status == 0)
-		kt_group_add(group, sweep->hosts[cell->host], &series);
-	return status;
+	status = kt_stored_load(journal, index, cell->epoch, &stored, err);
+	if (status < 0)
+		return status;
+	/* What cannot run there at all (and was skipped) is not counted. */
+	if (kt_cause_by_name(stored.result->cause)->side != KT_CAUSE_LACK)
+		kt_group_add(group, sweep->hosts[cell->host], &stored.series);
+	return 0;
 }
 
 int kt_judging_group(struct kt_journal *journal, const struct kt_sweep *sweep, uint64_t first,

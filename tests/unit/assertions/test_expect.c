@@ -118,6 +118,8 @@ Test(expect, mistakes_are_refused_with_their_place)
 		{ "{cause 3}", "cause must be a text, not integer", "cause", false },
 		{ "{cause 'cancelled'}", "never a result", "cause", false },
 		{ "{cause 'qemu_died'}", "never a result", "cause", false },
+		{ "{cause 'scenario_unsupported'}", "no failure: the cell is skipped", "cause",
+		  false },
 		{ "{outcome 'fail', cause 'nobody'}", "unknown cause", "cause", false },
 		{ "{log ''}", "log must be a text of 1 to 128 bytes", "log", false },
 		{ "{log 3}", "log must be a text", "log", false },

@@ -122,6 +122,70 @@ Test(judge, the_cause_comes_first_and_every_assertion_is_judged)
 	}
 }
 
+/* Neither what was asserted nor what was expected of it says anything of a cell that cannot be run. */
+Test(judge, what_this_kernel_cannot_run_is_skipped_and_nothing_else_is_said)
+{
+	static const struct kt_expect fails = { 0 };
+	static const struct {
+		const char *line;
+		const struct kt_expect *expect;
+		const char *first;
+	} rows[] = {
+		{ "no deadline class", NULL, "scenario_unsupported: no deadline class" },
+		{ "no deadline class", &fails, "scenario_unsupported: no deadline class" },
+		{ "", NULL,
+		  "scenario_unsupported: the guest's kernel lacks what the scenario needs" },
+	};
+	static const int values[] = { 100, 50 };
+	KT_AUTO_ARENA arena = { 0 };
+	KT_AUTO_SERIES series = { 0 };
+	struct kt_assertion assertion;
+	const struct kt_assertion *list[] = { &assertion };
+	struct kt_verdict failed;
+	const struct kt_verdict *beside[] = { &failed };
+
+	fill(&series, values, NULL, 2);
+	cr_assert(fixture_assertion(&arena, temporal[0], &assertion, NULL));
+	kt_verdict_init(&failed, &arena);
+	kt_verdict_say(&failed, KT_VERDICT_FAIL, KT_VERDICT_KIND_PLUGIN, "", "no");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct kt_msg_result result = { .cause = "scenario_unsupported",
+						      .line = rows[i].line,
+						      .evidence = "" };
+		struct kt_msg_verdict verdict;
+
+		kt_judge_cell_beside(list, 1, &series, beside, 1, rows[i].expect, &result, &arena,
+				     &verdict);
+		cr_assert_str_eq(verdict.outcome, "skip");
+		cr_assert_eq(verdict.n_details, 1);
+		cr_assert_eq(strncmp(verdict.details[0].text, rows[i].first, strlen(rows[i].first)),
+			     0, "%s", verdict.details[0].text);
+		cr_assert_str_eq(verdict.details[0].kind, "Cause");
+	}
+}
+
+Test(judge, each_of_those_beside_is_heard)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	KT_AUTO_SERIES series = { 0 };
+	const struct kt_msg_result result = { .cause = "finished", .line = "", .evidence = "" };
+	struct kt_verdict said[2];
+	const struct kt_verdict *beside[] = { &said[0], &said[1] };
+	struct kt_msg_verdict verdict;
+
+	for (size_t i = 0; i < 2; i++)
+		kt_verdict_init(&said[i], &arena);
+	kt_verdict_say(&said[0], KT_VERDICT_PASS, KT_VERDICT_KIND_PLUGIN, "", "first");
+	kt_verdict_say(&said[1], KT_VERDICT_FAIL, KT_VERDICT_KIND_PLUGIN, "", "second");
+	kt_judge_cell_beside(NULL, 0, &series, beside, 2, NULL, &result, &arena, &verdict);
+	cr_assert_str_eq(verdict.outcome, "fail");
+	cr_assert_eq(verdict.n_details, 2);
+	cr_assert_str_eq(verdict.details[0].text, "second");
+	cr_assert_str_eq(verdict.details[1].text, "first");
+	kt_judge_cell_beside(NULL, 0, &series, beside, 1, NULL, &result, &arena, &verdict);
+	cr_assert_str_eq(verdict.outcome, "pass");
+}
+
 Test(judge, without_assertions_a_finished_cell_passes)
 {
 	KT_AUTO_ARENA arena = { 0 };
