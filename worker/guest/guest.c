@@ -476,7 +476,7 @@ int kt_guest_serve(int signal_fd, struct kt_err *err)
 	if (status == 0)
 		status = open_port(&guest, err);
 	if (status == 0)
-		status = kt_gcgroup_init(err);
+		status = kt_gcgroup_init(KT_GCGROUP_ROOT, err);
 	if (status < 0)
 		return status;
 	kt_kmsg_restart(&guest.kmsg);
