@@ -68,6 +68,11 @@
 #define KT_PAYLOAD_OUT_BYTES_MAX    (64u << 10) /* kept of one's standard output */
 #define KT_PAYLOAD_ERRORS_BYTES_MAX (8u << 10)
 
+/* a shell in a guest */
+#define KT_SHELL_PIECE_BYTES_MAX (16u << 10) /* one message of what is typed or printed */
+#define KT_SHELL_WINDOW_BYTES \
+	(64u << 10) /* of either on their way: sent, and not yet taken or shown */
+
 /* the fleet */
 #define KT_SLOTS_MAX            1024
 #define KT_ATTEMPTS_MAX         100 /* tries of one cell, whatever the matrix says */
