@@ -5,18 +5,15 @@
 #include "proto/base/must.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 void kt_gscenario_init(struct kt_gscenario *scenario)
 {
-	*scenario = (struct kt_gscenario){ .ready_fd = -1, .gate_fd = -1 };
+	*scenario = (struct kt_gscenario){ .ready_fd = -1 };
 }
 
 /* ---- before anything runs ---- */
@@ -56,83 +53,45 @@ static int check(struct kt_gscenario *scenario, struct kt_err *err)
 
 /* ---- gathering ---- */
 
-static size_t count_workers(const struct kt_msg_step *step)
+static size_t count_groups(const struct kt_msg_step *step)
 {
 	size_t n = 0;
 
 	for (size_t c = 0; c < step->n_cgroups; c++)
-		for (size_t g = 0; g < step->cgroups[c].n_groups; g++)
-			n += step->cgroups[c].groups[g].workers;
+		n += step->cgroups[c].n_groups;
 	return n;
 }
 
-static int open_gate_pipes(struct kt_gscenario *scenario, int *ready_end, int *gate_end)
+static int start_crew(struct kt_gscenario *scenario, const struct kt_msg_cgroup *cgroup,
+		      size_t number, struct kt_err *err)
 {
-	int ready[2];
-	int gate[2];
+	const struct kt_msg_group *group = &cgroup->groups[number];
+	struct kt_gcrew_spec spec = {
+		.cgroup = cgroup->name,
+		.group = group,
+		.workers = (uint32_t)group->workers,
+		.number = number,
+		.step = scenario->index,
+		.seed = scenario->seed + scenario->n_crews * 2 * KT_WORKERS_MAX,
+		.ready_fd = scenario->ready_fd,
+	};
+	int status;
 
-	if (pipe2(ready, O_CLOEXEC) < 0)
-		return -errno;
-	if (pipe2(gate, O_CLOEXEC) < 0) {
-		int status = -errno;
-
-		close(ready[0]);
-		close(ready[1]);
-		return status;
-	}
-	fcntl(ready[0], F_SETFL, O_NONBLOCK);
-	scenario->ready_fd = ready[0];
-	scenario->gate_fd = gate[1];
-	*ready_end = ready[1];
-	*gate_end = gate[0];
-	return 0;
-}
-
-static int fork_worker(struct kt_gscenario *scenario, const struct kt_msg_cgroup *cgroup,
-		       const struct kt_msg_group *group, uint64_t index, int ready_end,
-		       int gate_end, struct kt_err *err)
-{
-	size_t slot = scenario->n_workers;
-	pid_t pid = fork();
-
-	if (pid < 0)
-		return kt_err_sys(err, KT_FAULT_GUEST, errno, "forking worker %zu", slot);
-	if (pid == 0) {
-		close(scenario->gate_fd); /* else the gate would never open */
-		kt_gworker_run(kt_work_by_name(group->work)->id, scenario->seed + slot * 2 + 1,
-			       ready_end, gate_end, scenario->shared, slot);
-	}
-	scenario->workers[slot] =
-		(struct kt_gscenario_worker){ .pid = pid, .cgroup = cgroup->name, .index = index };
-	scenario->n_workers++;
-	return kt_gcgroup_move(cgroup->name, pid, err);
-}
-
-static int fill_group(struct kt_gscenario *scenario, const struct kt_msg_cgroup *cgroup,
-		      const struct kt_msg_group *group, int ready_end, int gate_end,
-		      struct kt_err *err)
-{
-	int status = 0;
-
-	for (uint64_t i = 0; status == 0 && i < group->workers; i++)
-		status = fork_worker(scenario, cgroup, group, i, ready_end, gate_end, err);
+	for (size_t g = 0; g < number; g++)
+		spec.first += cgroup->groups[g].workers;
+	status = kt_gcrew_start(&spec, &scenario->crews[scenario->n_crews], err);
+	scenario->n_crews += status == 0;
 	return status;
 }
 
 static int fill_cgroups(struct kt_gscenario *scenario, const struct kt_msg_step *step,
 			struct kt_err *err)
 {
-	KT_AUTO_FD int ready_end = -1;
-	KT_AUTO_FD int gate_end = -1;
-	int status = open_gate_pipes(scenario, &ready_end, &gate_end);
-
-	if (status < 0)
-		return kt_err_sys(err, KT_FAULT_GUEST, -status, "making the gate");
 	for (size_t c = 0; c < step->n_cgroups; c++) {
-		status = kt_gcgroup_make(step->cgroups[c].name, err);
+		int status = kt_gcgroup_make(step->cgroups[c].name, err);
+
 		for (size_t g = 0; status == 0 && g < step->cgroups[c].n_groups; g++)
-			status = fill_group(scenario, &step->cgroups[c],
-					    &step->cgroups[c].groups[g], ready_end, gate_end, err);
+			status = start_crew(scenario, &step->cgroups[c], g, err);
 		if (status < 0)
 			return status;
 	}
@@ -142,19 +101,12 @@ static int fill_cgroups(struct kt_gscenario *scenario, const struct kt_msg_step 
 static int gather(struct kt_gscenario *scenario, int64_t now_ns, struct kt_err *err)
 {
 	const struct kt_msg_step *step = &scenario->scenario.steps[scenario->index];
-	size_t n = count_workers(step);
 
-	scenario->shared_bytes =
-		sizeof(struct kt_gworker_shared) + n * sizeof(struct kt_gworker_slot);
-	scenario->shared = mmap(NULL, scenario->shared_bytes, PROT_READ | PROT_WRITE,
-				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (scenario->shared == MAP_FAILED) {
-		scenario->shared = NULL;
-		return kt_err_sys(err, KT_FAULT_GUEST, errno, "memory for %zu workers", n);
-	}
-	scenario->workers = kt_must_calloc(n, sizeof(*scenario->workers));
-	scenario->n_workers = 0;
-	scenario->n_ready = 0;
+	scenario->ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (scenario->ready_fd < 0)
+		return kt_err_sys(err, KT_FAULT_GUEST, errno, "making an eventfd");
+	scenario->crews = kt_must_calloc(count_groups(step) + 1, sizeof(*scenario->crews));
+	scenario->n_crews = 0;
 	scenario->is_announced = false;
 	scenario->state = KT_GSCENARIO_GATHERING;
 	scenario->due_ns = now_ns + KT_GSCENARIO_GATHER_NS;
@@ -190,51 +142,29 @@ int kt_gscenario_start(struct kt_gscenario *scenario, const struct kt_msg_guest_
 
 /* ---- the end of a step ---- */
 
-static size_t count_alive(const struct kt_gscenario *scenario)
+static size_t sum(const struct kt_gscenario *scenario, size_t (*count)(const struct kt_gcrew *crew))
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < scenario->n_workers; i++)
-		n += scenario->workers[i].pid != 0;
+	for (size_t i = 0; i < scenario->n_crews; i++)
+		n += count(scenario->crews[i]);
 	return n;
 }
 
-static const char *why_missing(struct kt_gscenario *scenario,
-			       const struct kt_gscenario_worker *worker)
+static size_t count_workers(const struct kt_gcrew *crew)
 {
-	if (worker->pid)
-		return "it did not stop in time and was killed";
-	if (WIFSIGNALED(worker->wait_status))
-		return kt_arena_printf(&scenario->arena, "it was ended by signal %d (%s)",
-				       WTERMSIG(worker->wait_status),
-				       strsignal(WTERMSIG(worker->wait_status)));
-	return kt_arena_printf(&scenario->arena, "it ended with status %d",
-			       WEXITSTATUS(worker->wait_status));
+	return crew->n_workers;
 }
 
 static void collect(struct kt_gscenario *scenario)
 {
-	for (size_t i = 0; i < scenario->n_workers; i++) {
-		const struct kt_gscenario_worker *worker = &scenario->workers[i];
-		const struct kt_gworker_slot *slot = &scenario->shared->slots[i];
-		struct kt_msg_worker_report *report;
+	for (size_t i = 0; i < scenario->n_crews; i++) {
+		struct kt_gcrew *crew = scenario->crews[i];
 
-		kt_must(scenario->n_reports < scenario->n_reports_max);
-		report = &scenario->reports[scenario->n_reports++];
-		report->cgroup = worker->cgroup;
-		report->index = worker->index;
-		report->missing = "";
-		if (!atomic_load(&slot->is_reported)) {
-			report->missing = why_missing(scenario, worker);
-			scenario->n_missing++;
-			continue;
-		}
-		report->work_units = slot->work_units;
-		report->wall_ns = slot->wall_ns;
-		report->cpu_ns = slot->cpu_ns;
-		report->gap_ns_max = slot->gap_ns_max;
-		report->migrations = slot->migrations;
-		report->run_delay_ns = slot->run_delay_ns;
+		kt_must(scenario->n_reports + crew->n_workers <= scenario->n_reports_max);
+		scenario->n_missing += kt_gcrew_report(crew, scenario->anchor_ns, &scenario->arena,
+						       &scenario->reports[scenario->n_reports]);
+		scenario->n_reports += crew->n_workers;
 	}
 }
 
@@ -245,19 +175,14 @@ static void end_step(struct kt_gscenario *scenario)
 {
 	const struct kt_msg_step *step = &scenario->scenario.steps[scenario->index];
 
-	for (size_t i = 0; i < scenario->n_workers; i++)
-		if (scenario->workers[i].pid)
-			kill(scenario->workers[i].pid, SIGKILL);
-	kt_own_close(&scenario->gate_fd);
+	for (size_t i = 0; i < scenario->n_crews; i++)
+		kt_gcrew_destroy(&scenario->crews[i]);
 	kt_own_close(&scenario->ready_fd);
 	for (size_t c = 0; c < step->n_cgroups; c++)
 		kt_gcgroup_remove(step->cgroups[c].name);
-	if (scenario->shared)
-		munmap(scenario->shared, scenario->shared_bytes);
-	scenario->shared = NULL;
-	free(scenario->workers);
-	scenario->workers = NULL;
-	scenario->n_workers = 0;
+	free(scenario->crews);
+	scenario->crews = NULL;
+	scenario->n_crews = 0;
 }
 
 void kt_gscenario_abort(struct kt_gscenario *scenario)
@@ -282,29 +207,42 @@ __attribute__((format(printf, 3, 4))) static enum kt_gscenario_event fail(
 
 /* ---- moves ---- */
 
-static void count_ready(struct kt_gscenario *scenario)
+/* What a worker could not be made, the guest's kernel refused; one that died, somebody killed. */
+static enum kt_gscenario_event look_for_trouble(struct kt_gscenario *scenario)
 {
-	char bytes[256];
-	ssize_t n;
+	struct kt_err err = { 0 };
 
-	while ((n = read(scenario->ready_fd, bytes, sizeof(bytes))) > 0)
-		scenario->n_ready += (size_t)n;
+	for (size_t i = 0; i < scenario->n_crews; i++)
+		if (kt_gcrew_trouble(scenario->crews[i], &err) < 0)
+			return fail(scenario,
+				    err.code == ESRCH ? KT_CAUSE_ID_workload_stuck
+						      : KT_CAUSE_ID_op_failed,
+				    "step %zu: %s", scenario->index, err.text);
+	return KT_GSCENARIO_NOTHING;
 }
 
 static enum kt_gscenario_event step_gathering(struct kt_gscenario *scenario, int64_t now_ns)
 {
-	count_ready(scenario);
-	if (scenario->n_ready < scenario->n_workers) {
-		if (now_ns >= scenario->due_ns || count_alive(scenario) < scenario->n_workers)
+	size_t n_ready = sum(scenario, kt_gcrew_ready);
+	size_t n = sum(scenario, count_workers);
+	uint64_t ignored;
+
+	while (read(scenario->ready_fd, &ignored, sizeof(ignored)) > 0)
+		;
+	if (look_for_trouble(scenario) != KT_GSCENARIO_NOTHING)
+		return KT_GSCENARIO_FAILED;
+	if (n_ready < n) {
+		if (now_ns >= scenario->due_ns)
 			return fail(scenario, KT_CAUSE_ID_workload_stuck,
 				    "step %zu: %zu of %zu workers came to the gate within %lld s",
-				    scenario->index, scenario->n_ready, scenario->n_workers,
+				    scenario->index, n_ready, n,
 				    KT_GSCENARIO_GATHER_NS / KT_NS_PER_S);
 		return KT_GSCENARIO_NOTHING;
 	}
 	/* the anchor first: nothing of the scenario may run before it */
 	scenario->begun_ns = kt_gtime_now_ns();
-	kt_own_close(&scenario->gate_fd);
+	for (size_t i = 0; i < scenario->n_crews; i++)
+		kt_gcrew_go(scenario->crews[i]);
 	kt_own_close(&scenario->ready_fd);
 	scenario->state = KT_GSCENARIO_HOLDING;
 	scenario->due_ns = scenario->begun_ns + scenario->scenario.steps[scenario->index].hold_ns;
@@ -322,7 +260,8 @@ static enum kt_gscenario_event step_holding(struct kt_gscenario *scenario, int64
 	}
 	if (now_ns < scenario->due_ns)
 		return KT_GSCENARIO_NOTHING;
-	atomic_store(&scenario->shared->must_stop, true);
+	for (size_t i = 0; i < scenario->n_crews; i++)
+		kt_gcrew_stop(scenario->crews[i]);
 	scenario->state = KT_GSCENARIO_STOPPING;
 	scenario->stop_told_ns = now_ns;
 	scenario->due_ns = now_ns + scenario->stop_ns;
@@ -332,13 +271,13 @@ static enum kt_gscenario_event step_holding(struct kt_gscenario *scenario, int64
 static enum kt_gscenario_event step_stopping(struct kt_gscenario *scenario, int64_t now_ns)
 {
 	struct kt_err err = { 0 };
-	size_t n_alive = count_alive(scenario);
+	size_t n_alive = sum(scenario, kt_gcrew_alive);
 
 	if (n_alive) {
 		if (now_ns >= scenario->due_ns)
 			return fail(scenario, KT_CAUSE_ID_workload_stuck,
 				    "step %zu: %zu of %zu workers did not stop within %.1f s",
-				    scenario->index, n_alive, scenario->n_workers,
+				    scenario->index, n_alive, sum(scenario, count_workers),
 				    (double)scenario->stop_ns / 1e9);
 		return KT_GSCENARIO_NOTHING;
 	}
@@ -384,12 +323,9 @@ enum kt_gscenario_event kt_gscenario_step(struct kt_gscenario *scenario, int64_t
 
 void kt_gscenario_reaped(struct kt_gscenario *scenario, pid_t pid, int wait_status)
 {
-	for (size_t i = 0; i < scenario->n_workers; i++) {
-		if (scenario->workers[i].pid != pid)
-			continue;
-		scenario->workers[i].pid = 0;
-		scenario->workers[i].wait_status = wait_status;
-	}
+	for (size_t i = 0; i < scenario->n_crews; i++)
+		if (kt_gcrew_reaped(scenario->crews[i], pid, wait_status))
+			return;
 }
 
 struct pollfd kt_gscenario_fd(const struct kt_gscenario *scenario)

@@ -13,7 +13,7 @@
 
 #include "proto/schema.h"
 #include "proto/cause.h"
-#include "worker/guest/gworker.h"
+#include "worker/guest/gcrew.h"
 
 #include <poll.h>
 #include <sys/types.h>
@@ -35,13 +35,6 @@ enum kt_gscenario_event {
 	KT_GSCENARIO_FAILED, /* cause, line; nothing of it runs any more that can be stopped */
 };
 
-struct kt_gscenario_worker {
-	pid_t pid; /* 0 once reaped */
-	int wait_status;
-	const char *cgroup;
-	uint64_t index; /* within its cgroup */
-};
-
 struct kt_gscenario {
 	enum kt_gscenario_state state;
 	struct kt_arena arena; /* the scenario, names, reports */
@@ -55,13 +48,9 @@ struct kt_gscenario {
 	int64_t due_ns; /* end of this state */
 	int64_t stop_told_ns;
 	int64_t stop_took_ns_max; /* longest time from telling workers to stop to the last one's end */
-	int ready_fd; /* workers that came to the gate */
-	int gate_fd; /* closing it opens the gate */
-	size_t n_ready;
-	struct kt_gworker_shared *shared;
-	size_t shared_bytes;
-	struct kt_gscenario_worker *workers; /* of this step */
-	size_t n_workers;
+	int ready_fd; /* an eventfd: workers that came to the gate */
+	struct kt_gcrew **crews; /* of this step */
+	size_t n_crews;
 	struct kt_msg_worker_report *reports; /* of all steps so far */
 	size_t n_reports;
 	size_t n_reports_max;

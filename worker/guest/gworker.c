@@ -1,16 +1,64 @@
 #include "worker/guest/gworker.h"
+#include "worker/guest/gsettle.h"
 #include "worker/guest/gtime.h"
 #include "worker/guest/sysfile.h"
 
 #include "proto/base/limits.h"
 
 #include <inttypes.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+/* ---- the gate ---- */
+
+void kt_gworker_open(struct kt_gworker_shared *shared, enum kt_gworker_gate gate)
+{
+	atomic_store(&shared->gate, gate);
+	syscall(SYS_futex, &shared->gate, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+static void wait_for(struct kt_gworker_shared *shared, enum kt_gworker_gate wanted)
+{
+	unsigned int gate;
+
+	while ((gate = atomic_load(&shared->gate)) < (unsigned int)wanted)
+		syscall(SYS_futex, &shared->gate, FUTEX_WAIT, gate, NULL, NULL, 0);
+}
+
+/* ---- before it ---- */
+
+/* One sentence per crew is enough: what one worker cannot do its fellows cannot. */
+static void tell_trouble(struct kt_gworker_shared *shared, const struct kt_err *err)
+{
+	if (atomic_exchange(&shared->is_in_trouble, true))
+		return;
+	snprintf(shared->trouble, sizeof(shared->trouble), "%s", err->text);
+	atomic_store(&shared->trouble_code, err->code);
+}
+
+static void settle(const struct kt_gworker_order *order)
+{
+	struct kt_gworker_shared *shared = order->shared;
+	struct kt_err err = { 0 };
+	uint64_t one = 1;
+	ssize_t ignored;
+
+	if (kt_gsettle(order->group, order->affinity, &err) < 0)
+		tell_trouble(shared, &err);
+	atomic_store(&shared->slots[order->slot].is_ready, true);
+	ignored = write(order->ready_fd, &one, sizeof(one));
+	(void)ignored; /* the parent looks at is_ready; this only wakes it */
+}
+
+/* ---- behind it ---- */
 
 static int64_t cpu_now_ns(void)
 {
@@ -61,20 +109,20 @@ static void work_until_told(const struct kt_gwork *work, uint64_t seed,
 	slot->run_delay_ns = run_delay_ns() - delay_before_ns;
 }
 
-void kt_gworker_run(enum kt_work_id id, uint64_t seed, int ready_fd, int gate_fd,
-		    struct kt_gworker_shared *shared, uint64_t index)
+void kt_gworker_run(const struct kt_gworker_order *order)
 {
+	struct kt_gworker_shared *shared = order->shared;
+	struct kt_gworker_slot *slot = &shared->slots[order->slot];
 	sigset_t none;
-	char byte = 0;
 
-	prctl(PR_SET_NAME, kt_work[id].name);
+	prctl(PR_SET_NAME, kt_work[order->work].name);
+	signal(SIGPIPE, SIG_IGN); /* a partner may be gone: that is an errno */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (write(ready_fd, &byte, 1) != 1)
-		_exit(1);
-	while (read(gate_fd, &byte, 1) > 0)
-		;
-	work_until_told(kt_gwork(id), seed, &shared->must_stop, &shared->slots[index]);
-	atomic_store(&shared->slots[index].is_reported, true);
+	wait_for(shared, KT_GWORKER_PLACED);
+	settle(order);
+	wait_for(shared, KT_GWORKER_OPEN);
+	work_until_told(kt_gwork(order->work), order->seed, &shared->must_stop, slot);
+	atomic_store(&slot->is_reported, true);
 	_exit(0);
 }

@@ -1,4 +1,4 @@
-/* gworker.h - one workload process: waits at the gate, works, reports through shared memory.
+/* gworker.h - one workload process: settles, waits at the gate, works, reports through shared memory.
  *
  * The parent owns the memory; a worker writes its own slot only, `is_reported` last.
  */
@@ -7,9 +7,18 @@
 
 #include "worker/guest/gwork.h"
 
+#include "proto/cpuset.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+/* What the workers of a crew wait for, in order: a futex word. */
+enum kt_gworker_gate {
+	KT_GWORKER_HELD, /* not in its cgroup yet */
+	KT_GWORKER_PLACED, /* every one is: settle, say ready */
+	KT_GWORKER_OPEN, /* work */
+};
 
 struct kt_gworker_slot {
 	uint64_t work_units;
@@ -18,19 +27,33 @@ struct kt_gworker_slot {
 	int64_t gap_ns_max; /* longest time between the ends of two rounds */
 	uint64_t migrations;
 	int64_t run_delay_ns; /* /proc/self/schedstat, second number */
+	atomic_bool is_ready; /* came to the gate, settled or in trouble */
 	atomic_bool is_reported;
 };
 
 struct kt_gworker_shared {
+	atomic_uint gate;
 	atomic_bool must_stop;
+	atomic_bool is_in_trouble; /* trouble is being written, by the first that has some */
+	atomic_int trouble_code; /* errno; not 0 once the text is whole */
+	char trouble[KT_ERR_TEXT_MAX];
 	struct kt_gworker_slot slots[];
 };
 
-/* In the child: writes one byte to ready_fd, then reads gate_fd, which blocks until the parent closes
- * the other end: all workers of a step are let go by one close(2). Never returns.
- */
-__attribute__((noreturn)) void kt_gworker_run(enum kt_work_id id, uint64_t seed, int ready_fd,
-					      int gate_fd, struct kt_gworker_shared *shared,
-					      uint64_t index);
+struct kt_gworker_order {
+	const struct kt_msg_group *group;
+	const struct kt_cpuset *affinity; /* NULL: all CPUs */
+	enum kt_work_id work;
+	uint64_t seed;
+	uint64_t slot; /* of shared->slots: its own */
+	int ready_fd; /* an eventfd: 1 is added when it is ready */
+	struct kt_gworker_shared *shared;
+};
+
+/* In the child. Never returns. */
+__attribute__((noreturn)) void kt_gworker_run(const struct kt_gworker_order *order);
+
+/* In the parent: no gate is ever closed again. */
+void kt_gworker_open(struct kt_gworker_shared *shared, enum kt_gworker_gate gate);
 
 #endif
