@@ -6,6 +6,7 @@
 #include "worker/guest/gmachine.h"
 #include "worker/guest/gscenario.h"
 #include "worker/guest/gsched.h"
+#include "worker/guest/gshell.h"
 #include "worker/guest/gstats.h"
 #include "worker/guest/gtime.h"
 #include "worker/guest/logtail.h"
@@ -37,6 +38,7 @@
 #define STOP_SLOW_NS (200 * KT_NS_PER_MS)
 #define SETTLE_NS    (2 * KT_NS_PER_S)
 #define SCX_STREAM   "scheduler"
+#define OTHER_FDS    6 /* that are polled beside the shell's */
 
 struct guest {
 	struct kt_gchannel channel;
@@ -45,6 +47,7 @@ struct guest {
 	struct kt_gsched sched;
 	struct kt_gstats stats;
 	struct kt_gscenario scenario;
+	struct kt_gshell shell;
 	bool has_job; /* more than prepare was asked for: a new host may not take over in the middle */
 	bool is_running; /* a run was asked for and neither finished nor failed was said */
 	int64_t finish_at_ns; /* when to say finished; 0 while the scenario goes on */
@@ -116,6 +119,35 @@ static void send_output(void *arg, const void *bytes, size_t len)
 	struct guest *guest = arg;
 
 	kt_gchannel_log(&guest->channel, SCX_STREAM, bytes, len);
+}
+
+static void send_printed(void *arg, uint64_t stream, const void *bytes, size_t len)
+{
+	struct guest *guest = arg;
+
+	kt_gchannel_send(&guest->channel, KT_TAG_guest_printed,
+			 &(struct kt_msg_guest_printed){ .stream = stream,
+							 .body = { bytes, len } });
+}
+
+static void send_took(void *arg, size_t bytes)
+{
+	struct guest *guest = arg;
+
+	kt_gchannel_send(&guest->channel, KT_TAG_guest_took,
+			 &(struct kt_msg_guest_took){ .bytes = bytes });
+}
+
+static void send_shell_ended(void *arg, int wait_status)
+{
+	struct guest *guest = arg;
+	struct kt_msg_guest_shell_ended ended = { 0 };
+
+	if (WIFSIGNALED(wait_status))
+		ended.signal = (uint64_t)WTERMSIG(wait_status);
+	else
+		ended.status = (uint64_t)WEXITSTATUS(wait_status);
+	kt_gchannel_send(&guest->channel, KT_TAG_guest_shell_ended, &ended);
 }
 
 static void announce(struct guest *guest)
@@ -203,9 +235,11 @@ static void after_sched(struct guest *guest, enum kt_gsched_event event)
 		failed(guest, "load", failure->cause, failure->line, evidence);
 		return;
 	case KT_GSCHED_LOST:
-		/* between load and run nobody asked: said when run comes */
+		/* between load and run nobody asked: said when run or shell comes */
 		if (guest->is_running)
 			run_failed(guest, failure->cause, failure->line, evidence);
+		else if (guest->shell.state != KT_GSHELL_IDLE)
+			failed(guest, "scheduler", failure->cause, failure->line, evidence);
 		return;
 	case KT_GSCHED_UNLOADED:
 		done(guest, "unload");
@@ -243,7 +277,7 @@ static void on_run(struct guest *guest, const void *message)
 		       kt_buf_text(&guest->sched.failure.evidence));
 		return;
 	}
-	if (guest->is_running ||
+	if (guest->is_running || guest->shell.state != KT_GSHELL_IDLE ||
 	    (guest->sched.state != KT_GSCHED_IDLE && guest->sched.state != KT_GSCHED_ENABLED)) {
 		failed(guest, "run", KT_CAUSE_ID_protocol, "not now: something else is under way",
 		       "");
@@ -270,6 +304,50 @@ static void on_stats(struct guest *guest, const void *message)
 	kt_gstats_ask(&guest->stats, request, kt_gtime_now_ns(), send_stats, guest);
 }
 
+/* A scheduler that was lost or refused keeps nobody from looking at what is left. */
+static void on_shell(struct guest *guest, const void *message)
+{
+	const struct kt_msg_guest_shell *shell = message;
+	const struct kt_gsched_failure *failure = &guest->sched.failure;
+	struct kt_err err = { 0 };
+
+	if (guest->is_running || guest->shell.state != KT_GSHELL_IDLE) {
+		failed(guest, "shell", KT_CAUSE_ID_protocol, "not now: something else is under way",
+		       "");
+		return;
+	}
+	if (kt_gshell_start(&guest->shell, shell->shell, &err) < 0) {
+		failed_err(guest, "shell", &err);
+		return;
+	}
+	done(guest, "shell");
+	if (guest->sched.state == KT_GSCHED_BROKEN)
+		failed(guest, "scheduler", failure->cause, failure->line,
+		       kt_buf_text(&failure->evidence));
+}
+
+static void on_typed(struct guest *guest, const void *message)
+{
+	struct kt_err err = { 0 };
+
+	if (kt_gshell_typed(&guest->shell, message, &err) < 0)
+		failed_err(guest, "shell", &err);
+}
+
+static void on_window(struct guest *guest, const void *message)
+{
+	const struct kt_msg_guest_window *window = message;
+
+	kt_gshell_window(&guest->shell, window->rows, window->cols);
+}
+
+static void on_showed(struct guest *guest, const void *message)
+{
+	const struct kt_msg_guest_showed *showed = message;
+
+	kt_gshell_showed(&guest->shell, showed->bytes);
+}
+
 static void on_unload(struct guest *guest, const void *message)
 {
 	const struct kt_msg_guest_unload *unload = message;
@@ -289,25 +367,27 @@ static void on_unload(struct guest *guest, const void *message)
 
 static const struct request {
 	uint32_t tag;
+	bool goes_between; /* the rest of a file, a question: no request begins with it */
 	void (*serve)(struct guest *guest, const void *message);
 } requests[] = {
-	{ KT_TAG_guest_prepare, on_prepare }, { KT_TAG_guest_file, on_file },
-	{ KT_TAG_guest_data, on_data },       { KT_TAG_guest_load, on_load },
-	{ KT_TAG_guest_run, on_run },         { KT_TAG_guest_stats, on_stats },
-	{ KT_TAG_guest_unload, on_unload },
+	{ KT_TAG_guest_prepare, false, on_prepare }, { KT_TAG_guest_file, false, on_file },
+	{ KT_TAG_guest_data, true, on_data },        { KT_TAG_guest_load, false, on_load },
+	{ KT_TAG_guest_run, false, on_run },         { KT_TAG_guest_stats, true, on_stats },
+	{ KT_TAG_guest_unload, false, on_unload },   { KT_TAG_guest_shell, false, on_shell },
+	{ KT_TAG_guest_typed, true, on_typed },      { KT_TAG_guest_window, true, on_window },
+	{ KT_TAG_guest_showed, true, on_showed },
 };
 
 static int serve(struct guest *guest, const struct kt_message *message, const void *body,
 		 struct kt_err *err)
 {
-	/* the rest of a file and questions in between do not begin a request */
-	if (message->tag != KT_TAG_guest_data && message->tag != KT_TAG_guest_stats)
-		guest->request_ns = kt_gtime_now_ns();
 	if (message->tag != KT_TAG_guest_prepare)
 		guest->has_job = true;
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		if (requests[i].tag != message->tag)
 			continue;
+		if (!requests[i].goes_between)
+			guest->request_ns = kt_gtime_now_ns();
 		requests[i].serve(guest, body);
 		return 0;
 	}
@@ -343,6 +423,7 @@ static void reap(struct guest *guest, int signal_fd)
 	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
 		kt_gsched_reaped(&guest->sched, pid, wait_status);
 		kt_gscenario_reaped(&guest->scenario, pid, wait_status);
+		kt_gshell_reaped(&guest->shell, pid, wait_status);
 	}
 }
 
@@ -410,6 +491,7 @@ static void step(struct guest *guest, int64_t now_ns)
 				send_stats, guest);
 	else
 		kt_gstats_step(&guest->stats, now_ns, send_stats, guest);
+	kt_gshell_step(&guest->shell, now_ns);
 	/* While it is not clear what became of the scheduler, the scenario waits for that. */
 	if (guest->sched.state == KT_GSCHED_ENABLED && guest->sched.broken_ns)
 		return;
@@ -429,6 +511,7 @@ static int wait_ms(struct guest *guest, int64_t now_ns)
 				 earlier(kt_gstats_due_ns(&guest->stats, now_ns),
 					 kt_gscenario_due_ns(&guest->scenario)));
 
+	due_ns = earlier(due_ns, kt_gshell_due_ns(&guest->shell, now_ns));
 	if (guest->finish_at_ns)
 		due_ns = earlier(due_ns, guest->finish_at_ns);
 	/* the host's coming and going is told by no event */
@@ -439,7 +522,7 @@ static int wait_ms(struct guest *guest, int64_t now_ns)
 
 static void wait_for_something(struct guest *guest, int signal_fd, int64_t now_ns)
 {
-	struct pollfd fds[] = {
+	struct pollfd fds[OTHER_FDS + KT_GSHELL_FDS] = {
 		{ .fd = signal_fd, .events = POLLIN },
 		{ .fd = guest->kmsg.fd, .events = POLLIN },
 		{ .fd = guest->sched.output_fd, .events = POLLIN },
@@ -448,6 +531,7 @@ static void wait_for_something(struct guest *guest, int signal_fd, int64_t now_n
 		kt_gscenario_fd(&guest->scenario),
 	};
 
+	kt_gshell_fds(&guest->shell, fds + OTHER_FDS);
 	poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms(guest, now_ns));
 }
 
@@ -467,6 +551,8 @@ static int open_port(struct guest *guest, struct kt_err *err)
 int kt_guest_serve(int signal_fd, struct kt_err *err)
 {
 	static struct guest guest; /* one per machine; too large for comfort on the stack */
+	const struct kt_gshell_events shell_events = { send_printed, send_took, send_shell_ended,
+						       &guest };
 	int64_t host_seen_ns;
 	int64_t now_ns;
 	int status;
@@ -483,6 +569,7 @@ int kt_guest_serve(int signal_fd, struct kt_err *err)
 	kt_gsched_init(&guest.sched, &guest.kmsg);
 	kt_gstats_init(&guest.stats, KT_GSTATS_PATH);
 	kt_gscenario_init(&guest.scenario);
+	kt_gshell_init(&guest.shell, &shell_events);
 	host_seen_ns = kt_gtime_now_ns();
 	for (;;) {
 		now_ns = kt_gtime_now_ns();

@@ -32,6 +32,7 @@ static const struct filesystem {
 	{ "proc", "/proc", NULL, true, "schedstat, sysrq-trigger" },
 	{ "sysfs", "/sys", NULL, true, "sched_ext's state, virtio ports" },
 	{ "devtmpfs", "/dev", NULL, true, "the port, kmsg" },
+	{ "devpts", "/dev/pts", "mode=0620,ptmxmode=0666", false, "terminals of shells" },
 	{ "cgroup2", "/sys/fs/cgroup", NULL, true, "the workload's cgroups" },
 	{ "tmpfs", "/kt", "mode=0755", true, "what the host sends" },
 	{ "tmpfs", "/run", "mode=0755", true, "the schedulers' sockets" },
