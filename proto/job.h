@@ -14,9 +14,9 @@ struct kt_job_artifact {
 	uint64_t bytes;
 };
 
-/* Every artifact that the job names: the kernel first, then the scheduler's files in their order; what
- * is named twice is listed twice. An empty kernel digest (scripted cells boot nothing) is left out.
- * Returns how many, at most KT_FILES_MAX; -EINVAL or -E2BIG with fault INPUT when a digest is not 32
+/* Every artifact that the job names, once: the kernel first, then the files of its scheduler, of the
+ * others, of the payloads, in their order. An empty kernel digest (scripted cells boot nothing) is left
+ * out. Returns how many, at most KT_FILES_MAX; -EINVAL or -E2BIG with fault INPUT when a digest is not 32
  * bytes long or there are too many.
  */
 int kt_job_artifacts(const struct kt_msg_job *job, struct kt_job_artifact list[KT_FILES_MAX],

@@ -231,6 +231,9 @@ static void encode_result(struct kt_msg_result *result, struct kt_buf *out)
 	result->note = note;
 	result->n_reports = 0;
 	result->n_timeline = 0;
+	result->n_wakes = 0;
+	result->n_latencies = 0;
+	result->n_payloads = 0;
 	kt_buf_reset(out);
 	kt_codec_encode(&kt_schema_result, result, out);
 }

@@ -10,6 +10,7 @@
 #define PANIC_NS_MAX       (5 * KT_NS_PER_S) /* from the panic's line to QEMU's end */
 #define EVIDENCE_BYTES_MAX (64u << 10)
 #define LOG_QUEUE_BYTES    (4u << 20) /* beyond it pieces of logs are dropped, never samples */
+#define DETAIL_BYTES_MAX   256 /* of a moment */
 
 static const char *const phase_names[] = {
 	[KT_ATTEMPT_BOOT] = "boot",
@@ -120,21 +121,43 @@ void kt_attempt_note(struct kt_attempt *attempt, const char *format, ...)
 	kt_attempt_say(attempt, "note: %s", text);
 }
 
-void kt_attempt_moment(struct kt_attempt *attempt, const char *name, const char *format, ...)
+static void add_moment(struct kt_attempt *attempt, const struct kt_msg_moment *from)
 {
 	struct kt_msg_moment *moment = &attempt->moments[attempt->n_moments];
-	char detail[256];
-	va_list args;
+	char detail[DETAIL_BYTES_MAX];
 
 	if (attempt->n_moments == KT_ATTEMPT_MOMENTS_MAX)
 		return;
-	va_start(args, format);
-	vsnprintf(detail, sizeof(detail), format, args);
-	va_end(args);
-	moment->name = name;
+	snprintf(detail, sizeof(detail), "%s", from->detail);
+	flatten(detail);
+	*moment = *from;
 	moment->at_ns = kt_clock_now_ns() - attempt->began_ns;
 	moment->detail = kt_arena_strdup(&attempt->arena, detail);
 	attempt->n_moments++;
+}
+
+void kt_attempt_moment(struct kt_attempt *attempt, const char *name, const char *format, ...)
+{
+	char detail[DETAIL_BYTES_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(detail, sizeof(detail), format, args);
+	va_end(args);
+	add_moment(attempt, &(struct kt_msg_moment){ .name = name, .detail = detail });
+}
+
+void kt_attempt_event(struct kt_attempt *attempt, const struct kt_msg_moment *event)
+{
+	struct kt_msg_moment moment = *event;
+	char *name;
+
+	if (attempt->n_events++ >= KT_ATTEMPT_EVENTS_MAX)
+		return;
+	name = kt_arena_strdup(&attempt->arena, event->name);
+	flatten(name);
+	moment.name = name;
+	add_moment(attempt, &moment);
 }
 
 void kt_attempt_enter(struct kt_attempt *attempt, enum kt_attempt_phase phase, int64_t left_ns,

@@ -11,13 +11,16 @@
 #include "proto/cause.h"
 #include "worker/capture.h"
 #include "worker/core/patience.h"
+#include "worker/demand.h"
 #include "worker/sampling.h"
 #include "worker/vm.h"
 
 #include <signal.h>
 
-#define KT_ATTEMPT_MOMENTS_MAX 600 /* steps, phases and a few more */
-#define KT_ATTEMPT_LOGS        4 /* console, scheduler, qemu, worker */
+#define KT_ATTEMPT_MOMENTS_MAX 1200 /* steps, phases, events and a few more */
+#define KT_ATTEMPT_EVENTS_MAX \
+	600 /* of these told by the guest: ops, and what else happened in it */
+#define KT_ATTEMPT_LOGS 4 /* console, scheduler, qemu, worker */
 
 enum kt_attempt_phase { KT_ATTEMPT_BOOT, KT_ATTEMPT_LOAD, KT_ATTEMPT_RUN, KT_ATTEMPT_DRAIN };
 
@@ -41,7 +44,9 @@ struct kt_attempt {
 	const struct kt_msg_job *job; /* the same; set when its phases begin */
 	bool kvm;
 	uint64_t cpus;
-	bool has_scheduler; /* one of the job's, not the kernel's own */
+	bool has_scheduler; /* one of the job's, not the kernel's own, is there or should be */
+	bool is_detached; /* the scenario took it out */
+	uint64_t epoch; /* lives of schedulers before this one */
 
 	struct kt_vm vm;
 	struct kt_introspect_kernel *kernel;
@@ -63,12 +68,15 @@ struct kt_attempt {
 	bool run_sent;
 	bool started;
 	bool finished;
-	struct kt_msg_worker_report *reports;
-	size_t n_reports;
+	struct kt_msg_guest_finished
+		*outcome; /* what it said then; NULL before, or when it was too much */
 	uint64_t step;
+	size_t n_events; /* guest_event, those that were left out too */
+	int64_t ops_took_ns; /* by its own clock */
 
 	struct kt_capture capture;
 	struct kt_sampling sampling;
+	struct kt_demand demand;
 
 	/* the result */
 	bool ending; /* cause is final but for a panic after it */
@@ -101,6 +109,8 @@ __attribute__((format(printf, 2, 3))) void kt_attempt_note(struct kt_attempt *at
 __attribute__((format(printf, 3, 4))) void kt_attempt_moment(struct kt_attempt *attempt,
 							     const char *name, const char *format,
 							     ...);
+/* The same for what the guest told of: its texts are copied, cut and flattened; at_ns is filled in. */
+void kt_attempt_event(struct kt_attempt *attempt, const struct kt_msg_moment *event);
 /* left_ns: how long it usually takes; 0 when nobody knows. */
 void kt_attempt_enter(struct kt_attempt *attempt, enum kt_attempt_phase phase, int64_t left_ns,
 		      const char *detail);

@@ -54,6 +54,22 @@ static void flush(struct kt_attempt *attempt)
 		kt_attempt_pump(attempt, deadline_ns);
 }
 
+static void add_outcome(const struct kt_attempt *attempt, struct kt_msg_result *result)
+{
+	const struct kt_msg_guest_finished *outcome = attempt->outcome;
+
+	if (!outcome)
+		return;
+	result->reports = outcome->reports;
+	result->n_reports = outcome->n_reports;
+	result->wakes = outcome->wakes;
+	result->n_wakes = outcome->n_wakes;
+	result->latencies = outcome->latencies;
+	result->n_latencies = outcome->n_latencies;
+	result->payloads = outcome->payloads;
+	result->n_payloads = outcome->n_payloads;
+}
+
 static void hand_over(struct kt_attempt *attempt)
 {
 	const struct kt_msg_run_guest *guest = attempt->guest;
@@ -76,17 +92,19 @@ static void hand_over(struct kt_attempt *attempt)
 		.wall_ns = kt_clock_now_ns() - attempt->began_ns,
 		.machine = &machine,
 		.timeline = attempt->moments,
-		.reports = attempt->reports,
-		.n_reports = attempt->n_reports,
-		.note = kt_buf_text(&attempt->note),
 	};
 	struct kt_msg_run_ended ended = { .result = &result };
 
 	crypto_hash_sha256_final(&attempt->sampling.series, digest);
 	kt_attempt_moment(attempt, "end", "%s", result.cause);
 	result.n_timeline = attempt->n_moments;
+	add_outcome(attempt, &result);
 	add_evidence(attempt);
 	result.evidence = kt_buf_text(&attempt->evidence);
+	if (attempt->n_events > KT_ATTEMPT_EVENTS_MAX)
+		kt_attempt_note(attempt, "the timeline has the first %d of %zu events",
+				KT_ATTEMPT_EVENTS_MAX, attempt->n_events);
+	result.note = kt_buf_text(&attempt->note);
 	kt_must(kt_framelink_push(&attempt->control, KT_TAG_run_ended, &ended));
 	flush(attempt);
 }

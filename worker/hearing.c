@@ -6,7 +6,9 @@
 #include <string.h>
 
 #define REPORTS_BYTES_MAX (512u << 10) /* of the result's frame */
-#define IN(phase_)        (1u << (KT_ATTEMPT_##phase_))
+#define OUTPUTS_BYTES_MAX \
+	(128u << 10) /* of these, where they are too many, for what payloads wrote */
+#define IN(phase_) (1u << (KT_ATTEMPT_##phase_))
 
 static void on_ready(struct kt_attempt *attempt, void *frame)
 {
@@ -88,6 +90,23 @@ static void on_stats_answer(struct kt_attempt *attempt, void *frame)
 				  sampling->stats_axis);
 }
 
+/* What programs wrote is the only thing of a result that can be long by right: it gives way first. */
+static void cut_outputs(struct kt_msg_guest_finished *finished)
+{
+	size_t share = OUTPUTS_BYTES_MAX / (finished->n_payloads + 1);
+
+	for (size_t i = 0; i < finished->n_payloads; i++) {
+		struct kt_bin *out = &finished->payloads[i].out;
+		struct kt_bin *errors = &finished->payloads[i].errors;
+
+		out->len = out->len < share ? out->len : share;
+		if (errors->len > share / 4) { /* of these the end */
+			errors->data += errors->len - share / 4;
+			errors->len = share / 4;
+		}
+	}
+}
+
 static void on_finished(struct kt_attempt *attempt, void *frame)
 {
 	struct kt_msg_guest_finished *finished = frame;
@@ -97,16 +116,54 @@ static void on_finished(struct kt_attempt *attempt, void *frame)
 	attempt->finished = true;
 	/* The frame's memory is not ours: a deep copy, by the codec. */
 	kt_codec_encode(&kt_schema_guest_finished, finished, &whole);
+	if (whole.len > REPORTS_BYTES_MAX && finished->n_payloads > 0) {
+		kt_attempt_note(attempt, "what the payloads wrote is cut: %zu bytes of reports",
+				whole.len);
+		cut_outputs(finished);
+		kt_buf_reset(&whole);
+		kt_codec_encode(&kt_schema_guest_finished, finished, &whole);
+	}
 	if (whole.len > REPORTS_BYTES_MAX) {
 		kt_attempt_note(attempt, "the workers' reports are left out: %zu bytes", whole.len);
 		return;
 	}
 	finished = kt_arena_alloc(&attempt->arena, 1, sizeof(*finished));
 	if (kt_codec_decode(&kt_schema_guest_finished, whole.data, whole.len, &attempt->arena,
-			    finished, &err) < 0)
-		return;
-	attempt->reports = finished->reports;
-	attempt->n_reports = finished->n_reports;
+			    finished, &err) == 0)
+		attempt->outcome = finished;
+}
+
+/* What a guest may call what happened in it: the timeline has moments of the host's own as well. */
+static const char *const event_kinds[] = { "op", "payload", "scheduler", "worker" };
+
+static const char *event_name(const char *kind)
+{
+	for (size_t i = 0; i < sizeof(event_kinds) / sizeof(event_kinds[0]); i++)
+		if (strcmp(event_kinds[i], kind) == 0)
+			return event_kinds[i];
+	return "event";
+}
+
+static void on_event(struct kt_attempt *attempt, void *frame)
+{
+	const struct kt_msg_guest_event *event = frame;
+
+	attempt->ops_took_ns = kt_clock_add_ns(attempt->ops_took_ns, event->took_ns);
+	kt_attempt_event(attempt, &(struct kt_msg_moment){ .name = event_name(event->kind),
+							   .detail = event->text,
+							   .elapsed_ns = event->elapsed_ns,
+							   .took_ns = event->took_ns,
+							   .failed = event->failed });
+}
+
+static void on_capture(struct kt_attempt *attempt, void *frame)
+{
+	kt_demand_capture(attempt, frame);
+}
+
+static void on_scheduler(struct kt_attempt *attempt, void *frame)
+{
+	kt_demand_scheduler(attempt, frame);
 }
 
 static void on_log(struct kt_attempt *attempt, void *frame)
@@ -130,6 +187,9 @@ static const struct {
 	{ KT_TAG_guest_step, IN(RUN), on_step },
 	{ KT_TAG_guest_stats_answer, IN(RUN) | IN(DRAIN), on_stats_answer },
 	{ KT_TAG_guest_finished, IN(RUN), on_finished },
+	{ KT_TAG_guest_event, IN(RUN), on_event },
+	{ KT_TAG_guest_capture, IN(RUN), on_capture },
+	{ KT_TAG_guest_scheduler, IN(RUN), on_scheduler },
 	{ KT_TAG_guest_log, IN(BOOT) | IN(LOAD) | IN(RUN) | IN(DRAIN), on_log },
 };
 

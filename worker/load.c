@@ -33,7 +33,7 @@ static bool send_pieces(struct kt_attempt *attempt, int fd, uint64_t bytes, int6
 		if (n <= 0) {
 			kt_attempt_end_with_advice(
 				attempt, KT_CAUSE_ID_artifact_corrupt,
-				"a file of the scheduler is shorter than it should be");
+				"a file of the job is shorter than it should be");
 			return false;
 		}
 		data.body.len = (size_t)n;
@@ -42,6 +42,25 @@ static bool send_pieces(struct kt_attempt *attempt, int fd, uint64_t bytes, int6
 		bytes -= (uint64_t)n;
 	}
 	return true;
+}
+
+/* What the guest has by now, by where it has it. */
+struct sent {
+	const struct kt_msg_file **files;
+	size_t n;
+};
+
+static const struct kt_msg_file *find_sent(const struct sent *sent, const char *path)
+{
+	for (size_t i = 0; i < sent->n; i++)
+		if (strcmp(sent->files[i]->path, path) == 0)
+			return sent->files[i];
+	return NULL;
+}
+
+static bool is_same(const struct kt_bin *a, const struct kt_bin *b)
+{
+	return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
 }
 
 static bool send_file(struct kt_attempt *attempt, const struct kt_msg_file *file)
@@ -63,18 +82,58 @@ static bool send_file(struct kt_attempt *attempt, const struct kt_msg_file *file
 	if (!kt_attempt_tell_guest(attempt, KT_TAG_guest_file, &head, deadline_ns) ||
 	    !send_pieces(attempt, fd, file->bytes, deadline_ns) ||
 	    !kt_attempt_wait_until(attempt, kt_attempt_is_done, deadline_ns)) {
-		end_by_silence(attempt, "take in the scheduler's files", allowed_ns);
+		end_by_silence(attempt, "take in the job's files", allowed_ns);
 		return false;
 	}
 	return true;
 }
 
-static void set_watchdog(struct kt_attempt *attempt)
+/* Programs share libraries; what stands at one place can only be one file. */
+static bool send_once(struct kt_attempt *attempt, struct sent *sent,
+		      const struct kt_msg_file *files, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct kt_msg_file *there = find_sent(sent, files[i].path);
+
+		if (there && is_same(&there->digest, &files[i].digest))
+			continue;
+		if (there || sent->n == KT_FILES_MAX) {
+			kt_attempt_end(attempt, KT_CAUSE_ID_artifact_corrupt,
+				       there ? "two files of the job would be %s in the guest"
+					     : "%s is one file too many for the job",
+				       files[i].path);
+			return false;
+		}
+		if (!send_file(attempt, &files[i]))
+			return false;
+		sent->files[sent->n++] = &files[i];
+	}
+	return true;
+}
+
+/* Of all programs that may run before the attempt is over: there is no time for it later. */
+static bool send_files(struct kt_attempt *attempt)
+{
+	const struct kt_msg_job *job = attempt->job;
+	KT_AUTO_FREE const struct kt_msg_file **files =
+		kt_must_calloc(KT_FILES_MAX, sizeof(*files));
+	struct sent sent = { .files = files };
+	bool ok = send_once(attempt, &sent, job->scheduler->files, job->scheduler->n_files);
+
+	for (size_t i = 0; ok && i < job->n_schedulers; i++)
+		ok = send_once(attempt, &sent, job->schedulers[i].files,
+			       job->schedulers[i].n_files);
+	for (size_t i = 0; ok && i < job->n_payloads; i++)
+		ok = send_once(attempt, &sent, job->payloads[i].files, job->payloads[i].n_files);
+	return ok;
+}
+
+void kt_load_set_watchdog(struct kt_attempt *attempt)
 {
 	int64_t wanted_ns = attempt->job->scenario->watchdog_ns;
 	int64_t stop_ns = kt_clock_now_ns();
 	int64_t patience_ns = kt_attempt_patience(attempt, KT_PATIENCE_FREEZE, 0);
-	int64_t frozen_ns;
+	int64_t frozen_ns = 0;
 	int64_t now_ns = 0;
 	struct kt_err err = { 0 };
 	int rc;
@@ -92,6 +151,7 @@ static void set_watchdog(struct kt_attempt *attempt)
 	if (rc == 0)
 		rc = kt_introspect_set_watchdog(attempt->introspect, wanted_ns, &now_ns, &err);
 	kt_vm_thaw(&attempt->vm, stop_ns, kt_clock_now_ns() + patience_ns, &frozen_ns, NULL);
+	attempt->capture.frozen_ns += frozen_ns; /* the scenario may be under way */
 	if (rc < 0)
 		kt_attempt_note(attempt, "the watchdog keeps the scheduler's own value: %s",
 				err.text);
@@ -126,10 +186,7 @@ void kt_load(struct kt_attempt *attempt)
 	kt_attempt_enter(attempt, KT_ATTEMPT_LOAD, 0, "");
 	if (!attempt->prepared && !kt_load_prepare(attempt))
 		return;
-	for (size_t i = 0; i < scheduler->n_files; i++)
-		if (!send_file(attempt, &scheduler->files[i]))
-			return;
-	if (!attempt->has_scheduler)
+	if (!send_files(attempt) || !attempt->has_scheduler)
 		return;
 	kt_attempt_moment(attempt, "start", "%s", scheduler->args[0].text);
 	allowed_ns = kt_attempt_patience(attempt, KT_PATIENCE_LOAD, 0);
@@ -146,5 +203,5 @@ void kt_load(struct kt_attempt *attempt)
 		return;
 	}
 	kt_attempt_moment(attempt, "enabled", "%s", scheduler->name);
-	set_watchdog(attempt);
+	kt_load_set_watchdog(attempt);
 }

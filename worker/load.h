@@ -17,4 +17,9 @@ void kt_load(struct kt_attempt *attempt);
  */
 bool kt_load_prepare(struct kt_attempt *attempt);
 
+/* sched_ext's stall watchdog as the scenario wants it, for the scheduler that is enabled now: each brings its own.
+ * The guest is frozen for it. Where it cannot be set, a note says why.
+ */
+void kt_load_set_watchdog(struct kt_attempt *attempt);
+
 #endif

@@ -212,6 +212,9 @@ static struct kt_msg_result *without_length(struct kt_out *out, const struct kt_
 	cut->evidence = "";
 	cut->n_timeline = 0;
 	cut->n_reports = 0;
+	cut->n_wakes = 0;
+	cut->n_latencies = 0;
+	cut->n_payloads = 0;
 	return cut;
 }
 

@@ -16,7 +16,7 @@ enum kt_patience {
 	KT_PATIENCE_FILES, /* prepare, or one file to the guest; per MiB of it */
 	KT_PATIENCE_LOAD, /* the scheduler's start until the kernel says enabled */
 	KT_PATIENCE_START, /* guest_run to guest_started */
-	KT_PATIENCE_RUN, /* beyond the scenario's own length */
+	KT_PATIENCE_RUN, /* beyond the scenario's own length; per step: its setup and end */
 	KT_PATIENCE_PROBE, /* is anybody there? */
 	KT_PATIENCE_STATS, /* one scx_stats request, in the guest */
 	KT_PATIENCE_FREEZE, /* one stop or cont over QMP */
