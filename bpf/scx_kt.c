@@ -332,7 +332,7 @@ static void linger(int signals, double seconds)
 }
 
 /* Whoever tries this knob on a machine of their own must not lose it: PID 1 has to be ktguest, which is
- * /init of an initramfs and keeps programs in /kt/bin.
+ * /init of an initramfs and keeps programs below /kt.
  */
 static void panic_the_guest(void)
 {
@@ -341,7 +341,7 @@ static void panic_the_guest(void)
 
 	if (readlink("/proc/1/exe", init, sizeof(init) - 1) < 0 || strcmp(init, "/init") != 0 ||
 	    readlink("/proc/self/exe", self, sizeof(self) - 1) < 0 ||
-	    strncmp(self, "/kt/bin/", strlen("/kt/bin/")) != 0) {
+	    strncmp(self, "/kt/", strlen("/kt/")) != 0) {
 		fprintf(stderr, "scx_kt: --panic-after: this is no guest of ktcoord\n");
 		return;
 	}

@@ -1,6 +1,6 @@
 #include "coordinator/prepare.h"
-#include "coordinator/bundle.h"
 #include "coordinator/kernels.h"
+#include "coordinator/programs.h"
 #include "proto/base/digest.h"
 #include "proto/base/must.h"
 
@@ -48,15 +48,14 @@ static struct kt_bin digest_bin(struct kt_arena *arena, const struct kt_digest *
 }
 
 static int prepare_scheduler(const struct kt_prepare *prepare, const struct kt_matrix *matrix,
-			     const struct kt_matrix_scheduler *from, struct kt_artifacts *artifacts,
-			     struct kt_arena *arena, struct kt_msg_scheduler *to,
-			     struct kt_err *err)
+			     const struct kt_matrix_scheduler *from, struct kt_programs *programs,
+			     struct kt_msg_scheduler *to, struct kt_err *err)
 {
-	struct kt_bundle bundle = { 0 };
+	const struct kt_program *program;
 	char path[PATH_MAX];
 	int status;
 
-	to->name = kt_arena_strdup(arena, from->name);
+	to->name = kt_arena_strdup(programs->arena, from->name);
 	if (!from->binary || prepare->scripted)
 		return 0;
 	if (!find_program(prepare, matrix, from->binary, path))
@@ -64,33 +63,21 @@ static int prepare_scheduler(const struct kt_prepare *prepare, const struct kt_m
 					"scheduler '%s': no program '%s' beside the matrix, in %s "
 					"or on PATH; build it or give its path",
 					from->name, from->binary, prepare->bin_dir);
-	status = kt_bundle_collect(path, &bundle, err);
-	if (status < 0) {
+	status = kt_programs_pack(programs, path, &program, err);
+	if (status < 0 && err->fault == KT_FAULT_INPUT) {
 		char why[KT_ERR_TEXT_MAX];
 
 		snprintf(why, sizeof(why), "%s", err->text);
 		return kt_matrix_err_at(matrix, from->binary_pos, err, "scheduler '%s': %s",
 					from->name, why);
 	}
-	to->files = kt_arena_alloc(arena, bundle.n, sizeof(*to->files));
-	to->args = kt_arena_alloc(arena, bundle.n_args, sizeof(*to->args));
-	to->n_args = bundle.n_args;
-	for (size_t i = 0; i < bundle.n_args; i++)
-		to->args[i].text = kt_arena_strdup(arena, bundle.args[i]);
-	for (size_t i = 0; i < bundle.n && status == 0; i++) {
-		struct kt_digest digest;
-
-		status = kt_artifacts_add(artifacts, bundle.files[i].host_path, &digest,
-					  &to->files[i].bytes, err);
-		if (status < 0)
-			break;
-		to->files[i].path = kt_arena_strdup(arena, bundle.files[i].guest_path);
-		to->files[i].mode = 0755;
-		to->files[i].digest = digest_bin(arena, &digest);
-		to->n_files++;
-	}
-	kt_bundle_destroy(&bundle);
-	return status;
+	if (status < 0)
+		return status;
+	to->args = program->args;
+	to->n_args = program->n_args;
+	to->files = program->files;
+	to->n_files = program->n_files;
+	return 0;
 }
 
 static int prepare_kernel(const struct kt_prepare *prepare, const struct kt_matrix *matrix,
@@ -151,6 +138,7 @@ int kt_prepare_manifest(const struct kt_prepare *prepare, const struct kt_matrix
 			struct kt_artifacts *artifacts, struct kt_arena *arena,
 			struct kt_msg_manifest *manifest, struct kt_err *err)
 {
+	struct kt_programs programs = { .artifacts = artifacts, .arena = arena };
 	int status = 0;
 
 	manifest->n_schedulers = matrix->n_schedulers;
@@ -159,8 +147,8 @@ int kt_prepare_manifest(const struct kt_prepare *prepare, const struct kt_matrix
 	manifest->n_kernels = matrix->n_kernels;
 	manifest->kernels = kt_arena_alloc(arena, matrix->n_kernels, sizeof(*manifest->kernels));
 	for (size_t i = 0; i < matrix->n_schedulers && status == 0; i++)
-		status = prepare_scheduler(prepare, matrix, &matrix->schedulers[i], artifacts,
-					   arena, &manifest->schedulers[i], err);
+		status = prepare_scheduler(prepare, matrix, &matrix->schedulers[i], &programs,
+					   &manifest->schedulers[i], err);
 	for (size_t i = 0; i < matrix->n_kernels && status == 0; i++)
 		status = prepare_kernel(prepare, matrix, &matrix->kernels[i], artifacts, arena,
 					&manifest->kernels[i], err);
