@@ -9,36 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* "a/b" is relative to the matrix; "b" is ours, or stands beside the matrix, or is on PATH. */
-static bool find_program(const struct kt_prepare *prepare, const struct kt_matrix *matrix,
-			 const char *name, char path[PATH_MAX])
+/* What the matrix names by a path is named from its folder on. */
+static void folder_of(const struct kt_matrix *matrix, char dir[PATH_MAX])
 {
 	const char *slash = strrchr(matrix->file, '/');
-	int dir_len = slash ? (int)(slash - matrix->file) : 1;
-	const char *dir = slash ? matrix->file : ".";
-	const char *search = getenv("PATH");
 
-	if (name[0] == '/') {
-		snprintf(path, PATH_MAX, "%s", name);
-		return access(path, R_OK) == 0;
-	}
-	snprintf(path, PATH_MAX, "%.*s/%s", dir_len, dir, name);
-	if (access(path, R_OK) == 0)
-		return true;
-	if (strchr(name, '/'))
-		return false;
-	snprintf(path, PATH_MAX, "%s/%s", prepare->bin_dir, name);
-	if (access(path, R_OK) == 0)
-		return true;
-	while (search && *search) {
-		size_t len = strcspn(search, ":");
-
-		snprintf(path, PATH_MAX, "%.*s/%s", (int)len, search, name);
-		if (len && access(path, X_OK) == 0)
-			return true;
-		search += len + (search[len] == ':');
-	}
-	return false;
+	snprintf(dir, PATH_MAX, "%.*s", slash ? (int)(slash - matrix->file) : 1,
+		 slash ? matrix->file : ".");
 }
 
 static struct kt_bin digest_bin(struct kt_arena *arena, const struct kt_digest *digest)
@@ -52,13 +29,15 @@ static int prepare_scheduler(const struct kt_prepare *prepare, const struct kt_m
 			     struct kt_msg_scheduler *to, struct kt_err *err)
 {
 	const struct kt_program *program;
+	char dir[PATH_MAX];
 	char path[PATH_MAX];
 	int status;
 
 	to->name = kt_arena_strdup(programs->arena, from->name);
 	if (!from->binary || prepare->scripted)
 		return 0;
-	if (!find_program(prepare, matrix, from->binary, path))
+	folder_of(matrix, dir);
+	if (!kt_programs_find(from->binary, dir, prepare->bin_dir, path))
 		return kt_matrix_err_at(matrix, from->binary_pos, err,
 					"scheduler '%s': no program '%s' beside the matrix, in %s "
 					"or on PATH; build it or give its path",

@@ -2,7 +2,10 @@
 #include "coordinator/bundle.h"
 
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PROGRAM_MODE \
 	0755 /* libraries too: the loader asks for nothing less, and one rule is enough */
@@ -59,6 +62,34 @@ static int take_bundle(struct kt_programs *programs, const struct kt_bundle *bun
 					      bundle->files[i].guest_path, PROGRAM_MODE,
 					      &program->files[program->n_files++], err);
 	return status;
+}
+
+bool kt_programs_find(const char *name, const char *beside, const char *bin_dir,
+		      char path[PATH_MAX])
+{
+	const char *search = getenv("PATH");
+
+	if (name[0] == '/') {
+		snprintf(path, PATH_MAX, "%s", name);
+		return access(path, R_OK) == 0;
+	}
+	snprintf(path, PATH_MAX, "%s/%s", beside, name);
+	if (access(path, R_OK) == 0)
+		return true;
+	if (strchr(name, '/'))
+		return false;
+	snprintf(path, PATH_MAX, "%s/%s", bin_dir, name);
+	if (access(path, R_OK) == 0)
+		return true;
+	while (search && *search) {
+		size_t len = strcspn(search, ":");
+
+		snprintf(path, PATH_MAX, "%.*s/%s", (int)len, search, name);
+		if (len && access(path, X_OK) == 0)
+			return true;
+		search += len + (search[len] == ':');
+	}
+	return false;
 }
 
 int kt_programs_pack(struct kt_programs *programs, const char *path,

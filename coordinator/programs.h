@@ -8,6 +8,8 @@
 
 #include "coordinator/artifacts.h"
 
+#include <limits.h>
+
 #define KT_PROGRAMS_ROOT "/kt/program"
 
 struct kt_program {
@@ -27,6 +29,10 @@ struct kt_programs { /* begins zeroed but for these two, which are borrowed */
 	struct kt_arena *arena; /* of everything that is packed */
 	struct kt_program *first;
 };
+
+/* "/a/b" is that file; "a/b" stands beside; "b" too, or is ours (bin_dir), or is on PATH. False: there is none. */
+bool kt_programs_find(const char *name, const char *beside, const char *bin_dir,
+		      char path[PATH_MAX]);
 
 /* A program that was packed before is the same one. Errors as of kt_bundle_collect() and kt_artifacts_add(). */
 int kt_programs_pack(struct kt_programs *programs, const char *path,
