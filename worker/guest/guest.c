@@ -13,7 +13,6 @@
 #include "worker/guest/sysfile.h"
 
 #include "proto/base/must.h"
-#include "proto/job.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,10 +27,6 @@
 #define PORT_WAIT_NS (20 * KT_NS_PER_S) /* for the port to appear: drivers probe late */
 #define PORT_LOOK_NS (1 * KT_NS_PER_MS)
 #define HOST_WAIT_NS (120 * KT_NS_PER_S) /* without a host: then there is nobody to work for */
-/* How long workers may take to stop: they do in 100 ms when they are run. When the scheduler does not
- * run them, its stall watchdog is the better witness, so it is waited for, with this on top.
- */
-#define STOP_NS      (5 * KT_NS_PER_S)
 /* When workers were slow to stop, the scheduler may just have been thrown out: that frees them before
  * the kernel says a word about it. So the good news waits for the bad to show itself.
  */
@@ -112,6 +107,13 @@ static void send_stats(void *arg, const struct kt_msg_guest_stats_answer *answer
 	struct guest *guest = arg;
 
 	kt_gchannel_send(&guest->channel, KT_TAG_guest_stats_answer, answer);
+}
+
+static void send_any(void *arg, uint32_t tag, const void *message)
+{
+	struct guest *guest = arg;
+
+	kt_gchannel_send(&guest->channel, tag, message);
 }
 
 static void send_output(void *arg, const void *bytes, size_t len)
@@ -223,12 +225,16 @@ static void after_sched(struct guest *guest, enum kt_gsched_event event)
 {
 	const struct kt_gsched_failure *failure = &guest->sched.failure;
 	const char *evidence = kt_buf_text(&failure->evidence);
+	int64_t now_ns = kt_gtime_now_ns();
 
+	if (event == KT_GSCHED_LOADED)
+		kt_gstats_expect(&guest->stats, now_ns);
+	if (kt_gscenario_take(&guest->scenario, event, now_ns))
+		return;
 	switch (event) {
 	case KT_GSCHED_NOTHING:
 		return;
 	case KT_GSCHED_LOADED:
-		kt_gstats_expect(&guest->stats, kt_gtime_now_ns());
 		done(guest, "load");
 		return;
 	case KT_GSCHED_REFUSED:
@@ -260,13 +266,6 @@ static void on_load(struct guest *guest, const void *message)
 	after_sched(guest, kt_gsched_load(&guest->sched, message));
 }
 
-static int64_t stop_ns(const struct guest *guest, const struct kt_msg_scenario *scenario)
-{
-	if (guest->sched.state == KT_GSCHED_IDLE)
-		return STOP_NS;
-	return STOP_NS + kt_job_stall_ns(scenario);
-}
-
 static void on_run(struct guest *guest, const void *message)
 {
 	const struct kt_msg_guest_run *run = message;
@@ -283,7 +282,8 @@ static void on_run(struct guest *guest, const void *message)
 		       "");
 		return;
 	}
-	if (kt_gscenario_start(&guest->scenario, run, stop_ns(guest, run->scenario), &err) < 0)
+	if (kt_gscenario_start(&guest->scenario, run, guest->sched.state == KT_GSCHED_ENABLED,
+			       &err) < 0)
 		failed_err(guest, "run", &err);
 	else
 		guest->is_running = true;
@@ -348,6 +348,16 @@ static void on_showed(struct guest *guest, const void *message)
 	kt_gshell_showed(&guest->shell, showed->bytes);
 }
 
+static void unload_scheduler(void *arg, int64_t deadline_ns)
+{
+	struct guest *guest = arg;
+
+	kt_gstats_close(&guest->stats, "no_scheduler", "the scheduler is being unloaded",
+			send_stats, guest);
+	kt_gsched_unload(&guest->sched, deadline_ns);
+	unlink(KT_GSTATS_PATH); /* one that is killed leaves it; the next must not be met at it */
+}
+
 static void on_unload(struct guest *guest, const void *message)
 {
 	const struct kt_msg_guest_unload *unload = message;
@@ -355,14 +365,17 @@ static void on_unload(struct guest *guest, const void *message)
 	kt_gscenario_abort(&guest->scenario);
 	guest->is_running = false;
 	guest->finish_at_ns = 0;
-	kt_gstats_close(&guest->stats, "no_scheduler", "the scheduler is being unloaded",
-			send_stats, guest);
-	if (guest->sched.state == KT_GSCHED_IDLE) {
+	if (guest->sched.state == KT_GSCHED_IDLE)
 		done(guest, "unload");
-		return;
-	}
-	kt_gsched_unload(&guest->sched, unload->deadline_ns);
-	unlink(KT_GSTATS_PATH); /* one that is killed leaves it; the next must not be met at it */
+	else
+		unload_scheduler(guest, unload->deadline_ns);
+}
+
+static void on_seen(struct guest *guest, const void *message)
+{
+	const struct kt_msg_guest_seen *seen = message;
+
+	kt_gscenario_seen(&guest->scenario, seen->id);
 }
 
 static const struct request {
@@ -375,7 +388,7 @@ static const struct request {
 	{ KT_TAG_guest_run, false, on_run },         { KT_TAG_guest_stats, true, on_stats },
 	{ KT_TAG_guest_unload, false, on_unload },   { KT_TAG_guest_shell, false, on_shell },
 	{ KT_TAG_guest_typed, true, on_typed },      { KT_TAG_guest_window, true, on_window },
-	{ KT_TAG_guest_showed, true, on_showed },
+	{ KT_TAG_guest_showed, true, on_showed },    { KT_TAG_guest_seen, true, on_seen },
 };
 
 static int serve(struct guest *guest, const struct kt_message *message, const void *body,
@@ -429,9 +442,9 @@ static void reap(struct guest *guest, int signal_fd)
 
 static void finish_run(struct guest *guest)
 {
-	const struct kt_gscenario *scenario = &guest->scenario;
+	const struct kt_gstage *stage = &guest->scenario.stage;
 
-	if (scenario->n_missing && guest->kmsg.had_oom) {
+	if (stage->n_missing && guest->kmsg.had_oom) {
 		run_failed_kmsg(guest, KT_CAUSE_ID_guest_oom,
 				"the guest's kernel killed workers because memory ran out");
 		return;
@@ -441,8 +454,8 @@ static void finish_run(struct guest *guest)
 	kt_gchannel_send(&guest->channel, KT_TAG_guest_finished,
 			 &(struct kt_msg_guest_finished){
 				 .elapsed_ns = guest->elapsed_ns,
-				 .reports = scenario->reports,
-				 .n_reports = scenario->n_reports,
+				 .reports = stage->reports,
+				 .n_reports = stage->n_reports,
 			 });
 }
 
@@ -452,7 +465,7 @@ static void prepare_finish(struct guest *guest, int64_t now_ns)
 	guest->finish_at_ns = now_ns; /* at once, but after one more look at the scheduler */
 	if (guest->sched.state != KT_GSCHED_IDLE) {
 		kt_gsched_look(&guest->sched);
-		if (guest->scenario.stop_took_ns_max > STOP_SLOW_NS)
+		if (guest->scenario.stage.stop_took_ns_max > STOP_SLOW_NS)
 			guest->finish_at_ns = now_ns + SETTLE_NS;
 	}
 }
@@ -463,18 +476,10 @@ static void step_scenario(struct guest *guest, int64_t now_ns)
 	enum kt_gscenario_event event;
 
 	while ((event = kt_gscenario_step(scenario, now_ns)) != KT_GSCENARIO_NOTHING) {
-		if (event == KT_GSCENARIO_STARTED)
-			kt_gchannel_send(
-				&guest->channel, KT_TAG_guest_started,
-				&(struct kt_msg_guest_started){ .at_ns = scenario->anchor_ns });
-		else if (event == KT_GSCENARIO_STEP)
-			kt_gchannel_send(
-				&guest->channel, KT_TAG_guest_step,
-				&(struct kt_msg_guest_step){ .index = scenario->index,
-							     .elapsed_ns = scenario->begun_ns -
-									   scenario->anchor_ns });
-		else if (event == KT_GSCENARIO_FINISHED)
+		if (event == KT_GSCENARIO_FINISHED)
 			prepare_finish(guest, now_ns);
+		else if (scenario->evidence)
+			run_failed(guest, scenario->cause, scenario->line, scenario->evidence);
 		else
 			run_failed_kmsg(guest, scenario->cause, scenario->line);
 	}
@@ -509,7 +514,7 @@ static int wait_ms(struct guest *guest, int64_t now_ns)
 {
 	int64_t due_ns = earlier(kt_gsched_due_ns(&guest->sched, now_ns),
 				 earlier(kt_gstats_due_ns(&guest->stats, now_ns),
-					 kt_gscenario_due_ns(&guest->scenario)));
+					 kt_gscenario_due_ns(&guest->scenario, now_ns)));
 
 	due_ns = earlier(due_ns, kt_gshell_due_ns(&guest->shell, now_ns));
 	if (guest->finish_at_ns)
@@ -537,6 +542,13 @@ static void wait_for_something(struct guest *guest, int signal_fd, int64_t now_n
 
 /* ---- begin and end ---- */
 
+static enum kt_gsched_event load_scheduler(void *arg, const struct kt_msg_guest_load *load)
+{
+	struct guest *guest = arg;
+
+	return kt_gsched_load(&guest->sched, load);
+}
+
 static int open_port(struct guest *guest, struct kt_err *err)
 {
 	int64_t until_ns = kt_gtime_now_ns() + PORT_WAIT_NS;
@@ -553,6 +565,8 @@ int kt_guest_serve(int signal_fd, struct kt_err *err)
 	static struct guest guest; /* one per machine; too large for comfort on the stack */
 	const struct kt_gshell_events shell_events = { send_printed, send_took, send_shell_ended,
 						       &guest };
+	const struct kt_gscenario_calls calls = { send_any, load_scheduler, unload_scheduler,
+						  &guest, &guest.sched.failure };
 	int64_t host_seen_ns;
 	int64_t now_ns;
 	int status;
@@ -568,7 +582,7 @@ int kt_guest_serve(int signal_fd, struct kt_err *err)
 	kt_kmsg_restart(&guest.kmsg);
 	kt_gsched_init(&guest.sched, &guest.kmsg);
 	kt_gstats_init(&guest.stats, KT_GSTATS_PATH);
-	kt_gscenario_init(&guest.scenario);
+	kt_gscenario_init(&guest.scenario, &calls);
 	kt_gshell_init(&guest.shell, &shell_events);
 	host_seen_ns = kt_gtime_now_ns();
 	for (;;) {
