@@ -28,6 +28,7 @@ void kt_attempt_init(struct kt_attempt *attempt, int control_fd, const struct kt
 	memset(attempt, 0, sizeof(*attempt));
 	attempt->began_ns = kt_clock_now_ns();
 	attempt->kernel_release = "";
+	attempt->topology_seen = "";
 	attempt->evidence.max = EVIDENCE_BYTES_MAX;
 	attempt->note.max = KT_TEXT_BYTES_MAX - 1;
 	kt_vm_init(&attempt->vm, events);

@@ -55,6 +55,7 @@ struct kt_attempt {
 
 	/* what the guest said */
 	const char *kernel_release;
+	const char *topology_seen; /* worker/core/topology.h */
 	uint64_t guest_version;
 	bool ready;
 	bool done; /* guest_done since the last request */

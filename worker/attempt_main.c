@@ -80,6 +80,7 @@ static void hand_over(struct kt_attempt *attempt)
 		.qemu = guest->qemu_version,
 		.cpu_model = guest->cpu_model,
 		.kernel_release = attempt->kernel_release,
+		.topology = attempt->topology_seen,
 		.template = guest->template,
 	};
 	uint8_t digest[crypto_hash_sha256_BYTES];

@@ -258,6 +258,7 @@ void kt_boot_restore(struct kt_attempt *attempt)
 
 	config.restores = true;
 	attempt->kernel_release = attempt->guest->kernel_release;
+	attempt->topology_seen = attempt->guest->topology_seen;
 	snprintf(detail, sizeof(detail), "from template %s", attempt->guest->template);
 	kt_attempt_enter(attempt, KT_ATTEMPT_BOOT,
 			 kt_patience_expected_ns(KT_PATIENCE_RESTORE, attempt->kvm, attempt->cpus),
@@ -309,7 +310,8 @@ static bool is_as_named(struct kt_attempt *attempt)
 
 void kt_boot_save(struct kt_attempt *attempt)
 {
-	struct kt_msg_run_saved saved = { .kernel_release = attempt->kernel_release };
+	struct kt_msg_run_saved saved = { .kernel_release = attempt->kernel_release,
+					  .topology_seen = attempt->topology_seen };
 	int64_t allowed_ns = kt_attempt_patience(attempt, KT_PATIENCE_RESTORE, 0);
 	struct kt_err err = { 0 };
 

@@ -1,6 +1,7 @@
 #include "worker/hearing.h"
 #include "proto/base/clock.h"
 #include "worker/attempt.h"
+#include "worker/core/topology.h"
 #include "worker/statsjson.h"
 
 #include <string.h>
@@ -10,6 +11,21 @@
 	(128u << 10) /* of these, where they are too many, for what payloads wrote */
 #define IN(phase_) (1u << (KT_ATTEMPT_##phase_))
 
+/* A cell that ran on another machine than it names would be a lie. */
+static void verify_topology(struct kt_attempt *attempt, const struct kt_msg_guest_ready *ready)
+{
+	char text[KT_TOPOLOGY_TEXT_BYTES];
+	struct kt_err err = { 0 };
+
+	attempt->topology_seen =
+		kt_arena_strdup(&attempt->arena, kt_topology_describe(ready, text));
+	if (kt_topology_check(attempt->guest->topology, ready, &err) == 0)
+		return;
+	kt_attempt_end(attempt, KT_CAUSE_ID_topology_mismatch, "%s; look at the host's QEMU",
+		       err.text);
+	kt_buf_printf(&attempt->evidence, "the guest sees %s\n", attempt->topology_seen);
+}
+
 static void on_ready(struct kt_attempt *attempt, void *frame)
 {
 	struct kt_msg_guest_ready *ready = frame;
@@ -17,9 +33,9 @@ static void on_ready(struct kt_attempt *attempt, void *frame)
 	attempt->ready = true;
 	attempt->guest_version = ready->version;
 	attempt->kernel_release = kt_arena_strdup(&attempt->arena, ready->kernel_release);
-	if (ready->cpus != attempt->cpus)
-		kt_attempt_note(attempt, "the guest has %llu CPUs online, the topology %llu",
-				(unsigned long long)ready->cpus, (unsigned long long)attempt->cpus);
+	/* one of another build is told so, by who waits for it (boot.c) */
+	if (ready->version == KT_GUEST_PROTOCOL_VERSION)
+		verify_topology(attempt, ready);
 }
 
 static void on_done(struct kt_attempt *attempt, void *frame)

@@ -2,6 +2,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/limits.h"
 #include "proto/base/must.h"
+#include "worker/core/topology.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,10 +14,9 @@
 #include <unistd.h>
 
 #define MIB                (1ull << 20)
-#define NODE_ALIGN_BYTES   (2 * MIB)
 #define TB_CACHE_MIB       256 /* translated code; QEMU would take an eighth of the host's memory */
 #define OVERHEAD_BYTES     (384 * MIB) /* QEMU's code, heap, thread stacks, device state */
-#define ARGV_MAX           128
+#define ARGV_MAX           640 /* a table of 16 x 16 distances, and the rest */
 #define VERSION_DEADLINE_S 10
 
 /* ---- the machine ---- */
@@ -25,7 +25,9 @@ enum when {
 	ALWAYS,
 	TCG,
 	KVM,
-	EACH_NODE, /* once per NUMA node, ${node} counts */
+	EACH_RAM, /* once per NUMA node that has memory, ${node} counts */
+	NODES, /* once per NUMA node, where there are several */
+	DISTANCES, /* once per pair of nodes, ${node} to ${other}, when the topology says any */
 	BOOT, /* not when it is restored */
 	RESTORE,
 };
@@ -60,13 +62,15 @@ static const struct option options[] = {
 	  "${cpus},sockets=${sockets},dies=${dies},cores=${cores},threads=${threads}",
 	  "L3 is per die: an LLC is a die, a NUMA node a socket; from QEMU 9 an LLC is a socket" },
 	{ ALWAYS, "-m", "${mem_mib}M", "the sum of the nodes" },
-	{ EACH_NODE, "-object",
+	{ EACH_RAM, "-object",
 	  "memory-backend-file,id=ram${node},size=${node_mib}M,mem-path=/proc/self/fd/"
 	  "${ram_fd},share=${share}",
 	  "guest RAM is a memfd: no file, so nothing to clean up; a restored guest has a private "
 	  "view of its template's" },
-	{ EACH_NODE, "-numa", "node,nodeid=${node},memdev=ram${node}${node_cpus}",
-	  "one node per socket" },
+	{ NODES, "-numa", "node,nodeid=${node}${node_memory},cpus=${node_cpus}",
+	  "one node per socket; one node needs no -numa" },
+	{ DISTANCES, "-numa", "dist,src=${node},dst=${other},val=${distance}",
+	  "all of them: QEMU mirrors what is not said, and a way there and back may differ" },
 	{ ALWAYS, "-chardev", "socket,id=monitor,fd=${monitor_fd}",
 	  "a socketpair: no path, no peer but us" },
 	{ ALWAYS, "-mon", "chardev=monitor,mode=control", "QMP" },
@@ -124,6 +128,41 @@ static const struct kernel_option kernel_options[] = {
 
 /* ---- topology ---- */
 
+static int refuse_nodes(const struct kt_msg_topology *topology, struct kt_err *err, const char *why)
+{
+	return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "topology %s: %s", topology->name, why);
+}
+
+/* The kernel takes a table of distances only as a whole: 10 on the diagonal, more elsewhere (slit_valid). */
+static int check_distances(const struct kt_msg_topology *topology, size_t from, struct kt_err *err)
+{
+	const struct kt_msg_node *node = &topology->nodes[from];
+
+	if (node->n_distances && node->n_distances != topology->numa_nodes)
+		return refuse_nodes(topology, err, "a node has a distance to every node, or none");
+	for (size_t to = 0; to < node->n_distances; to++)
+		if ((node->distances[to].value == 10) != (from == to))
+			return refuse_nodes(topology, err,
+					    "a node is 10 from itself, and more from others");
+	return 0;
+}
+
+static int check_nodes(const struct kt_msg_topology *topology, struct kt_err *err)
+{
+	uint64_t bytes = 0;
+	int rc = 0;
+
+	if (topology->n_nodes != topology->numa_nodes)
+		return refuse_nodes(topology, err, "not as many nodes are described as there are");
+	for (size_t node = 0; node < topology->n_nodes && rc == 0; node++) {
+		bytes += topology->nodes[node].mem_bytes;
+		rc = check_distances(topology, node, err);
+	}
+	if (rc == 0 && (bytes == 0 || bytes != topology->mem_bytes))
+		rc = refuse_nodes(topology, err, "its memory is not that of its nodes");
+	return rc;
+}
+
 uint64_t kt_qemu_cpus(const struct kt_msg_topology *topology)
 {
 	return topology->llcs * topology->cores * topology->threads;
@@ -144,20 +183,12 @@ int kt_qemu_check_topology(const struct kt_msg_topology *topology, struct kt_err
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
 				  "topology %s: %llu CPUs, 1 to %d are possible", topology->name,
 				  (unsigned long long)kt_qemu_cpus(topology), KT_GUEST_CPUS_MAX);
-	return 0;
-}
-
-uint64_t kt_qemu_node_bytes(const struct kt_msg_topology *topology)
-{
-	uint64_t share = topology->mem_bytes / topology->numa_nodes;
-
-	return (share + NODE_ALIGN_BYTES - 1) / NODE_ALIGN_BYTES * NODE_ALIGN_BYTES;
+	return topology->n_nodes ? check_nodes(topology, err) : 0;
 }
 
 uint64_t kt_qemu_host_bytes(const struct kt_msg_topology *topology)
 {
-	return kt_qemu_node_bytes(topology) * topology->numa_nodes + TB_CACHE_MIB * MIB +
-	       OVERHEAD_BYTES;
+	return kt_topology_ram_bytes(topology) + TB_CACHE_MIB * MIB + OVERHEAD_BYTES;
 }
 
 /* ---- the command line ---- */
@@ -166,6 +197,7 @@ struct context {
 	const struct kt_qemu_spec *spec;
 	struct kt_arena *arena;
 	size_t node;
+	size_t other; /* where a distance leads to */
 };
 
 static const char *number(struct kt_arena *arena, uint64_t value)
@@ -202,15 +234,23 @@ static const char *all_kernel_options(const struct context *context)
 	return kt_arena_strdup(context->arena, kt_buf_text(&text));
 }
 
-/* ",cpus=0-7": CPUs are numbered socket by socket. Empty with one node: all belong to it. */
+/* "0-7": CPUs are numbered socket by socket. */
 static const char *node_cpus(const struct context *context)
 {
 	const struct kt_msg_topology *topology = context->spec->topology;
 	uint64_t per_node = kt_qemu_cpus(topology) / topology->numa_nodes;
 	uint64_t first = context->node * per_node;
 
-	return kt_arena_printf(context->arena, ",cpus=%llu-%llu", (unsigned long long)first,
+	return kt_arena_printf(context->arena, "%llu-%llu", (unsigned long long)first,
 			       (unsigned long long)(first + per_node - 1));
+}
+
+/* A node without memory has CPUs only. */
+static const char *node_memory(const struct context *context)
+{
+	if (kt_topology_node_bytes(context->spec->topology, context->node) == 0)
+		return "";
+	return kt_arena_printf(context->arena, ",memdev=ram%zu", context->node);
 }
 
 static const char *variable(const char *name, size_t len, const struct context *context)
@@ -218,7 +258,6 @@ static const char *variable(const char *name, size_t len, const struct context *
 	const struct kt_qemu_spec *spec = context->spec;
 	const struct kt_msg_topology *topology = spec->topology;
 	struct kt_arena *arena = context->arena;
-	uint64_t node_mib = kt_qemu_node_bytes(topology) / MIB;
 
 #define IS(text_) (len == sizeof(text_) - 1 && memcmp(name, text_, len) == 0)
 	if (IS("cpus"))
@@ -232,9 +271,9 @@ static const char *variable(const char *name, size_t len, const struct context *
 	if (IS("threads"))
 		return number(arena, topology->threads);
 	if (IS("mem_mib"))
-		return number(arena, node_mib * topology->numa_nodes);
+		return number(arena, kt_topology_ram_bytes(topology) / MIB);
 	if (IS("node_mib"))
-		return number(arena, node_mib);
+		return number(arena, kt_topology_node_bytes(topology, context->node) / MIB);
 	if (IS("tb_mib"))
 		return number(arena, TB_CACHE_MIB);
 	if (IS("memory_backend"))
@@ -243,6 +282,12 @@ static const char *variable(const char *name, size_t len, const struct context *
 		return number(arena, context->node);
 	if (IS("node_cpus"))
 		return node_cpus(context);
+	if (IS("node_memory"))
+		return node_memory(context);
+	if (IS("other"))
+		return number(arena, context->other);
+	if (IS("distance"))
+		return number(arena, kt_topology_distance(topology, context->node, context->other));
 	if (IS("share"))
 		return spec->restores ? "off" : "on";
 	if (IS("ram_fd"))
@@ -283,22 +328,39 @@ static char *expand(const char *value, const struct context *context)
 	return kt_arena_strdup(context->arena, kt_buf_text(&text));
 }
 
+static size_t how_often(enum when when, const struct kt_qemu_spec *spec)
+{
+	size_t nodes = spec->topology->numa_nodes;
+
+	if (when == EACH_RAM)
+		return nodes;
+	if (when == NODES)
+		return nodes > 1 ? nodes : 0;
+	if (when == DISTANCES)
+		return kt_topology_has_distances(spec->topology) ? nodes * nodes : 0;
+	return holds(when, spec);
+}
+
 char **kt_qemu_command(const struct kt_qemu_spec *spec, struct kt_arena *arena)
 {
 	char **argv = kt_arena_alloc(arena, ARGV_MAX, sizeof(*argv));
-	struct context context = { spec, arena, 0 };
+	struct context context = { .spec = spec, .arena = arena };
 	size_t n = 0;
 
 	argv[n++] = kt_arena_strdup(arena, spec->binary);
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
 		const struct option *option = &options[i];
-		bool each = option->when == EACH_NODE;
-		size_t times = each ? spec->topology->numa_nodes : holds(option->when, spec);
+		size_t times = how_often(option->when, spec);
 
-		/* One node needs no -numa: memory-backend= of -machine is enough. */
-		if (each && times == 1 && strcmp(option->flag, "-numa") == 0)
-			continue;
-		for (context.node = 0; context.node < times; context.node++) {
+		for (size_t k = 0; k < times; k++) {
+			context.node = k;
+			if (option->when == DISTANCES) {
+				context.node = k / spec->topology->numa_nodes;
+				context.other = k % spec->topology->numa_nodes;
+			}
+			if (option->when == EACH_RAM &&
+			    kt_topology_node_bytes(spec->topology, k) == 0)
+				continue;
 			kt_must(n + 3 < ARGV_MAX);
 			argv[n++] = kt_arena_strdup(arena, option->flag);
 			if (option->value)

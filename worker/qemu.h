@@ -7,10 +7,11 @@
 #ifndef KT_QEMU_H
 #define KT_QEMU_H
 
+#include "proto/base/limits.h"
 #include "proto/cause.h"
 #include "proto/schema.h"
 
-#define KT_QEMU_NODES_MAX 16
+#define KT_QEMU_NODES_MAX KT_GUEST_NODES_MAX
 
 /* Descriptors are numbers as QEMU sees them: they must survive its exec. */
 struct kt_qemu_spec {
@@ -18,7 +19,7 @@ struct kt_qemu_spec {
 	const char *accel; /* "kvm" or "tcg" */
 	unsigned int version_major; /* of this QEMU */
 	const struct kt_msg_topology *topology;
-	int ram_fds[KT_QEMU_NODES_MAX]; /* one per NUMA node, kt_qemu_node_bytes() long */
+	int ram_fds[KT_QEMU_NODES_MAX]; /* one per NUMA node, kt_topology_node_bytes() long */
 	bool restores; /* the RAM is a template's and stays as it is; there is no kernel to boot */
 	int kernel_fd; /* vmlinux with a PVH note, or a bzImage */
 	int initramfs_fd;
@@ -30,8 +31,6 @@ struct kt_qemu_spec {
 /* Fault INPUT when QEMU cannot make this topology. */
 int kt_qemu_check_topology(const struct kt_msg_topology *topology, struct kt_err *err);
 uint64_t kt_qemu_cpus(const struct kt_msg_topology *topology);
-/* RAM of one node: its share of mem_bytes, rounded up to 2 MiB. */
-uint64_t kt_qemu_node_bytes(const struct kt_msg_topology *topology);
 /* Host memory that a guest of this topology can use at most: its RAM and QEMU's own. */
 uint64_t kt_qemu_host_bytes(const struct kt_msg_topology *topology);
 

@@ -348,6 +348,7 @@ static int spawn(struct kt_runner *runner, const struct kt_msg_run_guest *guest,
 		message.role = "warm";
 		message.template = (char *)template->id;
 		message.kernel_release = (char *)template->kernel_release;
+		message.topology_seen = template->seen;
 		fds[0] = template->state_fd;
 		memcpy(fds + 1, template->ram_fds, sizeof(template->ram_fds));
 	}

@@ -529,6 +529,8 @@ static void on_frame(void *arg, struct kt_arena *arena, const struct kt_message 
 		entry->saved = true;
 		snprintf(entry->unfinished->kernel_release,
 			 sizeof(entry->unfinished->kernel_release), "%s", saved->kernel_release);
+		snprintf(entry->unfinished->seen, sizeof(entry->unfinished->seen), "%s",
+			 saved->topology_seen);
 		kt_guestproc_kill_in(entry->maker, MAKER_END_MS);
 	} else if (message->tag == KT_TAG_run_broke) {
 		const struct kt_msg_run_broke *broke = frame;

@@ -17,7 +17,7 @@
 
 #define MAGIC          "KTTEMPL1"
 #define MAGIC_BYTES    8
-#define HEAD_BYTES_MAX 4096
+#define HEAD_BYTES_MAX 4096 /* of these at most KT_TOPOLOGY_TEXT_BYTES for the machine */
 #define FILE_BYTES_MAX (8ull << 30)
 #define PIECE_BYTES    (1u << 20)
 #define PAGE           4096
@@ -32,6 +32,17 @@ static void add_digest(struct kt_buf *text, const char *name, const struct kt_di
 
 	kt_digest_hex(digest, hex);
 	kt_buf_printf(text, "%s %s\n", name, hex);
+}
+
+/* Each node's memory and distances, where the topology tells them. */
+static void add_nodes(struct kt_buf *text, const struct kt_msg_topology *topology)
+{
+	for (size_t i = 0; i < topology->n_nodes; i++) {
+		kt_buf_printf(text, "node %" PRIu64, topology->nodes[i].mem_bytes);
+		for (size_t to = 0; to < topology->nodes[i].n_distances; to++)
+			kt_buf_printf(text, " %" PRIu64, topology->nodes[i].distances[to].value);
+		kt_buf_puts(text, "\n");
+	}
 }
 
 /* The command line of the boot holds the machine, the CPU model, the topology, the memory and the kernel's
@@ -54,6 +65,7 @@ void kt_template_key(const struct kt_template_spec *spec, struct kt_digest *key,
 		      " %" PRIu64 "\n",
 		      qemu.binary, qemu.accel, topology->numa_nodes, topology->llcs,
 		      topology->cores, topology->threads, topology->mem_bytes);
+	add_nodes(&text, topology);
 	kt_digest_of(text.data, text.len, place);
 	add_digest(&text, "initramfs", spec->initramfs);
 	add_digest(&text, "qemu", spec->qemu_binary);
@@ -81,7 +93,7 @@ static int make_memory(struct kt_template *template, struct kt_err *err)
 	int rc = kt_vm_make_ram(0, &template->state_fd, err);
 
 	for (size_t i = 0; rc == 0 && i < template->nodes; i++)
-		rc = kt_vm_make_ram(template->node_bytes, &template->ram_fds[i], err);
+		rc = kt_vm_make_ram(template->node_bytes[i], &template->ram_fds[i], err);
 	return rc;
 }
 
@@ -96,7 +108,8 @@ int kt_template_new(const struct kt_msg_topology *topology, struct kt_template *
 	snprintf(template->id, sizeof(template->id), "%016" PRIx64, id);
 	template->made_ns = kt_clock_wall_ns();
 	template->nodes = topology->numa_nodes;
-	template->node_bytes = kt_qemu_node_bytes(topology);
+	for (size_t i = 0; i < template->nodes; i++)
+		template->node_bytes[i] = kt_topology_node_bytes(topology, i);
 	rc = make_memory(template, err);
 	if (rc == 0)
 		*template_p = kt_take(&template);
@@ -119,10 +132,10 @@ void kt_template_destroy(struct kt_template **template_p)
 /* Whoever filled it may have done anything with it until now. */
 static int check_size(const struct kt_template *template, size_t i, off_t bytes, struct kt_err *err)
 {
-	if (i < template->nodes && (uint64_t)bytes != template->node_bytes)
+	if (i < template->nodes && (uint64_t)bytes != template->node_bytes[i])
 		return kt_err_set(err, KT_FAULT_HOST, EIO,
 				  "a template with %lld bytes of memory in a node of %" PRIu64,
-				  (long long)bytes, template->node_bytes);
+				  (long long)bytes, template->node_bytes[i]);
 	if (i == template->nodes && (bytes == 0 || bytes > (off_t)KT_VM_STATE_BYTES_MAX))
 		return kt_err_set(err, KT_FAULT_HOST, EIO,
 				  "a template with %lld bytes of device state", (long long)bytes);
@@ -251,23 +264,44 @@ static int pack_node(struct sink *sink, int fd, uint64_t bytes, struct kt_err *e
 	return rc;
 }
 
+/* Returns the longest; in rams all, unless they are all of that length. */
+static uint64_t measure(const struct kt_template *template,
+			struct kt_msg_ram rams[KT_QEMU_NODES_MAX], size_t *n)
+{
+	uint64_t longest = 0;
+
+	*n = 0;
+	for (size_t i = 0; i < template->nodes; i++) {
+		rams[i].bytes = template->node_bytes[i];
+		if (template->node_bytes[i] > longest)
+			longest = template->node_bytes[i];
+	}
+	for (size_t i = 0; i < template->nodes; i++)
+		if (rams[i].bytes != longest)
+			*n = template->nodes;
+	return longest;
+}
+
 static int put_head(struct sink *sink, const struct kt_template *template, uint64_t state_bytes,
 		    struct kt_err *err)
 {
 	KT_AUTO_BUF head = { 0 };
-	const struct kt_msg_template message = {
+	struct kt_msg_ram rams[KT_QEMU_NODES_MAX];
+	struct kt_msg_template message = {
 		.key = { template->key.bytes, KT_DIGEST_BYTES },
 		.place = { template->place.bytes, KT_DIGEST_BYTES },
 		.id = template->id,
 		.made_ns = template->made_ns,
 		.kernel_release = template->kernel_release,
 		.nodes = template->nodes,
-		.node_bytes = template->node_bytes,
 		.state_bytes = state_bytes,
+		.rams = rams,
+		.topology_seen = template->seen,
 	};
 	uint32_t len;
 	int rc;
 
+	message.node_bytes = measure(template, rams, &message.n_rams);
 	kt_codec_encode(&kt_schema_template, &message, &head);
 	kt_must(head.len <= HEAD_BYTES_MAX);
 	len = htole32((uint32_t)head.len);
@@ -291,7 +325,7 @@ static int put_all(struct sink *sink, const struct kt_template *template, struct
 	if (rc == 0)
 		rc = pack_range(sink, template->state_fd, 0, (uint64_t)st.st_size, err);
 	for (size_t i = 0; rc == 0 && i < template->nodes; i++)
-		rc = pack_node(sink, template->ram_fds[i], template->node_bytes, err);
+		rc = pack_node(sink, template->ram_fds[i], template->node_bytes[i], err);
 	if (rc == 0)
 		rc = pack(sink, NULL, 0, ZSTD_e_end, err);
 	if (rc < 0)
@@ -348,8 +382,12 @@ static int read_head(const uint8_t *bytes, size_t size, struct kt_arena *arena,
 			    &why) < 0)
 		return damaged(err, why.text);
 	if (head->nodes > KT_QEMU_NODES_MAX || head->node_bytes % PAGE != 0 ||
-	    head->state_bytes > KT_VM_STATE_BYTES_MAX)
+	    head->state_bytes > KT_VM_STATE_BYTES_MAX ||
+	    (head->n_rams && head->n_rams != head->nodes))
 		return damaged(err, "its sizes cannot be");
+	for (size_t i = 0; i < head->n_rams; i++)
+		if (head->rams[i].bytes % PAGE != 0 || head->rams[i].bytes > head->node_bytes)
+			return damaged(err, "a node's size cannot be");
 	return 0;
 }
 
@@ -449,7 +487,7 @@ static int unpack_all(struct source *source, struct kt_template *template, uint6
 	if (rc == 0)
 		rc = unpack_range(source, template->state_fd, 0, state_bytes, err);
 	for (size_t i = 0; rc == 0 && i < template->nodes; i++)
-		rc = unpack_node(source, template->ram_fds[i], template->node_bytes, err);
+		rc = unpack_node(source, template->ram_fds[i], template->node_bytes[i], err);
 	if (rc == 0 && source->in.pos != source->in.size)
 		rc = damaged(err, "something follows its end");
 	if (rc == 0)
@@ -474,9 +512,11 @@ int kt_template_parse(const uint8_t *bytes, size_t len, struct kt_template **tem
 	snprintf(template->id, sizeof(template->id), "%s", head.id);
 	snprintf(template->kernel_release, sizeof(template->kernel_release), "%s",
 		 head.kernel_release);
+	snprintf(template->seen, sizeof(template->seen), "%s", head.topology_seen);
 	template->made_ns = head.made_ns;
 	template->nodes = head.nodes;
-	template->node_bytes = head.node_bytes;
+	for (size_t i = 0; i < template->nodes; i++)
+		template->node_bytes[i] = head.n_rams ? head.rams[i].bytes : head.node_bytes;
 	source.in = (ZSTD_inBuffer){ bytes + head_bytes, len - head_bytes, 0 };
 	source.zstd = ZSTD_createDCtx();
 	kt_must(source.zstd != NULL);

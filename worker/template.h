@@ -11,7 +11,7 @@
  *	<cache_dir>/<key, 64 hex digits>.template.part   being made: the maker holds an exclusive flock
  *
  *	"KTTEMPL1" | u32 length of head | head (runner.def, struct template) | zstd: state, then per node runs of
- *	{ u64 offset, u64 length, bytes } closed by { node_bytes, 0 } | SHA-256 of all before
+ *	{ u64 offset, u64 length, bytes } closed by { bytes of the node, 0 } | SHA-256 of all before
  *
  * Numbers are little-endian. The file is verified whole before a byte of it is used; the memory it is loaded
  * into cannot change afterwards. The digest guards against rot: who may write the folder may forge a template. Functions block and touch nothing global: they may run in a thread.
@@ -21,6 +21,7 @@
 
 #include "proto/base/digest.h"
 #include "proto/schema.h"
+#include "worker/core/topology.h"
 #include "worker/qemu.h"
 
 #define KT_TEMPLATE_ID_BYTES 17 /* 16 hex digits and a 0 */
@@ -30,8 +31,10 @@ struct kt_template {
 	struct kt_digest place;
 	char id[KT_TEMPLATE_ID_BYTES];
 	char kernel_release[KT_NAME_BYTES_MAX + 1];
+	char seen
+		[KT_TOPOLOGY_TEXT_BYTES]; /* the machine that its guest found: every guest of it is that one */
 	int64_t made_ns; /* wall clock */
-	uint64_t node_bytes;
+	uint64_t node_bytes[KT_QEMU_NODES_MAX]; /* 0: a node without memory, its file is empty */
 	size_t nodes;
 	int ram_fds[KT_QEMU_NODES_MAX];
 	int state_fd;

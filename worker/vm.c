@@ -2,6 +2,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/limits.h"
 #include "proto/base/must.h"
+#include "worker/core/topology.h"
 #include "worker/host.h"
 #include "worker/initramfs.h"
 
@@ -103,16 +104,16 @@ int kt_vm_make_ram(uint64_t bytes, int *fd_p, struct kt_err *err)
 
 static int have_ram(struct kt_vm *vm, const struct kt_vm_config *config, struct kt_err *err)
 {
-	vm->node_bytes = kt_qemu_node_bytes(config->topology);
 	vm->ram_shared = !config->restores;
 	for (size_t i = 0; i < config->topology->numa_nodes; i++) {
 		int *fd = &vm->ram_fds[i];
 		int rc = 0;
 
+		vm->node_bytes[i] = kt_topology_node_bytes(config->topology, i);
 		if (config->ram_fds)
 			*fd = fcntl(config->ram_fds[i], F_DUPFD_CLOEXEC, 0);
 		else
-			rc = kt_vm_make_ram(vm->node_bytes, fd, err);
+			rc = kt_vm_make_ram(vm->node_bytes[i], fd, err);
 		if (rc < 0)
 			return rc;
 		if (*fd < 0)
@@ -130,9 +131,11 @@ static int map_ram(const struct kt_vm *vm, uint64_t lowmem_bytes, struct kt_gmem
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < vm->n_ram_fds; i++) {
+		if (vm->node_bytes[i] == 0)
+			continue;
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", vm->ram_fds[i]);
-		rc = i == 0 ? kt_gmem_open(path, vm->node_bytes, lowmem_bytes, &gmem, err)
-			    : kt_gmem_add(gmem, path, vm->node_bytes, err);
+		rc = gmem ? kt_gmem_add(gmem, path, vm->node_bytes[i], err)
+			  : kt_gmem_open(path, vm->node_bytes[i], lowmem_bytes, &gmem, err);
 	}
 	if (rc == 0)
 		*gmem_p = kt_take(&gmem);
@@ -142,10 +145,15 @@ static int map_ram(const struct kt_vm *vm, uint64_t lowmem_bytes, struct kt_gmem
 int kt_vm_open_memory(const struct kt_vm *vm, struct kt_gmem **gmem, struct kt_buf *notes,
 		      struct kt_err *err)
 {
-	uint64_t lowmem_bytes = kt_gmem_lowmem_bytes("q35", vm->node_bytes * vm->n_ram_fds);
-	int rc = kt_gmem_open_process(vm->child.pid, vm->ram_fds, vm->n_ram_fds, vm->node_bytes,
-				      lowmem_bytes, gmem, err);
+	uint64_t ram_bytes = 0;
+	uint64_t lowmem_bytes;
+	int rc;
 
+	for (size_t i = 0; i < vm->n_ram_fds; i++)
+		ram_bytes += vm->node_bytes[i];
+	lowmem_bytes = kt_gmem_lowmem_bytes("q35", ram_bytes);
+	rc = kt_gmem_open_process(vm->child.pid, vm->ram_fds, vm->node_bytes, vm->n_ram_fds,
+				  lowmem_bytes, gmem, err);
 	if ((rc != -EPERM && rc != -EACCES) || !vm->ram_shared)
 		return rc;
 	kt_buf_puts(notes, "this host does not allow reading QEMU's memory (CAP_SYS_PTRACE): the "
@@ -263,9 +271,8 @@ static enum kt_cause_id cause_of(const struct kt_err *err, enum kt_cause_id othe
  */
 static uint64_t cage_bytes(const struct kt_vm_config *config)
 {
-	uint64_t ram_bytes = kt_qemu_node_bytes(config->topology) * config->topology->numa_nodes;
-
-	return kt_qemu_host_bytes(config->topology) + (config->restores ? ram_bytes : 0);
+	return kt_qemu_host_bytes(config->topology) +
+	       (config->restores ? kt_topology_ram_bytes(config->topology) : 0);
 }
 
 static int start(struct kt_vm *vm, const struct kt_vm_config *config, struct inherited *inherited,

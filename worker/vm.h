@@ -31,7 +31,7 @@ struct kt_vm_config {
 	const struct kt_msg_topology *topology;
 	const char *ktguest; /* to boot; not used when it restores */
 	const char *kernel; /* vmlinux; the same */
-	/* NULL: RAM of its own. Else one memfd per NUMA node, kt_qemu_node_bytes() long: to be filled
+	/* NULL: RAM of its own. Else one memfd per NUMA node, kt_topology_node_bytes() long: to be filled
 	 * by a guest that boots, or a template's, sealed against writing, when it restores.
 	 */
 	const int *ram_fds;
@@ -50,7 +50,7 @@ struct kt_vm {
 	bool kvm;
 	int ram_fds[KT_QEMU_NODES_MAX];
 	size_t n_ram_fds;
-	uint64_t node_bytes; /* of each */
+	uint64_t node_bytes[KT_QEMU_NODES_MAX]; /* of each; 0: the node has no memory */
 	bool ram_shared; /* QEMU writes into the memfds, not into a copy of its own */
 	struct kt_jail_child child; /* pid 0: not started, or ended */
 	struct kt_cage *cage;

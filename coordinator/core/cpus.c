@@ -8,7 +8,6 @@
 
 #define MIB (1ull << 20)
 
-#define NODES_MAX   64
 #define LLCS_MAX    64
 #define THREADS_MAX 2
 
@@ -116,9 +115,9 @@ int kt_cpus_parse(const char *text, struct kt_cpus *cpus, struct kt_err *err)
 	if (parsed.threads > THREADS_MAX)
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
 				  "'%s': 1 or 2 threads per core, not %u", text, parsed.threads);
-	if (parsed.numa_nodes > NODES_MAX || parsed.llcs > LLCS_MAX)
+	if (parsed.numa_nodes > KT_GUEST_NODES_MAX || parsed.llcs > LLCS_MAX)
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "'%s': at most %d nodes and %d LLCs",
-				  text, NODES_MAX, LLCS_MAX);
+				  text, KT_GUEST_NODES_MAX, LLCS_MAX);
 	if (parsed.llcs % parsed.numa_nodes)
 		return kt_err_set(
 			err, KT_FAULT_INPUT, EINVAL,

@@ -307,6 +307,8 @@ void kt_matrix_job(const struct kt_matrix *matrix, uint64_t index, struct kt_are
 		.cores = cell.topology->cores,
 		.threads = cell.topology->threads,
 		.mem_bytes = cell.topology->mem_bytes,
+		.nodes = (struct kt_msg_node *)cell.topology->nodes, /* never written to */
+		.n_nodes = cell.topology->n_nodes,
 	};
 	*job->scenario = cell.scenario->msg; /* its steps are never written to */
 }

@@ -62,7 +62,9 @@ struct kt_matrix_topology {
 	uint32_t cores; /* per LLC */
 	uint32_t threads; /* per core */
 	uint32_t cpus; /* llcs * cores * threads */
-	uint64_t mem_bytes; /* after the rule of semantics.md section 7 */
+	uint64_t mem_bytes; /* after the rule of semantics.md section 7; of all nodes together */
+	const struct kt_msg_node *nodes; /* numa_nodes of them; NULL: all alike */
+	size_t n_nodes;
 };
 
 /* verdict = { plugin = "path.so" }: a program part of the user's that judges too (assertions/lib/ktassert_plugin.h). */

@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	}
 	for (size_t i = 0; i < template->nodes; i++) {
 		kt_must(fstat(template->ram_fds[i], &st) == 0);
-		kt_must((uint64_t)st.st_size == template->node_bytes);
+		kt_must((uint64_t)st.st_size == template->node_bytes[i]);
 	}
 	again = kept_and_loaded(template);
 	kt_must(strcmp(again->id, template->id) == 0);

@@ -129,6 +129,8 @@ struct job {
 	struct kt_msg_file shipped[FILES_MAX];
 	struct kt_msg_arg args[KT_ARGS_MAX];
 	struct kt_msg_topology topology;
+	struct kt_msg_node nodes[KT_GUEST_NODES_MAX];
+	struct kt_msg_distance distances[KT_GUEST_NODES_MAX][KT_GUEST_NODES_MAX];
 	struct kt_msg_scenario scenario;
 	struct kt_msg_step step;
 	struct kt_msg_group group;
@@ -226,6 +228,7 @@ static void usage(void)
 		"usage: ktattempt --kernel FILE --ktguest FILE [--scheduler FILE] [--file "
 		"FILE]...\n"
 		"	[--qemu PROGRAM] [--accel tcg|kvm] [--cpus NnNlNcNt] [--mem MIB]\n"
+		"	[--node MIB[:DISTANCE,DISTANCE...]]...\n"
 		"	[--duration SPAN] [--hold SPAN] [--watchdog SPAN] [--samples N] [--workers "
 		"N]\n"
 		"	[--cache DIR] [--cold] [--repeat N] [--spares] [--cancel-after SPAN] "
@@ -253,6 +256,7 @@ enum {
 	ACCEL,
 	CPUS,
 	MEM,
+	NODE,
 	DURATION,
 	HOLD,
 	WATCHDOG,
@@ -276,6 +280,7 @@ static const struct option options[] = {
 	{ "accel", required_argument, NULL, ACCEL },
 	{ "cpus", required_argument, NULL, CPUS },
 	{ "mem", required_argument, NULL, MEM },
+	{ "node", required_argument, NULL, NODE },
 	{ "duration", required_argument, NULL, DURATION },
 	{ "hold", required_argument, NULL, HOLD },
 	{ "watchdog", required_argument, NULL, WATCHDOG },
@@ -301,6 +306,29 @@ static void set_cpus(struct kt_msg_topology *topology, const char *text)
 	topology->llcs = l;
 	topology->cores = c;
 	topology->threads = t;
+}
+
+/* The next node of the topology; the memory is what they have together. */
+static void add_node(struct job *job, const char *text)
+{
+	size_t n = job->topology.n_nodes;
+	struct kt_msg_node *node = &job->nodes[n];
+	char *at;
+
+	if (n == KT_GUEST_NODES_MAX)
+		usage();
+	node->mem_bytes = strtoull(text, &at, 10) << 20;
+	node->distances = job->distances[n];
+	while (*at == ':' || *at == ',') {
+		if (node->n_distances == KT_GUEST_NODES_MAX)
+			usage();
+		node->distances[node->n_distances++].value = strtoull(at + 1, &at, 10);
+	}
+	if (*at)
+		usage();
+	job->topology.mem_bytes = (n ? job->topology.mem_bytes : 0) + node->mem_bytes;
+	job->topology.nodes = job->nodes;
+	job->topology.n_nodes = n + 1;
 }
 
 int main(int argc, char **argv)
@@ -353,6 +381,9 @@ int main(int argc, char **argv)
 			break;
 		case MEM:
 			job.topology.mem_bytes = strtoull(optarg, NULL, 10) << 20;
+			break;
+		case NODE:
+			add_node(&job, optarg);
 			break;
 		case DURATION:
 			job.scenario.duration_ns = span(optarg);

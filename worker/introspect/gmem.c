@@ -75,14 +75,13 @@ int kt_gmem_open(const char *path, uint64_t bytes, uint64_t lowmem_bytes, struct
 	return rc;
 }
 
-int kt_gmem_open_process(pid_t pid, const int *ram_fds, size_t n, uint64_t node_bytes,
+int kt_gmem_open_process(pid_t pid, const int *ram_fds, const uint64_t *node_bytes, size_t n,
 			 uint64_t lowmem_bytes, struct kt_gmem **gmem_p, struct kt_err *err)
 {
 	KT_AUTO(kt_gmem_destroy) struct kt_gmem *gmem = new (lowmem_bytes);
 	KT_AUTO_BUF maps = { 0 };
 	int rc;
 
-	kt_must(node_bytes > 0 && node_bytes % PAGE == 0);
 	rc = kt_procmaps_read(pid, &maps, err);
 	if (!rc)
 		rc = kt_remote_open(pid, &gmem->remote, err);
@@ -90,15 +89,18 @@ int kt_gmem_open_process(pid_t pid, const int *ram_fds, size_t n, uint64_t node_
 		struct stat st;
 		uint64_t at;
 
+		kt_must(node_bytes[i] % PAGE == 0);
+		if (node_bytes[i] == 0)
+			continue;
 		if (fstat(ram_fds[i], &st))
 			return kt_err_sys(err, KT_FAULT_HOST, errno, "guest memory, node %zu", i);
 		rc = kt_procmaps_find(kt_buf_text(&maps), maps.len, st.st_dev, st.st_ino,
-				      node_bytes, &at);
+				      node_bytes[i], &at);
 		if (rc)
 			return kt_err_set(err, KT_FAULT_HOST, -rc,
 					  "process %d does not map guest memory, node %zu",
 					  (int)pid, i);
-		add(gmem, at, node_bytes);
+		add(gmem, at, node_bytes[i]);
 	}
 	if (!rc)
 		*gmem_p = kt_take(&gmem);

@@ -18,13 +18,13 @@
 
 struct kt_gmem;
 
-/* Opens the RAM of a running guest: finds where its QEMU, process pid, maps the memfds of its NUMA nodes, each
- * node_bytes long, and reads and writes there (remote.h says what that needs: EPERM and EACCES without). It does
+/* Opens the RAM of a running guest: finds where its QEMU, process pid, maps the memfds of its n NUMA nodes, as
+ * long as node_bytes says (0: a node without memory), and reads and writes there (remote.h says what that needs: EPERM and EACCES without). It does
  * not matter whether QEMU maps them shared, or private as for a guest that was restored from a template.
  * lowmem_bytes: RAM below the PCI hole; what is above sits at gpa - 4 GiB + lowmem (kt_gmem_lowmem_bytes).
  * Owned by the caller; the descriptors are not needed afterwards. -ENOENT: it does not map them (yet).
  */
-int kt_gmem_open_process(pid_t pid, const int *ram_fds, size_t n, uint64_t node_bytes,
+int kt_gmem_open_process(pid_t pid, const int *ram_fds, const uint64_t *node_bytes, size_t n,
 			 uint64_t lowmem_bytes, struct kt_gmem **gmem, struct kt_err *err);
 
 /* For tools and tests: maps a file of RAM, as a dump is. It must not shrink while it is mapped (SIGBUS). Whole

@@ -132,6 +132,41 @@ static const struct {
 	  "e.g. memory = \"512M\"" },
 	{ 13, "cpus = \"tiny-1llc\"\nmemory = \"65G\"",
 	  "m.toml:14:10: 'memory' in [[topology]] is \"65G\"; it goes from 1M to 65536M" },
+	/* and their nodes */
+	{ 13, "cpus = \"2n2l1c1t\"\nnodes = [{ memory = \"256M\" }]",
+	  "m.toml:14:9: 'nodes' in [[topology]] describes 1 of its 2 NUMA nodes" },
+	{ 13,
+	  "cpus = \"2n2l1c1t\"\nmemory = \"1G\"\nnodes = [{ memory = \"256M\" },\n { memory = "
+	  "\"256M\" }]",
+	  "m.toml:14:1: 'memory' in [[topology]] is what its 'nodes' have together; leave it "
+	  "out" },
+	{ 13, "cpus = \"2n2l1c1t\"\nnodes = [{ memory = \"255M\" },\n { memory = \"16M\" }]",
+	  "m.toml:14:21: a node has 32M or more, in steps of 2M, or no memory at all (\"0M\")\n"
+	  "m.toml:15:13: a node has 32M or more, in steps of 2M, or no memory at all (\"0M\")" },
+	{ 13, "cpus = \"2n4l2c1t\"\nnodes = [{ memory = \"256M\" },\n { memory = \"0M\" }]",
+	  "m.toml:14:9: the nodes have 256M together; a guest with 8 CPUs has from 512M to "
+	  "65536M" },
+	{ 13,
+	  "cpus = \"2n2l1c1t\"\nnodes = [{ memory = \"256M\", distances = [10, 20] },\n { memory = "
+	  "\"0M\" }]",
+	  "m.toml:15:2: node 1 has 0 distances: each node has one to each of 2 nodes, or none of "
+	  "them has any" },
+	{ 13,
+	  "cpus = \"2n2l1c1t\"\nnodes = [{ memory = \"256M\", distances = [10, 10] },\n { memory = "
+	  "\"0M\", distances = [20, 11] }]",
+	  "m.toml:14:46: node 0 is 10 from node 1; a node is 10 from itself, and further from "
+	  "others\n"
+	  "m.toml:15:36: node 1 is 11 from node 1; a node is 10 from itself, and further from "
+	  "others" },
+	{ 13,
+	  "cpus = \"2n2l1c1t\"\nnodes = [{ memory = \"256M\", distances = [10, 255] },\n { memory "
+	  "= "
+	  "\"0M\", distances = [20, \"x\"] }]",
+	  "m.toml:14:46: a distance is a number from 10 (the node itself) to 254\n"
+	  "m.toml:15:36: a distance is a number from 10 (the node itself) to 254" },
+	{ 13, "cpus = \"2n2l1c1t\"\nnodes = [{ memory = \"512M\" }, 3]",
+	  "m.toml:14:31: 'nodes' in [[topology]] takes tables, not an integer; e.g. nodes = [{ "
+	  "memory = \"512M\" }, { memory = \"256M\" }]" },
 	/* scenarios */
 	{ 16, "duration = 10",
 	  "m.toml:16:12: 'duration' in [[scenario]] must be a string, not an integer; e.g. "
@@ -404,6 +439,30 @@ Test(matrixfile, the_examples_are_right)
 }
 
 /* ---- cells ---- */
+
+Test(matrixfile, a_job_gets_the_nodes_of_its_topology)
+{
+	KT_AUTO(kt_matrix_destroy) struct kt_matrix *matrix = NULL;
+	KT_AUTO_ARENA arena = { 0 };
+	KT_AUTO_BUF text = { 0 };
+	KT_AUTO_BUF problems = { 0 };
+	struct kt_err err = { 0 };
+	struct kt_msg_job job;
+
+	text_with(13,
+		  "cpus = \"2n4l2c1t\"\n"
+		  "nodes = [{ memory = \"512M\", distances = [10, 31] },\n"
+		  "{ memory = \"0M\", distances = [21, 10] }]",
+		  &text);
+	cr_assert_eq(parse(&text, &problems, &matrix, &err), 0, "%s", err.text);
+	kt_matrix_job(matrix, 0, &arena, &job);
+	cr_assert_eq(job.topology->mem_bytes, 512ull << 20);
+	cr_assert_eq(job.topology->n_nodes, 2);
+	cr_assert_eq(job.topology->nodes[0].mem_bytes, 512ull << 20);
+	cr_assert_eq(job.topology->nodes[1].mem_bytes, 0);
+	cr_assert_eq(job.topology->nodes[0].distances[1].value, 31);
+	cr_assert_eq(job.topology->nodes[1].distances[0].value, 21);
+}
 
 static const char two_scenarios[] =
 	"[sweep]\nname = \"s\"\nrepeats = 2\nseed = 7\nattempts = 5\nout = \"o\"\n"

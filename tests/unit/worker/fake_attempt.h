@@ -20,6 +20,7 @@
 #include "proto/base/must.h"
 #include "worker/attempt_main.h"
 #include "worker/framelink.h"
+#include "worker/core/topology.h"
 #include "worker/qemu.h"
 
 #include <criterion/criterion.h>
@@ -166,7 +167,7 @@ static inline void fake_fill(struct fake *fake)
 
 static inline void fake_noise(struct fake *fake)
 {
-	uint64_t bytes = kt_qemu_node_bytes(fake->guest->topology);
+	uint64_t bytes = kt_topology_node_bytes(fake->guest->topology, 0);
 	uint64_t x = 88172645463325252u;
 	uint64_t page[FAKE_PAGE / 8];
 

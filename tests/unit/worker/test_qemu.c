@@ -52,6 +52,10 @@ static const struct {
 	{ 1, 2, 2, 2, "tcg", 10, "-smp 8,sockets=2,dies=1,cores=2,threads=2", "${" },
 	{ 2, 4, 4, 1, "tcg", 7, "-smp 16,sockets=2,dies=2,cores=4,threads=1", "memory-backend=" },
 	{ 2, 4, 4, 1, "tcg", 7, "-numa node,nodeid=1,memdev=ram1,cpus=8-15", "${" },
+	{ 1, 2, 2, 2, "tcg", 7, "-m 1024M", "-numa" },
+	{ 2, 2, 1, 1, "tcg", 7, "-numa node,nodeid=0,memdev=ram0,cpus=0-0", "-numa dist" },
+	{ 2, 4, 4, 1, "tcg", 9, "-smp 16,sockets=4,dies=1,cores=4,threads=1", "${" },
+	{ 2, 4, 4, 1, "tcg", 9, "-numa node,nodeid=1,memdev=ram1,cpus=8-15", "${" },
 	{ 4, 4, 1, 1, "tcg", 7, "id=ram3,size=256M,mem-path=/proc/self/fd/13", "ram4" },
 };
 
@@ -66,6 +70,76 @@ Test(qemu, the_command_line_says_what_the_topology_asks)
 		cr_assert(strstr(line, commands[i].has), "row %zu: %s", i, line);
 		cr_assert(!strstr(line, commands[i].has_not), "row %zu: %s", i, line);
 	}
+}
+
+/* 512 MiB, none, 256 MiB; the way from node 0 to node 2 is longer than the way back. */
+static const struct kt_msg_topology *three_nodes(void)
+{
+	static struct kt_msg_distance distances[3][3] = {
+		{ { 10 }, { 20 }, { 40 } },
+		{ { 20 }, { 10 }, { 15 } },
+		{ { 30 }, { 15 }, { 10 } },
+	};
+	static struct kt_msg_node nodes[] = {
+		{ .mem_bytes = 512ull << 20, .distances = distances[0], .n_distances = 3 },
+		{ .mem_bytes = 0, .distances = distances[1], .n_distances = 3 },
+		{ .mem_bytes = 256ull << 20, .distances = distances[2], .n_distances = 3 },
+	};
+	static struct kt_msg_topology of = { .name = "t",
+					     .numa_nodes = 3,
+					     .llcs = 3,
+					     .cores = 2,
+					     .threads = 1,
+					     .mem_bytes = 768ull << 20,
+					     .nodes = nodes,
+					     .n_nodes = 3 };
+
+	return &of;
+}
+
+Test(qemu, each_node_gets_its_own_memory_and_distances)
+{
+	static const char *const has[] = {
+		"-m 768M",
+		"id=ram0,size=512M,mem-path=/proc/self/fd/10",
+		"id=ram2,size=256M,mem-path=/proc/self/fd/12",
+		"-numa node,nodeid=0,memdev=ram0,cpus=0-1",
+		"-numa node,nodeid=1,cpus=2-3",
+		"-numa node,nodeid=2,memdev=ram2,cpus=4-5",
+		"-numa dist,src=0,dst=0,val=10",
+		"-numa dist,src=0,dst=2,val=40",
+		"-numa dist,src=2,dst=0,val=30",
+	};
+
+	for (unsigned int major = 7; major <= 10; major++) {
+		KT_AUTO_ARENA arena = { 0 };
+		char *line = command(three_nodes(), "tcg", major, &arena);
+
+		for (size_t i = 0; i < sizeof(has) / sizeof(has[0]); i++)
+			cr_assert(strstr(line, has[i]), "no %s in %s", has[i], line);
+		cr_assert(!strstr(line, "ram1"), "%s", line);
+	}
+}
+
+Test(qemu, sixteen_nodes_with_all_their_distances_fit_on_a_command_line)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_msg_distance distances[KT_GUEST_NODES_MAX][KT_GUEST_NODES_MAX];
+	struct kt_msg_node nodes[KT_GUEST_NODES_MAX];
+	struct kt_msg_topology of = topology(KT_GUEST_NODES_MAX, KT_GUEST_NODES_MAX, 1, 1);
+	struct kt_err err = { 0 };
+
+	for (size_t i = 0; i < KT_GUEST_NODES_MAX; i++) {
+		for (size_t j = 0; j < KT_GUEST_NODES_MAX; j++)
+			distances[i][j].value = i == j ? 10 : 20 + i + j;
+		nodes[i] = (struct kt_msg_node){ .mem_bytes = 64ull << 20,
+						 .distances = distances[i],
+						 .n_distances = KT_GUEST_NODES_MAX };
+	}
+	of.nodes = nodes;
+	of.n_nodes = KT_GUEST_NODES_MAX;
+	cr_assert_eq(kt_qemu_check_topology(&of, &err), 0, "%s", err.text);
+	cr_assert(strstr(command(&of, "tcg", 7, &arena), "dist,src=15,dst=14,val=49"));
 }
 
 /* A template fits only the very same machine. */
@@ -116,6 +190,33 @@ Test(qemu, impossible_topologies_are_the_users_fault)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		cr_assert_eq(kt_qemu_check_topology(&bad[i], &err), -EINVAL, "row %zu", i);
 		cr_assert_eq(err.fault, KT_FAULT_INPUT);
+	}
+}
+
+Test(qemu, nodes_that_contradict_each_other_are_refused)
+{
+	for (int change = 0; change < 6; change++) {
+		struct kt_msg_topology of = *three_nodes();
+		struct kt_msg_node nodes[3];
+		struct kt_msg_distance row[3];
+		struct kt_err err = { 0 };
+
+		memcpy(nodes, of.nodes, sizeof(nodes));
+		memcpy(row, nodes[1].distances, sizeof(row));
+		of.nodes = nodes;
+		nodes[1].distances = row;
+		if (change == 1)
+			of.n_nodes = 2;
+		else if (change == 2)
+			nodes[1].n_distances = 2;
+		else if (change == 3)
+			row[1].value = 11; /* itself */
+		else if (change == 4)
+			row[2].value = 10; /* another */
+		else if (change == 5)
+			nodes[1].mem_bytes = 2 << 20;
+		cr_assert_eq(kt_qemu_check_topology(&of, &err), change ? -EINVAL : 0,
+			     "change %d: %s", change, err.text);
 	}
 }
 

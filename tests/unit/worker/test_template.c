@@ -30,7 +30,7 @@ static struct kt_template *made(void)
 	kt_digest_of("key", 3, &template->key);
 	kt_digest_of("place", 5, &template->place);
 	snprintf(template->kernel_release, sizeof(template->kernel_release), "7.2.13-test");
-	cr_assert_eq(template->node_bytes, NODE_BYTES);
+	cr_assert_eq(template->node_bytes[1], NODE_BYTES);
 	cr_assert_eq(pwrite(template->ram_fds[0], "first", 5, 0), 5);
 	cr_assert_eq(pwrite(template->ram_fds[0], "middle", 6, 3u << 20), 6);
 	cr_assert_eq(pwrite(template->ram_fds[1], "last", 4, NODE_BYTES - 4), 4);
@@ -86,6 +86,48 @@ Test(template, what_is_loaded_is_what_was_saved)
 	cr_assert_eq(st.st_size, NODE_BYTES);
 	cr_assert_leq(template->sealed_bytes, 8 * 4096, "holes stay holes: %llu bytes",
 		      (unsigned long long)template->sealed_bytes);
+}
+
+/* 8 MiB, nothing, 4 MiB. */
+static const struct kt_msg_topology *uneven(void)
+{
+	static struct kt_msg_node nodes[] = { { .mem_bytes = NODE_BYTES },
+					      { .mem_bytes = 0 },
+					      { .mem_bytes = NODE_BYTES / 2 } };
+	static struct kt_msg_topology of = { .name = "t",
+					     .numa_nodes = 3,
+					     .llcs = 3,
+					     .cores = 1,
+					     .threads = 1,
+					     .mem_bytes = NODE_BYTES + NODE_BYTES / 2,
+					     .nodes = nodes,
+					     .n_nodes = 3 };
+
+	return &of;
+}
+
+Test(template, nodes_of_different_size_come_back_as_they_were)
+{
+	KT_AUTO_FD int fd = file();
+	KT_AUTO(kt_template_destroy) struct kt_template *made_one = NULL;
+	KT_AUTO(kt_template_destroy) struct kt_template *template = NULL;
+	struct kt_err err = { 0 };
+	struct stat st;
+
+	cr_assert_eq(kt_template_new(uneven(), &made_one, NULL), 0);
+	snprintf(made_one->seen, sizeof(made_one->seen), "3 CPUs");
+	cr_assert_eq(write(made_one->state_fd, "devices", 7), 7);
+	cr_assert_eq(pwrite(made_one->ram_fds[2], "last", 4, NODE_BYTES / 2 - 4), 4);
+	cr_assert_eq(kt_template_seal(made_one, &err), 0, "%s", err.text);
+	cr_assert_eq(kt_template_save(made_one, fd, NULL), 0);
+	cr_assert_eq(kt_template_load(fd, &template, &err), 0, "%s", err.text);
+	for (size_t i = 0; i < 3; i++) {
+		cr_assert_eq(fstat(template->ram_fds[i], &st), 0);
+		cr_assert_eq((uint64_t)st.st_size, uneven()->nodes[i].mem_bytes, "node %zu", i);
+		cr_assert_eq(template->node_bytes[i], uneven()->nodes[i].mem_bytes, "node %zu", i);
+	}
+	assert_holds(template->ram_fds[2], NODE_BYTES / 2 - 4, "last");
+	cr_assert_str_eq(template->seen, "3 CPUs");
 }
 
 Test(template, nobody_changes_a_sealed_one)
@@ -161,7 +203,12 @@ Test(template, a_torn_file_is_refused)
 /* A row changes one thing that a template depends on. */
 static void key_of(int change, struct kt_digest *key, struct kt_digest *place)
 {
-	struct kt_msg_topology of = topology(1);
+	struct kt_msg_distance distances[2][2] = { { { 10 }, { 20 } }, { { 20 }, { 10 } } };
+	struct kt_msg_node nodes[2] = {
+		{ .mem_bytes = 2 * NODE_BYTES, .distances = distances[0], .n_distances = 2 },
+		{ .mem_bytes = 2 * NODE_BYTES, .distances = distances[1], .n_distances = 2 },
+	};
+	struct kt_msg_topology of = topology(2);
 	struct kt_digest kernel = { { 1 } };
 	struct kt_digest ktguest = { { 2 } };
 	struct kt_digest binary = { { 3 } };
@@ -175,6 +222,9 @@ static void key_of(int change, struct kt_digest *key, struct kt_digest *place)
 					 .qemu_version = "7.2.22",
 					 .host = "some CPU" };
 
+	of.nodes = nodes;
+	of.n_nodes = 2;
+	of.mem_bytes = 4 * NODE_BYTES;
 	switch (change) {
 	case 1:
 		kernel.bytes[31] = 1;
@@ -182,22 +232,30 @@ static void key_of(int change, struct kt_digest *key, struct kt_digest *place)
 	case 2:
 		of.cores = 2;
 		break;
-	case 3:
-		of.mem_bytes *= 2;
+	case 3: /* the same sum */
+		nodes[0].mem_bytes = NODE_BYTES;
+		nodes[1].mem_bytes = 3 * NODE_BYTES;
 		break;
 	case 4:
-		qemu.accel = "kvm";
+		distances[0][1].value = 21;
 		break;
 	case 5:
-		ktguest.bytes[0] = 9;
+		of.n_nodes = 0;
+		of.mem_bytes *= 2;
 		break;
 	case 6:
-		binary.bytes[0] = 9;
+		qemu.accel = "kvm";
 		break;
 	case 7:
-		spec.qemu_version = "7.2.23";
+		ktguest.bytes[0] = 9;
 		break;
 	case 8:
+		binary.bytes[0] = 9;
+		break;
+	case 9:
+		spec.qemu_version = "7.2.23";
+		break;
+	case 10:
 		spec.host = "another CPU";
 		break;
 	/* What it does not depend on. */
@@ -218,9 +276,9 @@ Test(template, the_key_is_everything_it_depends_on)
 	struct kt_digest key, place, other, other_place;
 
 	key_of(0, &key, &place);
-	for (int change = 1; change <= 8; change++) {
+	for (int change = 1; change <= 10; change++) {
 		bool moves =
-			change <= 4; /* another kernel, topology or accelerator is another place */
+			change <= 6; /* another kernel, topology or accelerator is another place */
 
 		key_of(change, &other, &other_place);
 		cr_assert_not(kt_digest_equal(&key, &other), "change %d", change);

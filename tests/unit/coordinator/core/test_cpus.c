@@ -72,7 +72,7 @@ static const struct {
 	{ "1n1l2c3t", "1 or 2 threads per core, not 3" },
 	{ "2n3l2c1t", "e.g. 4" },
 	{ "4n2l2c1t", "e.g. 4" },
-	{ "65n65l1c1t", "at most 64 nodes and 64 LLCs" },
+	{ "65n65l1c1t", "at most 16 nodes and 64 LLCs" },
 	{ "1n2l128c1t", "has 256 CPUs; a guest has at most 255" },
 	{ "1n64l999999999c2t", "CPUs; a guest has at most 255" },
 };

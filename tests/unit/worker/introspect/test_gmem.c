@@ -148,8 +148,12 @@ static void start(struct other *other, struct qemu *qemu, int nodes)
 static int open_it(const struct other *other, const struct qemu *qemu, uint64_t lowmem_bytes,
 		   struct kt_gmem **gmem, struct kt_err *err)
 {
-	return kt_gmem_open_process(other->pid, qemu->fds, (size_t)qemu->n, NODE, lowmem_bytes,
-				    gmem, err);
+	uint64_t node_bytes[8];
+
+	for (int i = 0; i < qemu->n; i++)
+		node_bytes[i] = NODE;
+	return kt_gmem_open_process(other->pid, qemu->fds, node_bytes, (size_t)qemu->n,
+				    lowmem_bytes, gmem, err);
 }
 
 Test(gmem, private_memory_of_a_process_is_read_and_the_file_is_not)
