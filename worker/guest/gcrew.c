@@ -6,6 +6,7 @@
 #include "proto/base/must.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,65 +16,143 @@
 
 /* ---- start ---- */
 
-static int check(const struct kt_gcrew_spec *spec, struct kt_err *err)
+/* What the group asks for, against the tables: the coordinator has done this before, a guest trusts nobody. */
+static int read_group(struct kt_gcrew *crew, struct kt_err *err)
 {
-	if (!kt_work_by_name(spec->group->work))
+	const struct kt_msg_group *group = crew->spec.group;
+	int status;
+
+	crew->work = kt_work_by_name(group->work);
+	if (!crew->work)
 		return kt_err_set(err, KT_FAULT_PEER, EINVAL, "there is no work type %.100s",
-				  spec->group->work);
-	if (!kt_gsettle_policy_ok(spec->group->policy))
+				  group->work);
+	if (!kt_gsettle_policy_ok(group->policy))
 		return kt_err_set(err, KT_FAULT_PEER, EINVAL, "there is no policy %.32s",
-				  spec->group->policy);
-	if (spec->workers > KT_WORKERS_MAX)
+				  group->policy);
+	if (crew->spec.workers > KT_WORKERS_MAX)
 		return kt_err_set(err, KT_FAULT_PEER, E2BIG, "%u workers, at most %d",
-				  spec->workers, KT_WORKERS_MAX);
+				  crew->spec.workers, KT_WORKERS_MAX);
+	status = kt_gwork_params(crew->work, group->params, group->n_params, crew->params, err);
+	if (status < 0)
+		return status;
+	crew->team_size = kt_gwork_team_size(crew->work, crew->params);
+	if (crew->spec.workers % crew->team_size)
+		return kt_err_set(err, KT_FAULT_PEER, EINVAL,
+				  "%s: %u workers that do %s, %u of which work together",
+				  crew->spec.cgroup, crew->spec.workers, crew->work->name,
+				  crew->team_size);
 	return 0;
+}
+
+static size_t aligned(size_t bytes)
+{
+	return (bytes + 63) / 64 * 64;
+}
+
+/* PID 1 locks all its memory, and mmap(2) then fills what it maps at once (MCL_FUTURE): but not what cannot
+ * be touched, and what is unlocked stays so.
+ */
+static void *map_lazily(size_t bytes)
+{
+	void *memory =
+		mmap(NULL, bytes, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return NULL;
+	if (munlock(memory, bytes) == 0 && mprotect(memory, bytes, PROT_READ | PROT_WRITE) == 0)
+		return memory;
+	munmap(memory, bytes);
+	return NULL;
 }
 
 static int map_shared(struct kt_gcrew *crew, struct kt_err *err)
 {
-	void *memory;
+	const struct kt_gwork *work = kt_gwork(crew->work->id);
+	size_t n = crew->spec.workers;
+	size_t slots_at = aligned(sizeof(struct kt_gworker_shared));
+	size_t teams_at = slots_at + n * sizeof(struct kt_gworker_slot);
+	size_t kept_at;
+	char *memory;
 
-	crew->shared_bytes = sizeof(struct kt_gworker_shared) +
-			     crew->spec.workers * sizeof(struct kt_gworker_slot);
-	memory = mmap(NULL, crew->shared_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		      -1, 0);
-	if (memory == MAP_FAILED)
-		return kt_err_sys(err, KT_FAULT_GUEST, errno, "memory for %u workers",
-				  crew->spec.workers);
-	crew->shared = memory;
+	crew->team_bytes = aligned(work->team_bytes + crew->team_size * work->member_bytes);
+	kept_at = teams_at + n / crew->team_size * crew->team_bytes;
+	crew->kept_max = n ? KT_GCREW_KEPT_BYTES / sizeof(int64_t) / n : 0;
+	if (crew->kept_max > KT_GMETER_KEPT_MAX)
+		crew->kept_max = KT_GMETER_KEPT_MAX;
+	if (crew->kept_max < KT_GCREW_KEPT_MIN)
+		crew->kept_max = KT_GCREW_KEPT_MIN;
+	crew->shared_bytes = kept_at + n * crew->kept_max * sizeof(int64_t);
+	memory = map_lazily(crew->shared_bytes);
+	if (!memory)
+		return kt_err_sys(err, KT_FAULT_GUEST, errno, "memory for %zu workers", n);
+	crew->shared = (void *)memory;
+	crew->slots = (void *)(memory + slots_at);
+	crew->teams = memory + teams_at;
+	crew->kept = (void *)(memory + kept_at);
 	return 0;
 }
 
-static int fork_worker(struct kt_gcrew *crew, struct kt_err *err)
+static int fork_worker(struct kt_gcrew *crew, const int *pipes, struct kt_err *err)
 {
 	const struct kt_gcrew_spec *spec = &crew->spec;
-	uint64_t number = spec->first + crew->n_workers;
+	size_t slot = crew->n_workers;
 	const struct kt_gworker_order order = {
 		.group = spec->group,
 		.affinity = spec->affinity,
-		.work = kt_work_by_name(spec->group->work)->id,
-		.seed = spec->seed + number * 2 + 1,
-		.slot = crew->n_workers,
-		.ready_fd = spec->ready_fd,
+		.work = crew->work->id,
+		.params = crew->params,
+		.seed = spec->seed + (spec->first + slot) * 2 + 1,
+		.index = (uint32_t)(slot % crew->team_size),
+		.team_size = crew->team_size,
+		.team = crew->teams + slot / crew->team_size * crew->team_bytes,
+		.pipes = pipes,
 		.shared = crew->shared,
+		.slot = &crew->slots[slot],
+		.kept = &crew->kept[slot * crew->kept_max],
+		.kept_max = crew->kept_max,
+		.ready_fd = spec->ready_fd,
 	};
 	pid_t pid = fork();
 
 	if (pid < 0)
-		return kt_err_sys(err, KT_FAULT_GUEST, errno, "forking worker %zu of %s",
-				  crew->n_workers, spec->cgroup);
+		return kt_err_sys(err, KT_FAULT_GUEST, errno, "forking worker %zu of %s", slot,
+				  spec->cgroup);
 	if (pid == 0)
 		kt_gworker_run(&order);
 	crew->workers[crew->n_workers++].pid = pid;
 	return *spec->cgroup ? kt_gcgroup_move(spec->cgroup, pid, err) : 0;
 }
 
+/* Its pipes are its members' alone: the parent's ends are closed before the next team is forked. */
+static int fork_team(struct kt_gcrew *crew, struct kt_err *err)
+{
+	uint32_t n_pipes = kt_gwork(crew->work->id)->n_pipes;
+	int pipes[2 * KT_GWORK_PIPES_MAX];
+	int status = 0;
+	uint32_t n = 0;
+
+	kt_must(n_pipes <= KT_GWORK_PIPES_MAX);
+	while (status == 0 && n < n_pipes) {
+		if (pipe2(&pipes[2 * n], O_CLOEXEC | O_NONBLOCK) < 0)
+			status = kt_err_sys(err, KT_FAULT_GUEST, errno, "making a pipe");
+		else
+			n++;
+	}
+	for (uint32_t i = 0; status == 0 && i < crew->team_size; i++)
+		status = fork_worker(crew, pipes, err);
+	for (uint32_t i = 0; i < 2 * n; i++)
+		close(pipes[i]);
+	return status;
+}
+
 static int fill(struct kt_gcrew *crew, struct kt_err *err)
 {
-	int status = map_shared(crew, err);
+	int status = read_group(crew, err);
 
-	for (uint32_t i = 0; status == 0 && i < crew->spec.workers; i++)
-		status = fork_worker(crew, err);
+	if (status == 0)
+		status = map_shared(crew, err);
+	while (status == 0 && crew->n_workers < crew->spec.workers)
+		status = fork_team(crew, err);
 	if (status < 0)
 		return status;
 	kt_gcrew_see_cpus(crew, crew->spec.cgroup);
@@ -83,13 +162,9 @@ static int fill(struct kt_gcrew *crew, struct kt_err *err)
 
 int kt_gcrew_start(const struct kt_gcrew_spec *spec, struct kt_gcrew **crew_p, struct kt_err *err)
 {
-	struct kt_gcrew *crew;
-	int status = check(spec, err);
+	struct kt_gcrew *crew = kt_must_calloc(1, sizeof(*crew));
+	int status;
 
-	*crew_p = NULL;
-	if (status < 0)
-		return status;
-	crew = kt_must_calloc(1, sizeof(*crew));
 	crew->spec = *spec;
 	if (spec->affinity) {
 		crew->affinity = *spec->affinity;
@@ -110,7 +185,7 @@ size_t kt_gcrew_ready(const struct kt_gcrew *crew)
 	size_t n = 0;
 
 	for (size_t i = 0; i < crew->n_workers; i++)
-		n += atomic_load(&crew->shared->slots[i].is_ready);
+		n += atomic_load(&crew->slots[i].is_ready);
 	return n;
 }
 
@@ -207,14 +282,24 @@ static const char *why_missing(const struct kt_gcrew_worker *worker, struct kt_a
 	return kt_arena_strdup(arena, how_it_ended(worker->wait_status, text, sizeof(text)));
 }
 
-static void report_slot(const struct kt_gworker_slot *slot, struct kt_msg_worker_report *report)
+static void report_sums(const struct kt_gmeter_sums *sums, int64_t anchor_ns,
+			struct kt_arena *arena, struct kt_msg_worker_report *report)
 {
-	report->work_units = slot->work_units;
-	report->wall_ns = slot->wall_ns;
-	report->cpu_ns = slot->cpu_ns;
-	report->gap_ns_max = slot->gap_ns_max;
-	report->migrations = slot->migrations;
-	report->run_delay_ns = slot->run_delay_ns;
+	char text[KT_CPUSET_TEXT_BYTES];
+
+	report->work_units = sums->units;
+	report->wall_ns = sums->wall_ns;
+	report->cpu_ns = sums->cpu_ns;
+	report->run_delay_ns = sums->run_delay_ns > 0 ? sums->run_delay_ns : 0;
+	report->gap_ns_max = sums->gap_ns_max;
+	report->gap_cpu = sums->gap_cpu;
+	report->gap_at_ns = sums->gap_at_ns > anchor_ns ? sums->gap_at_ns - anchor_ns : 0;
+	report->migrations = sums->migrations;
+	report->cpus_used = kt_arena_strdup(arena, kt_cpuset_print(&sums->cpus_used, text));
+	report->wakes = sums->wakes;
+	report->wake_ns_max = sums->wake_ns_max;
+	for (size_t node = 0; node < KT_GMETER_NODES_MAX; node++)
+		report->pages += sums->pages_on[node];
 }
 
 size_t kt_gcrew_report(struct kt_gcrew *crew, int64_t anchor_ns, struct kt_arena *arena,
@@ -226,24 +311,23 @@ size_t kt_gcrew_report(struct kt_gcrew *crew, int64_t anchor_ns, struct kt_arena
 	const char *allowed;
 	size_t n_missing = 0;
 
-	(void)anchor_ns;
 	kt_gcrew_see_cpus(crew, spec->cgroup);
 	allowed = kt_arena_strdup(arena, kt_cpuset_print(&crew->allowed, text));
 	for (size_t i = 0; i < crew->n_workers; i++) {
-		const struct kt_gworker_slot *slot = &crew->shared->slots[i];
+		const struct kt_gworker_slot *slot = &crew->slots[i];
 
 		reports[i] = (struct kt_msg_worker_report){
 			.cgroup = cgroup,
 			.index = spec->first + i,
 			.missing = "",
-			.work = kt_work_by_name(spec->group->work)->name,
+			.work = crew->work->name,
 			.group = spec->number,
 			.step = spec->step,
 			.cpus_used = "",
 			.cpus_allowed = allowed,
 		};
 		if (atomic_load(&slot->is_reported)) {
-			report_slot(slot, &reports[i]);
+			report_sums(&slot->sums, anchor_ns, arena, &reports[i]);
 			continue;
 		}
 		reports[i].missing = why_missing(&crew->workers[i], arena);

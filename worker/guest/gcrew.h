@@ -14,6 +14,10 @@
 
 #include <sys/types.h>
 
+/* For the wake latencies that the workers of one crew keep: a worker of many keeps fewer. */
+#define KT_GCREW_KEPT_BYTES (16u << 20)
+#define KT_GCREW_KEPT_MIN   1000
+
 struct kt_gcrew_spec {
 	const char *cgroup; /* it exists; "": they stay in their parent's */
 	const struct kt_msg_group *group;
@@ -36,8 +40,17 @@ struct kt_gcrew {
 		spec; /* its cgroup and group are still the caller's: they live as long */
 	struct kt_cpuset affinity; /* what spec.affinity points to */
 	struct kt_cpuset allowed; /* CPUs of its cpuset, of all that it had */
+	const struct kt_work *work;
+	int64_t params[KT_WORK_PARAM_N];
+	uint32_t team_size;
+	/* One piece of memory that costs pages only where it is written, and its parts. */
 	struct kt_gworker_shared *shared;
 	size_t shared_bytes;
+	struct kt_gworker_slot *slots; /* one per worker */
+	char *teams; /* team_bytes for every team_size workers */
+	size_t team_bytes;
+	int64_t *kept; /* kept_max for every worker */
+	uint64_t kept_max;
 	struct kt_gcrew_worker *workers;
 	size_t n_workers; /* that were forked */
 };

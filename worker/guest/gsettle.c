@@ -60,29 +60,25 @@ bool kt_gsettle_policy_ok(const char *policy)
 	return find_policy(policy) != NULL;
 }
 
-static int set_attributes(const struct policy *policy, const struct kt_msg_group *group)
+int kt_gsettle_policy(const struct kt_msg_group *group)
 {
-	struct sched_attributes attributes = {
-		.size = sizeof(attributes),
-		.policy = policy->number,
-		.flags = policy->takes_times ? RESET_ON_FORK : 0,
-		.nice = policy->takes_nice ? (int32_t)group->nice : 0,
-		.priority = policy->takes_priority ? (uint32_t)group->priority : 0,
-		.runtime_ns = policy->takes_times ? (uint64_t)group->runtime_ns : 0,
-		.deadline_ns = policy->takes_times ? (uint64_t)group->deadline_ns : 0,
-		.period_ns = policy->takes_times ? (uint64_t)group->period_ns : 0,
-	};
+	const struct policy *policy = find_policy(group->policy);
+	struct sched_attributes attributes = { .size = sizeof(attributes) };
 
+	if (!policy)
+		return -EINVAL;
+	attributes.policy = policy->number;
+	if (policy->takes_nice)
+		attributes.nice = (int32_t)group->nice;
+	if (policy->takes_priority)
+		attributes.priority = (uint32_t)group->priority;
+	if (policy->takes_times) {
+		attributes.flags = RESET_ON_FORK;
+		attributes.runtime_ns = (uint64_t)group->runtime_ns;
+		attributes.deadline_ns = (uint64_t)group->deadline_ns;
+		attributes.period_ns = (uint64_t)group->period_ns;
+	}
 	return syscall(SYS_sched_setattr, 0, &attributes, 0) < 0 ? -errno : 0;
-}
-
-int kt_gsettle_policy(const char *policy, int priority, int nice)
-{
-	const struct kt_msg_group group = { .priority = (uint64_t)priority, .nice = nice };
-	const struct policy *row = find_policy(policy);
-
-	kt_must(row != NULL);
-	return set_attributes(row, &group);
 }
 
 static int settle_policy(const struct kt_msg_group *group, struct kt_err *err)
@@ -95,7 +91,7 @@ static int settle_policy(const struct kt_msg_group *group, struct kt_err *err)
 				  group->policy);
 	if (policy->number == 0 && group->nice == 0)
 		return 0; /* as it was forked */
-	status = set_attributes(policy, group);
+	status = kt_gsettle_policy(group);
 	if (status < 0)
 		return kt_err_sys(err, KT_FAULT_GUEST, -status,
 				  "the kernel refused policy %s (nice %d, priority %u)",

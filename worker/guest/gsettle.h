@@ -16,7 +16,9 @@ int kt_gsettle(const struct kt_msg_group *group, const struct kt_cpuset *affinit
 
 bool kt_gsettle_policy_ok(const char *policy); /* pure: a name that group.policy may have, or "" */
 
-/* sched_setattr(2) of the calling process: for work types that change their own. 0 or -errno. */
-int kt_gsettle_policy(const char *policy, int priority, int nice);
+/* Only its scheduling policy, with nice, priority and times: sched_setattr(2) of the calling process. For work
+ * types that change their own. 0 or -errno.
+ */
+int kt_gsettle_policy(const struct kt_msg_group *group);
 
 #endif

@@ -1,20 +1,13 @@
 #include "worker/guest/gworker.h"
 #include "worker/guest/gsettle.h"
-#include "worker/guest/gtime.h"
-#include "worker/guest/sysfile.h"
 
-#include "proto/base/limits.h"
-
-#include <inttypes.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 /* ---- the gate ---- */
@@ -44,85 +37,80 @@ static void tell_trouble(struct kt_gworker_shared *shared, const struct kt_err *
 	atomic_store(&shared->trouble_code, err->code);
 }
 
-static void settle(const struct kt_gworker_order *order)
+static void say_ready(const struct kt_gworker_order *order)
 {
-	struct kt_gworker_shared *shared = order->shared;
-	struct kt_err err = { 0 };
 	uint64_t one = 1;
 	ssize_t ignored;
 
-	if (kt_gsettle(order->group, order->affinity, &err) < 0)
-		tell_trouble(shared, &err);
-	atomic_store(&shared->slots[order->slot].is_ready, true);
+	atomic_store(&order->slot->is_ready, true);
 	ignored = write(order->ready_fd, &one, sizeof(one));
 	(void)ignored; /* the parent looks at is_ready; this only wakes it */
 }
 
+static void settle(const struct kt_gworker_order *order, struct kt_gself *self)
+{
+	struct kt_err err = { 0 };
+	int status = kt_gsettle(order->group, order->affinity, &err);
+
+	if (status == 0) {
+		status = kt_gwork_begin(kt_gwork(order->work), self, &err);
+		if (status < 0)
+			kt_err_wrap(&err, "%s cannot begin", kt_work[order->work].name);
+	}
+	if (status < 0)
+		tell_trouble(order->shared, &err);
+	say_ready(order);
+}
+
 /* ---- behind it ---- */
 
-static int64_t cpu_now_ns(void)
+static void work_until_told(const struct kt_gworker_order *order, struct kt_gself *self)
 {
-	struct timespec used;
+	const struct kt_gwork *work = kt_gwork(order->work);
+	struct kt_gworker_slot *slot = order->slot;
 
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-	return used.tv_sec * KT_NS_PER_S + used.tv_nsec;
+	kt_gmeter_begin(self->meter, &slot->sums, order->kept, order->kept_max, order->seed);
+	while (!kt_gself_must_stop(self))
+		kt_gmeter_done(self->meter, work->round(self));
+	kt_gmeter_end(self->meter);
+	if (self->memory)
+		kt_gmeter_pages(KT_GMETER_NUMA_MAPS, self->memory,
+				self->memory + self->memory_bytes, slot->sums.pages_on);
 }
 
-static int64_t run_delay_ns(void)
+/* As a process: named, undisturbed by its parent's signals, with timers as exact as they can be. */
+static void become(const struct kt_gworker_order *order)
 {
-	char text[128];
-	int64_t delay = 0;
+	sigset_t none;
 
-	/* "<ns on CPU> <ns runnable> <slices>" */
-	if (kt_sysfile_read("/proc/self/schedstat", text, sizeof(text)) < 0 ||
-	    sscanf(text, "%*s %" SCNd64, &delay) != 1)
-		return 0;
-	return delay;
-}
-
-static void work_until_told(const struct kt_gwork *work, uint64_t seed,
-			    const atomic_bool *must_stop, struct kt_gworker_slot *slot)
-{
-	struct kt_gwork_self self = { .random = seed };
-	int64_t delay_before_ns = run_delay_ns();
-	int64_t cpu_before_ns = cpu_now_ns();
-	int64_t begun_ns = kt_gtime_now_ns();
-	int64_t last_ns = begun_ns;
-	int cpu = sched_getcpu();
-
-	while (!atomic_load_explicit(must_stop, memory_order_relaxed)) {
-		int64_t now_ns;
-		int now_cpu;
-
-		work->round(&self);
-		slot->work_units++;
-		now_ns = kt_gtime_now_ns();
-		if (now_ns - last_ns > slot->gap_ns_max)
-			slot->gap_ns_max = now_ns - last_ns;
-		last_ns = now_ns;
-		now_cpu = sched_getcpu();
-		slot->migrations += now_cpu != cpu;
-		cpu = now_cpu;
-	}
-	slot->wall_ns = kt_gtime_now_ns() - begun_ns;
-	slot->cpu_ns = cpu_now_ns() - cpu_before_ns;
-	slot->run_delay_ns = run_delay_ns() - delay_before_ns;
+	prctl(PR_SET_NAME, kt_work[order->work].name);
+	prctl(PR_SET_TIMERSLACK, 1); /* ns; else 50 us of every sleep would be called latency */
+	signal(SIGPIPE, SIG_IGN); /* a partner may be gone: that is an errno */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 void kt_gworker_run(const struct kt_gworker_order *order)
 {
-	struct kt_gworker_shared *shared = order->shared;
-	struct kt_gworker_slot *slot = &shared->slots[order->slot];
-	sigset_t none;
+	struct kt_gmeter meter = { 0 };
+	struct kt_gself self = {
+		.params = order->params,
+		.group = order->group,
+		.index = order->index,
+		.team_size = order->team_size,
+		.team = order->team,
+		.pipes = order->pipes,
+		.must_stop = &order->shared->must_stop,
+		.meter = &meter,
+		.random = order->seed,
+	};
 
-	prctl(PR_SET_NAME, kt_work[order->work].name);
-	signal(SIGPIPE, SIG_IGN); /* a partner may be gone: that is an errno */
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	wait_for(shared, KT_GWORKER_PLACED);
-	settle(order);
-	wait_for(shared, KT_GWORKER_OPEN);
-	work_until_told(kt_gwork(order->work), order->seed, &shared->must_stop, slot);
-	atomic_store(&slot->is_reported, true);
+	become(order);
+	wait_for(order->shared, KT_GWORKER_PLACED);
+	settle(order, &self);
+	wait_for(order->shared, KT_GWORKER_OPEN);
+	work_until_told(order, &self);
+	atomic_store(&order->slot->is_reported, true);
+	kt_gwork_end(kt_gwork(order->work), &self);
 	_exit(0);
 }

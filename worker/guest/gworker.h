@@ -21,15 +21,10 @@ enum kt_gworker_gate {
 };
 
 struct kt_gworker_slot {
-	uint64_t work_units;
-	int64_t wall_ns; /* from the gate to the stop */
-	int64_t cpu_ns;
-	int64_t gap_ns_max; /* longest time between the ends of two rounds */
-	uint64_t migrations;
-	int64_t run_delay_ns; /* /proc/self/schedstat, second number */
+	struct kt_gmeter_sums sums;
 	atomic_bool is_ready; /* came to the gate, settled or in trouble */
 	atomic_bool is_reported;
-};
+} __attribute__((aligned(64))); /* no two workers write the same cache line */
 
 struct kt_gworker_shared {
 	atomic_uint gate;
@@ -37,17 +32,23 @@ struct kt_gworker_shared {
 	atomic_bool is_in_trouble; /* trouble is being written, by the first that has some */
 	atomic_int trouble_code; /* errno; not 0 once the text is whole */
 	char trouble[KT_ERR_TEXT_MAX];
-	struct kt_gworker_slot slots[];
 };
 
 struct kt_gworker_order {
 	const struct kt_msg_group *group;
 	const struct kt_cpuset *affinity; /* NULL: all CPUs */
 	enum kt_work_id work;
+	const int64_t *params; /* by enum kt_work_param_id */
 	uint64_t seed;
-	uint64_t slot; /* of shared->slots: its own */
-	int ready_fd; /* an eventfd: 1 is added when it is ready */
+	uint32_t index; /* within its team */
+	uint32_t team_size;
+	void *team;
+	const int *pipes;
 	struct kt_gworker_shared *shared;
+	struct kt_gworker_slot *slot; /* its own */
+	int64_t *kept; /* its own: wake latencies */
+	uint64_t kept_max;
+	int ready_fd; /* an eventfd: 1 is added when it is ready */
 };
 
 /* In the child. Never returns. */
