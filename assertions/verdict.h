@@ -37,19 +37,29 @@ enum kt_verdict_outcome {
 };
 
 /* What a detail is about: name as in job.def's detail.kind, one sentence. */
-#define KT_VERDICT_KINDS(X)                                                          \
-	X(TEMPORAL, "Temporal", "a pattern over the column")                         \
-	X(PROJECTION, "Projection", "slots without a value, and why")                \
-	X(COVERAGE, "Coverage", "too few samples, or too few of them carry a value") \
-	X(PROGRESS, "Progress", "the column does not change")                        \
-	X(CAUSE, "Cause", "how the attempt ended")                                   \
-	X(MEASURED, "Measured", "the values that were judged")                       \
-	X(BECAUSE, "Because", "why an assertion that does not hold must hold")       \
-	X(GROUP, "Group", "several branches, of which one or all must hold")         \
-	X(OVER, "Over", "what is judged over the repeats of a cell")                 \
-	X(EXPECT, "Expect", "a failure that was expected")                           \
-	X(LIMIT, "Limit", "more was to be said than fits")                           \
-	X(PLUGIN, "Plugin", "what a verdict plug-in says itself, or what became of it")
+#define KT_VERDICT_KINDS(X)                                                              \
+	X(TEMPORAL, "Temporal", "a pattern over the column")                             \
+	X(PROJECTION, "Projection", "slots without a value, and why")                    \
+	X(COVERAGE, "Coverage", "too few samples, or too few of them carry a value")     \
+	X(PROGRESS, "Progress", "the column does not change")                            \
+	X(CAUSE, "Cause", "how the attempt ended")                                       \
+	X(MEASURED, "Measured", "the values that were judged")                           \
+	X(BECAUSE, "Because", "why an assertion that does not hold must hold")           \
+	X(GROUP, "Group", "several branches, of which one or all must hold")             \
+	X(OVER, "Over", "what is judged over the repeats of a cell")                     \
+	X(EXPECT, "Expect", "a failure that was expected")                               \
+	X(LIMIT, "Limit", "more was to be said than fits")                               \
+	X(PLUGIN, "Plugin", "what a verdict plug-in says itself, or what became of it")  \
+	X(NO_PROGRESS, "NoProgress", "a worker that did nothing, or did not report")     \
+	X(STUCK, "Stuck", "a worker that stood still for long")                          \
+	X(UNFAIR, "Unfair", "workers of a group whose shares of CPU time are far apart") \
+	X(ISOLATION, "Isolation", "a worker outside of its cpuset")                      \
+	X(BENCHMARK, "Benchmark", "throughput and latencies of workers")                 \
+	X(MIGRATION, "Migration", "how often workers change their CPU")                  \
+	X(PAGE_LOCALITY, "PageLocality", "where the workers' memory is")                 \
+	X(CROSS_NODE, "CrossNodeMigration", "memory that was moved between nodes")       \
+	X(EVENT, "SchedulerEvent", "what sched_ext counted")                             \
+	X(MONITOR, "Monitor", "run queues, looked at from outside")
 
 enum kt_verdict_kind {
 #define X(id_, name_, sentence_) KT_VERDICT_KIND_##id_,

@@ -22,8 +22,9 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-FILES = """comparison condition expect formula group judge pattern pattern_band pattern_each pattern_pairs
-    pattern_ratio pattern_talk pattern_temporal quantifier truth verdict""".split()
+FILES = """checks checks_judge checks_monitor checks_talk checks_workers comparison condition expect formula group
+    judge pattern pattern_band pattern_each pattern_pairs pattern_ratio pattern_talk pattern_temporal quantifier truth
+    verdict""".split()
 TURNED = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "&&": "||", "||": "&&"}
 OPERATOR = re.compile(r"(?<![<>=!\-&|])(<=|>=|==|!=|&&|\|\||<|>)(?![<>=])")
 SAME = [re.compile(r"\bkt_must\([^;]*;"),  # internal misuse: aborts, and no test is to see it
