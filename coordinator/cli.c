@@ -135,7 +135,7 @@ static const struct command {
 	{ "report", "SWEEP", 1, 1, command_report, "the cells of a stored sweep, with totals",
 	  "ktcoord report last --json" },
 	{ "patterns", "[NAME]", 0, 1, command_patterns,
-	  "what may be asserted of a series: patterns, options, their parameters",
+	  "what may be asserted of a series, and checked of workers: patterns, options, checks",
 	  "ktcoord patterns converges_to" },
 	{ "sweeps", "", 0, 0, command_sweeps, "the stored sweeps", "ktcoord sweeps" },
 	{ "kernels", "get | list | add NAME FILE | remove NAME", 1, 3, command_kernels,

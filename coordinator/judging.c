@@ -1,4 +1,5 @@
 #include "coordinator/judging.h"
+#include "assertions/checks_judge.h"
 #include "assertions/group.h"
 #include "assertions/judge.h"
 #include "proto/cause.h"
@@ -9,11 +10,17 @@ void kt_judging_cell(const struct kt_matrix *matrix, uint64_t index, const struc
 {
 	const struct kt_assertion *const *asserts;
 	struct kt_matrix_cell cell;
+	struct kt_checks checks;
+	struct kt_verdict checked;
+	const struct kt_verdict *all[2] = { &checked, beside };
 	size_t n;
 
 	kt_matrix_cell(matrix, index, &cell);
 	n = kt_matrix_judged(matrix, &cell, arena, &asserts);
-	kt_judge_cell_beside(asserts, n, &stored->series, &beside, beside ? 1 : 0,
+	kt_matrix_checks(matrix, cell.scenario, &checks);
+	kt_verdict_init(&checked, arena);
+	kt_checks_judge(&checks, stored->result, &checked);
+	kt_judge_cell_beside(asserts, n, &stored->series, all, beside ? 2 : 1,
 			     cell.scenario->expect, stored->result, arena, verdict);
 }
 

@@ -1,4 +1,5 @@
-/* judging.h - a stored series, or those of all repeats of a cell, against the assertions of a matrix.
+/* judging.h - a stored result and its series against the checks and assertions of a matrix; the series of all repeats
+ * of a cell against what is asserted over them.
  *
  * What the server does when an attempt ends and `ktcoord judge` does again is the same: these functions.
  */

@@ -1,5 +1,6 @@
 #include "coordinator/patterns.h"
 #include "assertions/assertion.h"
+#include "assertions/checks.h"
 #include "assertions/formula.h"
 #include "proto/base/must.h"
 #include "proto/base/suggest.h"
@@ -34,6 +35,11 @@ static void print_all(FILE *out)
 	fputs("\nseries made of series: series = { rate = \"bpf:nr_dispatched\" }\n", out);
 	for (enum kt_formula_operation i = 0; i < KT_FORMULA_OPERATION_N; i++)
 		print_line(kt_formula_operation_name(i), kt_formula_operation_sentence(i), out);
+	fputs("\nchecks of workers and run queues: checks = { gap = \"3s\" } in [sweep] or "
+	      "[[scenario]] (docs/checks.md)\n",
+	      out);
+	for (size_t i = 0; i < KT_CHECKS_N; i++)
+		print_line(kt_checks_table[i].name, kt_checks_table[i].sentence, out);
 }
 
 /* "a whole number, 1 to 4096, samples; required" */
@@ -65,6 +71,26 @@ static void print_pattern(const struct kt_pattern *pattern, FILE *out)
 		print_param(&pattern->params[i], out);
 }
 
+static void print_check(enum kt_checks_id id, FILE *out)
+{
+	const struct kt_checks_row *row = &kt_checks_table[id];
+	KT_AUTO_BUF written = { 0 };
+
+	kt_checks_print_written(id, &written);
+	fprintf(out, "%s: %s\n\n  it takes %s; its details are of kind %s\n", row->name,
+		row->sentence, kt_buf_text(&written), kt_verdict_kind_name(row->kind));
+}
+
+/* KT_CHECKS_N when there is none. */
+static enum kt_checks_id find_check(const char *name)
+{
+	size_t i = 0;
+
+	while (i < KT_CHECKS_N && strcmp(kt_checks_table[i].name, name) != 0)
+		i++;
+	return (enum kt_checks_id)i;
+}
+
 static const struct kt_param *find_option(const char *name)
 {
 	const struct kt_param *options = kt_assertion_options();
@@ -78,7 +104,7 @@ static const struct kt_param *find_option(const char *name)
 static int unknown(const char *name, struct kt_err *err)
 {
 	const struct kt_param *options = kt_assertion_options();
-	const char *names[KT_ASSERTION_OPTION_N + KT_ASSERTION_PATTERNS_MAX];
+	const char *names[KT_ASSERTION_OPTION_N + KT_ASSERTION_PATTERNS_MAX + KT_CHECKS_N];
 	const struct kt_pattern *patterns;
 	KT_AUTO_BUF known = { 0 };
 	size_t n_patterns;
@@ -90,9 +116,11 @@ static int unknown(const char *name, struct kt_err *err)
 		names[n++] = patterns[i].name;
 	for (size_t i = 0; i < KT_ASSERTION_OPTION_N; i++)
 		names[n++] = options[i].name;
+	for (size_t i = 0; i < KT_CHECKS_N; i++)
+		names[n++] = kt_checks_table[i].name;
 	kt_suggest_print(name, names, n, &known);
-	return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "no pattern '%.64s'; %s", name,
-			  kt_buf_text(&known));
+	return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "no pattern, option or check '%.64s'; %s",
+			  name, kt_buf_text(&known));
 }
 
 /* ---- JSON ---- */
@@ -147,6 +175,21 @@ static struct json_object *json_pattern(const struct kt_pattern *pattern)
 	return json;
 }
 
+static struct json_object *json_check(enum kt_checks_id id)
+{
+	const struct kt_checks_row *row = &kt_checks_table[id];
+	struct json_object *json = json_object_new_object();
+	KT_AUTO_BUF written = { 0 };
+
+	kt_checks_print_written(id, &written);
+	add_text(json, "name", row->name);
+	add_text(json, "sentence", row->sentence);
+	add_text(json, "written", kt_buf_text(&written));
+	add_text(json, "unit", row->unit);
+	add_text(json, "kind", kt_verdict_kind_name(row->kind));
+	return json;
+}
+
 static struct json_object *json_all(void)
 {
 	struct json_object *json = json_object_new_object();
@@ -169,6 +212,10 @@ static struct json_object *json_all(void)
 		json_object_array_add(list, entry);
 	}
 	json_object_object_add(json, "series", list);
+	list = json_object_new_array();
+	for (size_t i = 0; i < KT_CHECKS_N; i++)
+		json_object_array_add(list, json_check((enum kt_checks_id)i));
+	json_object_object_add(json, "checks", list);
 	return json;
 }
 
@@ -185,18 +232,22 @@ int kt_patterns_print(const char *name, bool json, FILE *out, struct kt_err *err
 {
 	const struct kt_pattern *pattern = name ? kt_pattern_by_name(name) : NULL;
 	const struct kt_param *option = name && !pattern ? find_option(name) : NULL;
+	enum kt_checks_id check = name ? find_check(name) : KT_CHECKS_N;
 
-	if (name && !pattern && !option)
+	if (name && !pattern && !option && check == KT_CHECKS_N)
 		return unknown(name, err);
 	if (json)
-		print_json(pattern  ? json_pattern(pattern)
-			   : option ? json_param(option)
-				    : json_all(),
+		print_json(pattern               ? json_pattern(pattern)
+			   : option              ? json_param(option)
+			   : check < KT_CHECKS_N ? json_check(check)
+						 : json_all(),
 			   out);
 	else if (pattern)
 		print_pattern(pattern, out);
 	else if (option)
 		print_param(option, out);
+	else if (check < KT_CHECKS_N)
+		print_check(check, out);
 	else
 		print_all(out);
 	if (fflush(out) != 0 || ferror(out))

@@ -298,6 +298,27 @@ static void print_plugin(const struct kt_matrix_plugin *plugin, FILE *out)
 			kt_duration_format(plugin->deadline_ns, deadline));
 }
 
+/* What is checked, in one line; the number of checks. */
+static size_t print_checks(const struct kt_matrix *matrix,
+			   const struct kt_matrix_scenario *scenario, FILE *out)
+{
+	struct kt_checks checks;
+	size_t n = 0;
+
+	kt_matrix_checks(matrix, scenario, &checks);
+	for (size_t i = 0; i < KT_CHECKS_N; i++) {
+		KT_AUTO_BUF text = { 0 };
+
+		if (checks.of[i].state != KT_CHECKS_ON)
+			continue;
+		kt_checks_print(&checks, (enum kt_checks_id)i, &text);
+		fprintf(out, "%s%s", n++ ? ", " : "    checks: ", kt_buf_text(&text));
+	}
+	if (n)
+		fputc('\n', out);
+	return n;
+}
+
 /* By scenario and scheduler: what else a cell is made of does not change it. */
 static void print_asserts(const struct kt_matrix *matrix, FILE *out)
 {
@@ -311,13 +332,15 @@ static void print_asserts(const struct kt_matrix *matrix, FILE *out)
 			KT_AUTO_ARENA arena = { 0 };
 			struct kt_matrix_assert *asserts;
 			size_t n = kt_matrix_asserts(matrix, scenario, scheduler, &arena, &asserts);
+			size_t n_checks;
 
 			fprintf(out, "  %s with %s\n", scenario->name, scheduler->name);
 			print_expected(scenario->expect, out);
 			print_plugin(&scenario->plugin, out);
+			n_checks = print_checks(matrix, scenario, out);
 			for (size_t k = 0; k < n; k++)
 				print_assert(matrix, &asserts[k], out);
-			if (n == 0 && !scenario->expect && !scenario->plugin.path)
+			if (n == 0 && n_checks == 0 && !scenario->expect && !scenario->plugin.path)
 				fputs("    nothing: it passes when it runs to its end\n", out);
 		}
 	}
@@ -400,6 +423,29 @@ static void add_asserts(struct json_object *json, const struct kt_matrix *matrix
 		json_object_object_add(json, "asserts", list);
 }
 
+/* "checks" is how many there are; with --asserts each of them. */
+static void add_checks(struct json_object *json, const struct kt_matrix *matrix,
+		       const struct kt_matrix_cell *cell, bool each)
+{
+	struct json_object *list = json_object_new_array();
+	struct kt_checks checks;
+
+	kt_matrix_checks(matrix, cell->scenario, &checks);
+	for (size_t i = 0; each && i < KT_CHECKS_N; i++) {
+		KT_AUTO_BUF text = { 0 };
+
+		if (checks.of[i].state != KT_CHECKS_ON)
+			continue;
+		kt_checks_print(&checks, (enum kt_checks_id)i, &text);
+		json_object_array_add(list, json_object_new_string(kt_buf_text(&text)));
+	}
+	add_u64(json, "checks", kt_checks_n_on(&checks));
+	if (each)
+		json_object_object_add(json, "checked", list);
+	else
+		json_object_put(list);
+}
+
 static struct json_object *json_cell(const struct kt_matrix *matrix, uint64_t index,
 				     const struct kt_plan_options *options)
 {
@@ -422,6 +468,7 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, uint64_t in
 	if (cell.scenario->plugin.path)
 		add_text(json, "plugin", cell.scenario->plugin.path);
 	add_asserts(json, matrix, &cell, options->asserts);
+	add_checks(json, matrix, &cell, options->asserts);
 	add_u64(json, "cpus", cell.topology->cpus);
 	add_u64(json, "mem_bytes", cell.topology->mem_bytes);
 	return json;

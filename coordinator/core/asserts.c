@@ -46,6 +46,11 @@ static struct kt_value value_of(struct kt_arena *arena, const struct kt_doc_node
 	return value;
 }
 
+struct kt_value kt_asserts_value(struct kt_arena *arena, const struct kt_doc_node *node)
+{
+	return value_of(arena, node, VALUE_DEPTH_MAX);
+}
+
 /* The member or item of node that a step of a place names ("name", "[3]"); NULL when there is none.
  * Moves *at behind the step.
  */
@@ -103,7 +108,7 @@ static void read_assertion(struct kt_grammar_reader *reader, const char *title,
 
 	kt_assertion_init(assertion, reader->arena);
 	for (const struct kt_doc_node *child = node->first; child; child = child->next) {
-		struct kt_value value = value_of(reader->arena, child, VALUE_DEPTH_MAX);
+		struct kt_value value = kt_asserts_value(reader->arena, child);
 
 		if (kt_assertion_set(assertion, child->key, &value, &err) < 0)
 			kt_problem_add(reader->problems, refused_at(&assertion->where, node),
@@ -178,7 +183,7 @@ void kt_asserts_expect(struct kt_grammar_reader *reader, const struct kt_grammar
 {
 	const struct kt_expect **expect = (void *)((char *)into + key->offset);
 	struct kt_expect *read = kt_arena_alloc(reader->arena, 1, sizeof(*read));
-	struct kt_value value = value_of(reader->arena, node, VALUE_DEPTH_MAX);
+	struct kt_value value = kt_asserts_value(reader->arena, node);
 	struct kt_place place = { 0 };
 	struct kt_err err = { 0 };
 

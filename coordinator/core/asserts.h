@@ -15,6 +15,9 @@
 kt_grammar_set_fn kt_asserts_set;
 kt_grammar_set_fn kt_asserts_expect;
 
+/* What stands in the document, as assertions and checks take it. Tables and arrays that nest too deep become nil. */
+struct kt_value kt_asserts_value(struct kt_arena *arena, const struct kt_doc_node *node);
+
 /* Of a matrix whose axes and filters are complete; scratch is freed by the caller. */
 void kt_asserts_check(const struct kt_matrix *matrix, struct kt_arena *scratch,
 		      struct kt_problems *problems);

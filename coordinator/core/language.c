@@ -3,6 +3,7 @@
  */
 #include "coordinator/core/language.h"
 #include "coordinator/core/asserts.h"
+#include "coordinator/core/checkskeys.h"
 #include "coordinator/core/expand.h"
 #include "coordinator/core/reading.h"
 #include "coordinator/core/rows.h"
@@ -33,6 +34,7 @@ static const struct kt_grammar_key sweep_keys[] = {
 	ROW(template_renew, INT, MAY, 1, KT_TEMPLATE_RENEW_MAX, "template_renew = 100", "cells after which warm guests come from a new boot", kt_grammar_number, kt_matrix_sweep, template_renew),
 	ROW(out,      STRING, MAY,  1, KT_PATH_BYTES_MAX, "out = \"results\"", "the folder for the sweep's files", kt_grammar_text, kt_matrix_sweep, out),
 	ROW(assert,   ARRAY,  MAY,  0, KT_ASSERTS_MAX,    "[[sweep.assert]]", "what must hold of a series in every cell", kt_asserts_set, kt_matrix_sweep, asserts),
+	ROW(checks,   TABLE,  MAY,  0, 0, "checks = { not_stuck = true, gap = \"3s\" }", "what must hold of the workers and run queues in every cell", kt_checkskeys_set, kt_matrix_sweep, checks),
 };
 static const struct kt_grammar_table sweep_table = TABLE("[sweep]", sweep_keys, NULL);
 

@@ -7,6 +7,7 @@
  *	[[scenario.step]]	stepkeys.c: its hold
  *	cgroup = [{ }]		cgroupkeys.c
  *	[[*.assert]], expect	asserts.c; assertions/assertion.h has the table
+ *	checks = { }		checkskeys.c; assertions/checks.def has it
  *
  * How a table is written: rows.h. What setters there are: grammar.h. What they know of the matrix: reading.h.
  */

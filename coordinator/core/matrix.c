@@ -325,6 +325,12 @@ int64_t kt_matrix_cell_run_ns(const struct kt_matrix_cell *cell)
 
 /* ---- errors ---- */
 
+void kt_matrix_checks(const struct kt_matrix *matrix, const struct kt_matrix_scenario *scenario,
+		      struct kt_checks *checks)
+{
+	kt_checks_merge(&matrix->sweep.checks, &scenario->checks, checks);
+}
+
 int kt_matrix_err_at(const struct kt_matrix *matrix, struct kt_doc_pos pos, struct kt_err *err,
 		     const char *format, ...)
 {

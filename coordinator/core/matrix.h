@@ -11,6 +11,7 @@
 #define KT_MATRIX_H
 
 #include "assertions/assertion.h"
+#include "assertions/checks.h"
 #include "assertions/expect.h"
 #include "coordinator/core/doc.h"
 #include "proto/base/err.h"
@@ -90,6 +91,7 @@ struct kt_matrix_scenario {
 	const uint32_t *topologies;
 	size_t n_topologies;
 	struct kt_matrix_asserts asserts; /* of [[scenario.assert]] */
+	struct kt_checks checks; /* its own; kt_matrix_checks() says what counts */
 	const struct kt_expect *expect; /* NULL: it is not meant to fail */
 	struct kt_matrix_plugin plugin; /* judges beside the assertions */
 	uint64_t first_cell; /* number of its first cell */
@@ -106,6 +108,7 @@ struct kt_matrix_sweep {
 	uint64_t template_renew; /* cells that one template serves at most; 0: no limit */
 	const char *out; /* folder for the sweep's files as written; NULL: the program's default */
 	struct kt_matrix_asserts asserts;
+	struct kt_checks checks; /* of scenarios that say nothing else */
 };
 
 struct kt_matrix {
@@ -184,6 +187,10 @@ size_t kt_matrix_asserts(const struct kt_matrix *matrix, const struct kt_matrix_
 /* The same without those that are off: what kt_judge_cell() and kt_group_init() want. */
 size_t kt_matrix_judged(const struct kt_matrix *matrix, const struct kt_matrix_cell *cell,
 			struct kt_arena *arena, const struct kt_assertion *const **list);
+
+/* The checks of a scenario's cells: its own, and the sweep's where it says nothing. */
+void kt_matrix_checks(const struct kt_matrix *matrix, const struct kt_matrix_scenario *scenario,
+		      struct kt_checks *checks);
 
 /* ---- errors ---- */
 

@@ -1,5 +1,6 @@
 #include "coordinator/core/scenariokeys.h"
 #include "coordinator/core/asserts.h"
+#include "coordinator/core/checkskeys.h"
 #include "coordinator/core/reading.h"
 #include "coordinator/core/rows.h"
 #include "coordinator/core/stepkeys.h"
@@ -213,6 +214,7 @@ static const struct kt_grammar_key scenario_keys[] = {
 	LIST(topologies, MAY, 1, KT_AXIS_ENTRIES_MAX, "topologies = [\"small\"]", "the topologies it runs in; left out: all", choose_topologies, kt_matrix_scenario, topologies, NULL),
 	LIST_IN(step, MAY, 1, KT_STEPS_MAX, "[[scenario.step]]", "what happens, in order", kt_grammar_tables, kt_matrix_scenario, msg.steps, msg.n_steps, &kt_stepkeys_table),
 	ROW(assert, ARRAY, MAY, 0, KT_ASSERTS_MAX, "[[scenario.assert]]", "what must hold of a series", kt_asserts_set, kt_matrix_scenario, asserts),
+	ROW(checks, TABLE, MAY, 0, 0, "checks = { not_stuck = true, gap = \"3s\" }", "what must hold of its workers and run queues", kt_checkskeys_set, kt_matrix_scenario, checks),
 	{ .name = "verdict", .types = KT_GRAMMAR_TABLE, .need = KT_GRAMMAR_MAY, .example = "verdict = { plugin = \"verdict.so\" }",
 	  .sentence = "a plug-in that judges beside the assertions", .set = kt_grammar_one, .of = &verdict_table, .offset = offsetof(struct kt_matrix_scenario, plugin) },
 	{ .name = "expect", .types = KT_GRAMMAR_STRING | KT_GRAMMAR_TABLE, .need = KT_GRAMMAR_MAY, .example = "expect = { outcome = \"fail\", cause = \"scheduler_stalled\" }",

@@ -276,13 +276,32 @@ static const struct {
 	  "must_progress, bridge, steps, reset, over, any_of, all_of, off, nondecreasing, "
 	  "strictly_increasing, always_true, each, rate_within, steady_within, converges_to, "
 	  "ratio_across_steps, ratio_within, eventually, always, until" },
+	/* checks */
+	{ 18, "checks = true",
+	  "m.toml:18:10: 'checks' in [[scenario]] must be a table, not true or false; e.g. checks "
+	  "= { "
+	  "not_stuck = true, gap = \"3s\" }" },
+	{ 18, "checks = { gap = 3 }",
+	  "m.toml:18:18: 'checks' in [[scenario]]: gap takes a time of more than 0, e.g. \"2s\", "
+	  "true for 2000 ms or false" },
+	{ 18, "checks = { gap = \"2s\\u0000\" }",
+	  "m.toml:18:18: 'checks' in [[scenario]] has a 0 byte in it" },
+	{ 18, "checks = { not_stack = true }",
+	  "m.toml:18:12: 'checks' in [[scenario]]: unknown check 'not_stack'; did you mean "
+	  "'not_stuck'? known: not_stuck, gap, spread, isolation, max_throughput_cv, "
+	  "min_work_rate, max_p99_wake_latency, max_wake_latency_cv, min_iteration_rate, "
+	  "max_migration_ratio, min_page_locality, max_cross_node_ratio, events_clean, imbalance, "
+	  "dsq_depth, stuck, fallback, keep_last" },
+	{ 2, "name = \"s\"\nchecks = { spread = [1] }",
+	  "m.toml:3:21: 'checks' in [sweep]: spread takes a number from 0 to 100%, true for 15% or "
+	  "false" },
 	/* expected failures */
 	{ 18, "expect = \"pass\"",
 	  "m.toml:18:10: 'expect' in [[scenario]]: what can be expected is \"fail\": a pass is "
 	  "expected without it" },
 	{ 18, "expect = { cause = \"scheduler_staled\" }",
 	  "m.toml:18:20: 'expect' in [[scenario]]: unknown cause 'scheduler_staled'; did you mean "
-	  "'scheduler_stalled'? known: finished, scenario_unsupported, kernel_panic, "
+	  "'scheduler_stalled'? known: finished, kernel_panic, "
 	  "scheduler_crashed, scheduler_stalled, scheduler_exited, scheduler_rejected, "
 	  "scheduler_load_timeout, scheduler_missing_feature, workload_stuck, guest_oom, "
 	  "op_failed, "
@@ -716,6 +735,47 @@ Test(matrixfile, no_two_cells_share_a_name)
 }
 
 /* sweep, scheduler, scenario: of one name the last wins, in the first one's place. */
+Test(matrixfile, a_scenario_s_word_on_a_check_counts_before_its_sweep_s)
+{
+	static const struct {
+		const char *sweep;
+		const char *scenario;
+		const char *on;
+	} rows[] = {
+		{ "", "", "" },
+		{ "checks = { not_stuck = true }", "",
+		  "not_stuck;gap (at most 2000 ms);spread (at most 15%);" },
+		{ "checks = { not_stuck = true }", "checks = { gap = \"3s\", spread = false }",
+		  "not_stuck;gap (at most 3000 ms);" },
+		{ "", "checks = { min_work_rate = 100, max_p99_wake_latency = \"5ms\" }",
+		  "min_work_rate (at least 100/s);max_p99_wake_latency (at most 5 ms);" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		KT_AUTO(kt_matrix_destroy) struct kt_matrix *matrix = NULL;
+		KT_AUTO_BUF text = { 0 };
+		KT_AUTO_BUF problems = { 0 };
+		KT_AUTO_BUF on = { 0 };
+		struct kt_checks checks;
+		struct kt_err err = { 0 };
+
+		for (size_t k = 0; k < N_LINES; k++)
+			kt_buf_printf(&text, "%s\n%s\n", lines[k],
+				      k == 1    ? rows[i].sweep
+				      : k == 17 ? rows[i].scenario
+						: "");
+		cr_assert_eq(parse(&text, &problems, &matrix, &err), 0, "%s", err.text);
+		kt_matrix_checks(matrix, &matrix->scenarios[0], &checks);
+		for (size_t id = 0; id < KT_CHECKS_N; id++) {
+			if (checks.of[id].state != KT_CHECKS_ON)
+				continue;
+			kt_checks_print(&checks, (enum kt_checks_id)id, &on);
+			kt_buf_puts(&on, ";");
+		}
+		cr_expect_str_eq(kt_buf_text(&on), rows[i].on);
+	}
+}
+
 Test(matrixfile, the_innermost_assertion_of_a_name_wins)
 {
 	static const char text[] = "[[kernel]]\nname = 'k'\npath = '/k'\n"

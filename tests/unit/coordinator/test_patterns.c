@@ -1,4 +1,5 @@
 #include "coordinator/patterns.h"
+#include "assertions/checks.h"
 #include "assertions/pattern.h"
 #include "coordinator/matrixfile.h"
 
@@ -38,6 +39,23 @@ Test(patterns, every_one_is_listed_with_all_that_it_takes)
 	}
 }
 
+Test(patterns, checks_stand_among_them)
+{
+	KT_AUTO_FREE char *all = printed(NULL, false);
+	KT_AUTO_FREE char *json = printed(NULL, true);
+
+	for (size_t i = 0; i < KT_CHECKS_N; i++) {
+		KT_AUTO_FREE char *one = printed(kt_checks_table[i].name, false);
+		KT_AUTO_FREE char *one_json = printed(kt_checks_table[i].name, true);
+
+		cr_expect(strstr(all, kt_checks_table[i].sentence), "%s", kt_checks_table[i].name);
+		cr_expect(strstr(json, kt_checks_table[i].sentence), "%s", kt_checks_table[i].name);
+		cr_expect(strstr(one, kt_checks_table[i].sentence), "%s", one);
+		cr_expect(strstr(one, "it takes "), "%s", one);
+		cr_expect(strstr(one_json, "\"written\""), "%s", one_json);
+	}
+}
+
 /* An example that the matrix refuses would be worse than none. */
 Test(patterns, every_example_can_stand_in_a_matrix)
 {
@@ -68,6 +86,8 @@ Test(patterns, an_option_is_explained_and_an_unknown_name_corrected)
 	struct kt_err err = { 0 };
 
 	cr_assert(strstr(over, "{ at_least = n }"));
+	cr_assert_lt(kt_patterns_print("not_stack", false, stdout, &err), 0);
+	cr_assert(strstr(err.text, "did you mean 'not_stuck'?"), "%s", err.text);
 	cr_assert_lt(kt_patterns_print("converge_to", false, stdout, &err), 0);
 	cr_assert(strstr(err.text, "did you mean 'converges_to'?"), "%s", err.text);
 	cr_assert_eq(err.fault, KT_FAULT_INPUT);

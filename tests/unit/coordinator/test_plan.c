@@ -81,6 +81,26 @@ Test(plan, all_shows_every_cell)
 	cr_assert(strstr(printed, "with 90 guests at a time under kvm"), "%s", printed);
 }
 
+Test(plan, checks_are_told_by_scenario)
+{
+	struct kt_plan_options options = { .asserts = true };
+	KT_AUTO_FREE char *printed =
+		print_of("checks = { not_stuck = true, spread = false }\n", &options);
+	KT_AUTO_FREE char *none = print(&options);
+	KT_AUTO_FREE char *json = NULL;
+
+	cr_assert(strstr(printed, "  a with s0\n    checks: not_stuck, gap (at most 2000 ms)\n"),
+		  "%s", printed);
+	cr_assert_null(strstr(printed, "nothing: it passes"));
+	cr_assert_null(strstr(none, "checks"));
+	cr_assert(strstr(none, "nothing: it passes"));
+	options.json = true;
+	json = print_of("checks = { not_stuck = true, spread = false }\n", &options);
+	cr_assert(strstr(json,
+			 "\"checks\":2,\"checked\":[\"not_stuck\",\"gap (at most 2000 ms)\"]"),
+		  "%s", json);
+}
+
 Test(plan, json_is_one_object_with_every_cell)
 {
 	struct kt_plan_options options = { .json = true };
