@@ -231,8 +231,14 @@ static const struct {
 	{ 21, "cgroup = [{ name = \"c\", workers = 2, work = \"spn\" }]",
 	  "m.toml:21:45: unknown work type 'spn' in cgroup of [[scenario.step]]; did you mean "
 	  "'spin'?" },
-	{ 21, "cgroup = [{ name = \"c\", workers = 2, work = \"bursty\" }]",
-	  "m.toml:21:45: unknown work type 'bursty' in cgroup of [[scenario.step]]; known: spin" },
+	{ 21, "cgroup = [{ name = \"c\", workers = 2, work = \"juggle\" }]",
+	  "m.toml:21:45: unknown work type 'juggle' in cgroup of [[scenario.step]]; known: spin, "
+	  "yield, mixed, alu, bursty, idle_churn, timer_latency, io_sync, io_rand_read, "
+	  "cache_pressure, cache_yield, page_fault, numa_sweep, fork_exit, nice_sweep, "
+	  "affinity_churn, policy_churn, cgroup_churn, sequence, pipe, cache_pipe, "
+	  "futex_ping_pong, futex_fan_out, fan_out_compute, wake_chain, thundering_herd, "
+	  "producer_consumer, mutex, priority_inversion, signal_storm, preempt_storm, "
+	  "rt_starvation" },
 	{ 21, "cgroup = [{ name = \"c\", workers = 4097, work = \"spin\" }]",
 	  "m.toml:21:35: 'workers' in cgroup of [[scenario.step]] is 4097; it goes from 0 to "
 	  "4096" },
