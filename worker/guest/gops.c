@@ -1,5 +1,6 @@
 #include "worker/guest/gops.h"
 #include "worker/guest/gcgroup.h"
+#include "worker/guest/gmap.h"
 
 #include "proto/base/must.h"
 
@@ -267,8 +268,26 @@ static int look_switch(struct kt_gops *ops, int64_t now_ns, struct kt_err *err)
 
 static int begin_write_map(struct kt_gops *ops, struct kt_err *err)
 {
-	kt_buf_printf(&ops->text, " %s", ops->op->name);
-	return kt_err_set(err, KT_FAULT_GUEST, ENOSYS, "this guest writes no maps");
+	const struct kt_msg_op *op = ops->op;
+
+	(void)err;
+	ops->due_ns = ops->begun_ns + KT_GOPS_MAP_NS;
+	if (op->variable[0])
+		kt_buf_printf(&ops->text, " %s: %s", op->name, op->variable);
+	else
+		kt_buf_printf(&ops->text, " %s[%lld]", op->name, (long long)op->key);
+	kt_buf_printf(&ops->text, " = %lld", (long long)op->value);
+	return 0;
+}
+
+/* Maps of a scheduler that was just unloaded are there for a moment longer: then it is not clear which is meant. */
+static int look_write_map(struct kt_gops *ops, int64_t now_ns, struct kt_err *err)
+{
+	int status = kt_gmap_write(ops->op, err);
+
+	if (status == -EAGAIN && now_ns < ops->due_ns)
+		return 0;
+	return status < 0 ? status : 1;
 }
 
 /* ---- payloads ---- */
@@ -305,7 +324,7 @@ static const struct carry {
 	[KT_OPS_ID_detach_scheduler] = { begin_detach, look_switch },
 	[KT_OPS_ID_restart_scheduler] = { begin_restart, look_switch },
 	[KT_OPS_ID_replace_scheduler] = { begin_replace, look_switch },
-	[KT_OPS_ID_write_map] = { begin_write_map, NULL },
+	[KT_OPS_ID_write_map] = { begin_write_map, look_write_map },
 	[KT_OPS_ID_hotplug_cpu] = { begin_hotplug, look_hotplug },
 };
 

@@ -16,6 +16,7 @@
 #define KT_GOPS_GATE_NS   (60 * KT_NS_PER_S) /* for workers to come to their gate */
 #define KT_GOPS_FREEZE_NS (30 * KT_NS_PER_S) /* for the tasks of a cgroup to freeze */
 #define KT_GOPS_PLUG_NS   (60 * KT_NS_PER_S) /* for a CPU to come or go */
+#define KT_GOPS_MAP_NS    (2 * KT_NS_PER_S) /* for the maps of a scheduler that was unloaded to go */
 #define KT_GOPS_LOOK_NS   (2 * KT_NS_PER_MS) /* between two looks at what tells nothing by itself */
 
 struct kt_gops {
