@@ -207,6 +207,92 @@ static void set_scheduler(struct job *job, const char *path, char **args)
 		job->args[job->scheduler.n_args++].text = *args;
 }
 
+/* ---- the job as JSON: any part of it over what the options say, in the words of proto/job.def ---- */
+
+static struct kt_arena job_arena; /* lives as long as the program */
+
+static void no_job(const char *format, const char *what)
+{
+	fprintf(stderr, format, what);
+	exit(2);
+}
+
+static void fill(const struct kt_schema *schema, struct json_object *json, void *into);
+
+static void fill_list(const struct kt_field *field, struct json_object *json, uint8_t *into)
+{
+	size_t n = json_object_array_length(json);
+	uint8_t *items = kt_arena_alloc(&job_arena, n + 1, field->of->size);
+
+	for (size_t i = 0; i < n; i++)
+		fill(field->of, json_object_array_get_idx(json, i), items + i * field->of->size);
+	memcpy(into + field->offset, &items, sizeof(items));
+	memcpy(into + field->count_offset, &n, sizeof(n));
+}
+
+static void fill_field(const struct kt_field *field, struct json_object *json, uint8_t *into)
+{
+	void *at = into + field->offset;
+
+	switch (field->type) {
+	case KT_FIELD_BOOL:
+		*(bool *)at = json_object_get_boolean(json);
+		break;
+	case KT_FIELD_U64:
+		*(uint64_t *)at = json_object_get_uint64(json);
+		break;
+	case KT_FIELD_I64:
+		*(int64_t *)at = json_object_get_int64(json);
+		break;
+	case KT_FIELD_STR:
+		*(const char **)at = kt_arena_strdup(&job_arena, json_object_get_string(json));
+		break;
+	case KT_FIELD_ONE:
+		*(void **)at = kt_arena_alloc(&job_arena, 1, field->of->size);
+		fill(field->of, json, *(void **)at);
+		break;
+	case KT_FIELD_LIST:
+		fill_list(field, json, into);
+		break;
+	default:
+		no_job("ktattempt: --job: %s cannot be given\n", field->name);
+	}
+}
+
+static void fill(const struct kt_schema *schema, struct json_object *json, void *into)
+{
+	for (size_t i = 0; i < schema->n_fields; i++) {
+		const struct kt_field *field = &schema->fields[i];
+		const char **text = (const char **)((uint8_t *)into + field->offset);
+		struct json_object *value;
+
+		if (json_object_object_get_ex(json, field->name, &value))
+			fill_field(field, value, into);
+		else if (field->type == KT_FIELD_STR && !*text)
+			*text = "";
+	}
+	json_object_object_foreach(json, key, ignored)
+	{
+		size_t i = 0;
+
+		(void)ignored;
+		while (i < schema->n_fields && strcmp(schema->fields[i].name, key) != 0)
+			i++;
+		if (i == schema->n_fields)
+			no_job("ktattempt: --job: there is no key %s\n", key);
+	}
+}
+
+static void read_job(struct job *job, const char *path)
+{
+	struct json_object *json = json_object_from_file(path);
+
+	if (!json)
+		no_job("ktattempt: %s\n", json_util_get_last_err());
+	fill(&kt_schema_job, json, &job->job);
+	json_object_put(json);
+}
+
 static void on_next(uv_timer_t *timer)
 {
 	static const struct kt_run_events events = { on_phase, on_sample, on_log, on_ended };
@@ -234,7 +320,7 @@ static void usage(void)
 		"	[--cache DIR] [--cold] [--repeat N] [--spares] [--cancel-after SPAN] "
 		"[--expect "
 		"CAUSE]\n"
-		"	[--logs] [-- ARGS]\n");
+		"	[--job JSON] [--logs] [-- ARGS]\n");
 	exit(2);
 }
 
@@ -268,6 +354,7 @@ enum {
 	COLD,
 	REPEAT,
 	SPARES,
+	JOB,
 	LOGS
 };
 
@@ -292,6 +379,7 @@ static const struct option options[] = {
 	{ "cold", no_argument, NULL, COLD },
 	{ "repeat", required_argument, NULL, REPEAT },
 	{ "spares", no_argument, NULL, SPARES },
+	{ "job", required_argument, NULL, JOB },
 	{ "logs", no_argument, NULL, LOGS },
 	{ 0 },
 };
@@ -345,6 +433,7 @@ int main(int argc, char **argv)
 					   .cache_bytes_max = KT_CACHE_BYTES_MAX };
 	const char *kernel = NULL;
 	const char *scheduler = NULL;
+	const char *job_file = NULL;
 	const char *files[FILES_MAX];
 	size_t n_files = 0;
 	int64_t cancel_ns = 0;
@@ -418,6 +507,9 @@ int main(int argc, char **argv)
 		case SPARES:
 			config.mem_bytes = kt_host_mem_bytes();
 			break;
+		case JOB:
+			job_file = optarg;
+			break;
 		case LOGS:
 			tool.logs = true;
 			break;
@@ -435,6 +527,8 @@ int main(int argc, char **argv)
 		set_scheduler(&job, scheduler, argv + optind);
 	for (size_t i = 0; i < n_files && i < FILES_MAX; i++)
 		ship(&job, files[i]);
+	if (job_file)
+		read_job(&job, job_file);
 
 	kt_host_program(config.qemu, qemu, sizeof(qemu));
 	config.qemu = qemu;

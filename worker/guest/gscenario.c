@@ -1,5 +1,6 @@
 #include "worker/guest/gscenario.h"
 #include "worker/guest/gcgroup.h"
+#include "worker/guest/gmachine.h"
 #include "worker/guest/gtime.h"
 
 #include "proto/base/must.h"
@@ -392,6 +393,22 @@ static enum kt_gscenario_event finish(struct kt_gscenario *scenario)
 	return KT_GSCENARIO_FINISHED;
 }
 
+/* A CPU that comes ends every sched_ext scheduler that does not know about CPUs that come and go, and the scenario
+ * is over: nobody asked for that end. Its guest is not used again.
+ */
+static bool may_restore(struct kt_gscenario *scenario)
+{
+	char list[KT_CPUSET_TEXT_BYTES];
+
+	if (scenario->change.loaded == KT_GSWITCH_NONE ||
+	    kt_cpuset_count(&scenario->plug.offline) == 0)
+		return true;
+	tell(scenario, "event", kt_gtime_now_ns(), false,
+	     "CPUs %s stay offline: to bring them back might end the scheduler",
+	     kt_cpuset_print(&scenario->plug.offline, list));
+	return false;
+}
+
 /* Whatever was taken away comes back, as far as it can: the scenario has ended all the same. due_ns is 0 while
  * none is on its way.
  */
@@ -411,7 +428,7 @@ static enum kt_gscenario_event step_restoring(struct kt_gscenario *scenario, int
 			return finish(scenario);
 	}
 	enter(scenario, KT_GSCENARIO_RESTORING, now_ns + KT_GOPS_PLUG_NS);
-	if (kt_ghotplug_restore(plug, &err) <= 0)
+	if (!may_restore(scenario) || kt_ghotplug_restore(plug, &err) <= 0)
 		return finish(scenario);
 	return KT_GSCENARIO_NOTHING;
 }
@@ -448,6 +465,7 @@ int kt_gscenario_start(struct kt_gscenario *scenario, const struct kt_msg_guest_
 	const struct kt_gscenario_calls *calls = &scenario->calls;
 	const struct kt_gswitch_calls changes = { calls->load, calls->unload, calls->arg,
 						  calls->failure };
+	struct kt_cpuset_machine machine;
 	int status;
 
 	kt_must(scenario->state == KT_GSCENARIO_IDLE);
@@ -455,8 +473,10 @@ int kt_gscenario_start(struct kt_gscenario *scenario, const struct kt_msg_guest_
 	if (status == 0)
 		status = copy(scenario, run, err);
 	if (status == 0)
-		status = kt_gstage_open(&scenario->stage, &scenario->arena, scenario->run.scenario,
-					run->seed, err);
+		status = kt_gmachine_read(&machine, err);
+	if (status == 0)
+		status = kt_gstage_open(&scenario->stage, &scenario->arena, &machine,
+					&scenario->run, err);
 	if (status < 0)
 		return status;
 	scenario->ask = (struct kt_gask){ .send = calls->send, .arg = calls->arg };

@@ -1,6 +1,5 @@
 #include "worker/guest/gstage.h"
 #include "worker/guest/gcgroup.h"
-#include "worker/guest/gmachine.h"
 
 #include "proto/base/must.h"
 
@@ -17,19 +16,21 @@ void kt_gstage_init(struct kt_gstage *stage)
 }
 
 int kt_gstage_open(struct kt_gstage *stage, struct kt_arena *arena,
-		   const struct kt_msg_scenario *scenario, uint64_t seed, struct kt_err *err)
+		   const struct kt_cpuset_machine *machine, const struct kt_msg_guest_run *run,
+		   struct kt_err *err)
 {
 	kt_must(!stage->crews && !stage->cgroups);
 	free(stage->reports);
 	*stage = (struct kt_gstage){
 		.arena = arena,
-		.scenario = scenario,
-		.seed = seed,
+		.scenario = run->scenario,
+		.machine = *machine,
+		.seed = run->seed,
 		.ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 	};
 	if (stage->ready_fd < 0)
 		return kt_err_sys(err, KT_FAULT_GUEST, errno, "making an eventfd");
-	return kt_gmachine_read(&stage->machine, err);
+	return 0;
 }
 
 void kt_gstage_close(struct kt_gstage *stage)
@@ -298,7 +299,7 @@ int kt_gstage_spawn(struct kt_gstage *stage, struct kt_gstage_cgroup *cgroup,
 		.seed = stage->seed + (stage->n_started - cgroup->n_workers) * 2,
 		.ready_fd = stage->ready_fd,
 	};
-	struct kt_gstage_crew *crew;
+	struct kt_gstage_crew **at;
 	struct kt_gcrew *started;
 	struct kt_cpuset affinity;
 	int status;
@@ -319,11 +320,10 @@ int kt_gstage_spawn(struct kt_gstage *stage, struct kt_gstage_cgroup *cgroup,
 	status = kt_gcrew_start(&spec, &started, err);
 	if (status < 0)
 		return status;
-	crew = kt_must_calloc(1, sizeof(*crew));
-	*crew = (struct kt_gstage_crew){
-		.next = stage->crews, .crew = started, .where = cgroup, .owner = owner
-	};
-	stage->crews = crew;
+	for (at = &stage->crews; *at; at = &(*at)->next)
+		;
+	*at = kt_must_calloc(1, sizeof(**at));
+	**at = (struct kt_gstage_crew){ .crew = started, .where = cgroup, .owner = owner };
 	stage->n_started += workers;
 	cgroup->n_workers += workers;
 	cgroup->n_groups++;

@@ -49,12 +49,13 @@ struct kt_gstage_cgroup {
 struct kt_gstage {
 	struct kt_arena *arena; /* borrowed: names, reports' texts */
 	const struct kt_msg_scenario *scenario; /* borrowed: which cgroups it puts workers into */
-	struct kt_cpuset_machine machine; /* as it was before any CPU was taken away */
+	struct kt_cpuset_machine machine;
 	uint64_t seed;
 	int64_t anchor_ns; /* 0 before the first gate opened */
 	int ready_fd; /* eventfd: workers came to a gate */
 	struct kt_gstage_cgroup *cgroups;
-	struct kt_gstage_crew *crews;
+	struct kt_gstage_crew
+		*crews; /* oldest first: so are the reports, of those that end together */
 	size_t n_started; /* workers, ever */
 	struct kt_msg_worker_report *reports; /* n_reports, of crews that are gone */
 	size_t n_reports;
@@ -63,9 +64,10 @@ struct kt_gstage {
 };
 
 void kt_gstage_init(struct kt_gstage *stage);
-/* Reads the machine. What is borrowed must live until kt_gstage_close(). */
+/* machine: as it was before any CPU was taken away. What is borrowed must live until kt_gstage_close(). */
 int kt_gstage_open(struct kt_gstage *stage, struct kt_arena *arena,
-		   const struct kt_msg_scenario *scenario, uint64_t seed, struct kt_err *err);
+		   const struct kt_cpuset_machine *machine, const struct kt_msg_guest_run *run,
+		   struct kt_err *err);
 /* Kills what runs and removes what can be: those that the scheduler starves die once it is out, and their
  * cgroups stay. Reports are kept until the next kt_gstage_open().
  */

@@ -24,16 +24,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PORT_WAIT_NS (20 * KT_NS_PER_S) /* for the port to appear: drivers probe late */
-#define PORT_LOOK_NS (1 * KT_NS_PER_MS)
-#define HOST_WAIT_NS (120 * KT_NS_PER_S) /* without a host: then there is nobody to work for */
+#define PORT_WAIT_NS       (20 * KT_NS_PER_S) /* for the port to appear: drivers probe late */
+#define PORT_LOOK_NS       (1 * KT_NS_PER_MS)
+#define HOST_WAIT_NS       (120 * KT_NS_PER_S) /* without a host: then there is nobody to work for */
 /* When workers were slow to stop, the scheduler may just have been thrown out: that frees them before
  * the kernel says a word about it. So the good news waits for the bad to show itself.
  */
-#define STOP_SLOW_NS (200 * KT_NS_PER_MS)
-#define SETTLE_NS    (2 * KT_NS_PER_S)
-#define SCX_STREAM   "scheduler"
-#define OTHER_FDS    6 /* that are polled beside the shell's */
+#define STOP_SLOW_NS       (200 * KT_NS_PER_MS)
+#define SETTLE_NS          (2 * KT_NS_PER_S)
+#define SCX_STREAM         "scheduler"
+/* What the host takes whole (worker/hearing.c): it puts it into a result. */
+#define FINISHED_BYTES_MAX (480u << 10)
+#define OTHER_FDS          6 /* that are polled beside the shell's */
 
 struct guest {
 	struct kt_gchannel channel;
@@ -440,9 +442,37 @@ static void reap(struct guest *guest, int signal_fd)
 	}
 }
 
+/* A frame has a limit, and a loop can have started thousands of workers: the last ones' reports are left out. */
+static void make_fit(struct guest *guest, struct kt_msg_guest_finished *finished)
+{
+	size_t n = finished->n_reports;
+	size_t bytes;
+	char text[128];
+
+	while (finished->n_reports > 0 &&
+	       (bytes = kt_codec_frame_bytes(&kt_schema_guest, KT_TAG_guest_finished, finished)) >
+		       FINISHED_BYTES_MAX)
+		finished->n_reports =
+			finished->n_reports * (FINISHED_BYTES_MAX / 1024) / (bytes / 1024 + 1);
+	if (finished->n_reports == n)
+		return;
+	snprintf(text, sizeof(text),
+		 "reports of the first %zu of %zu workers are kept: together they "
+		 "are too large",
+		 finished->n_reports, n);
+	kt_gchannel_send(&guest->channel, KT_TAG_guest_event,
+			 &(struct kt_msg_guest_event){
+				 .elapsed_ns = guest->elapsed_ns, .kind = "worker", .text = text });
+}
+
 static void finish_run(struct guest *guest)
 {
 	const struct kt_gstage *stage = &guest->scenario.stage;
+	struct kt_msg_guest_finished finished = {
+		.elapsed_ns = guest->elapsed_ns,
+		.reports = stage->reports,
+		.n_reports = stage->n_reports,
+	};
 
 	if (stage->n_missing && guest->kmsg.had_oom) {
 		run_failed_kmsg(guest, KT_CAUSE_ID_guest_oom,
@@ -451,12 +481,8 @@ static void finish_run(struct guest *guest)
 	}
 	guest->is_running = false;
 	guest->finish_at_ns = 0;
-	kt_gchannel_send(&guest->channel, KT_TAG_guest_finished,
-			 &(struct kt_msg_guest_finished){
-				 .elapsed_ns = guest->elapsed_ns,
-				 .reports = stage->reports,
-				 .n_reports = stage->n_reports,
-			 });
+	make_fit(guest, &finished);
+	kt_gchannel_send(&guest->channel, KT_TAG_guest_finished, &finished);
 }
 
 static void prepare_finish(struct guest *guest, int64_t now_ns)
