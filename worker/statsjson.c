@@ -1,105 +1,10 @@
 #include "worker/statsjson.h"
-#include "proto/base/limits.h"
-#include "proto/base/must.h"
+#include "proto/json/fromjson.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <json-c/json.h>
-#include <math.h>
 #include <string.h>
 
 const char kt_statsjson_request[] = "{\"req\":\"stats\",\"args\":{\"target\":\"top\"}}";
-
-static void put_json(struct json_object **object_p)
-{
-	json_object_put(*object_p);
-}
-
-static void put_tokener(struct json_tokener **tokener_p)
-{
-	if (*tokener_p)
-		json_tokener_free(*tokener_p);
-}
-
-struct conversion {
-	struct kt_arena *arena;
-	size_t nodes;
-};
-
-static bool convert(struct conversion *conversion, struct json_object *from, struct kt_value *to);
-
-static struct kt_value convert_text(struct kt_arena *arena, struct json_object *from)
-{
-	struct kt_value value = { .type = KT_VALUE_STR };
-
-	value.n = (uint32_t)json_object_get_string_len(from);
-	value.str = kt_arena_copy(arena, json_object_get_string(from), value.n);
-	return value;
-}
-
-/* What does not fit into 64 bits was refused by fits_64_bits(). */
-static struct kt_value convert_int(struct json_object *from)
-{
-	int64_t i64 = json_object_get_int64(from);
-
-	return i64 < 0 ? kt_value_i64(i64) : kt_value_u64(json_object_get_uint64(from));
-}
-
-static bool convert_list(struct conversion *conversion, struct json_object *from,
-			 struct kt_value *to)
-{
-	size_t n = json_object_array_length(from);
-
-	*to = kt_value_list(conversion->arena, n);
-	for (size_t i = 0; i < n; i++)
-		if (!convert(conversion, json_object_array_get_idx(from, i), &to->items[i]))
-			return false;
-	return true;
-}
-
-static bool convert_map(struct conversion *conversion, struct json_object *from,
-			struct kt_value *to)
-{
-	size_t at = 0;
-
-	*to = kt_value_map(conversion->arena, (size_t)json_object_object_length(from));
-	json_object_object_foreach(from, key, member)
-	{
-		to->pairs[at].key = kt_arena_strdup(conversion->arena, key);
-		if (!convert(conversion, member, &to->pairs[at++].value))
-			return false;
-	}
-	return true;
-}
-
-/* Recursion is bounded by the tokener's KT_STATSJSON_DEPTH_MAX. */
-static bool convert(struct conversion *conversion, struct json_object *from, struct kt_value *to)
-{
-	if (++conversion->nodes > KT_STATSJSON_NODES_MAX)
-		return false;
-	switch (json_object_get_type(from)) {
-	case json_type_null:
-		*to = kt_value_nil();
-		return true;
-	case json_type_boolean:
-		*to = kt_value_bool(json_object_get_boolean(from));
-		return true;
-	case json_type_int:
-		*to = convert_int(from);
-		return true;
-	case json_type_double:
-		*to = kt_value_f64(json_object_get_double(from));
-		return true;
-	case json_type_string:
-		*to = convert_text(conversion->arena, from);
-		return true;
-	case json_type_array:
-		return convert_list(conversion, from, to);
-	case json_type_object:
-		return convert_map(conversion, from, to);
-	}
-	return false;
-}
 
 void kt_statsjson_error(const char *error, const char *text, struct kt_arena *arena,
 			struct kt_msg_axis *axis)
@@ -111,124 +16,56 @@ void kt_statsjson_error(const char *error, const char *text, struct kt_arena *ar
 }
 
 /* Who answers with an errno says little else; its name helps. */
-static void axis_of_errno(struct json_object *code, struct kt_arena *arena,
+static void axis_of_errno(const struct kt_value *code, struct kt_arena *arena,
 			  struct kt_msg_axis *axis)
 {
-	int64_t number = json_object_get_int64(code);
-	int64_t magnitude = number < 0 ? -number : number;
-	const char *name =
-		number != INT64_MIN && magnitude < 4096 ? strerrorname_np((int)magnitude) : NULL;
+	KT_AUTO_BUF said = { 0 };
+	const char *name = NULL;
 
+	if (code->type == KT_VALUE_U64 && code->u64 < 4096)
+		name = strerrorname_np((int)code->u64);
+	else if (code->type == KT_VALUE_I64 && code->i64 > -4096)
+		name = strerrorname_np((int)-code->i64);
+	kt_value_print(code, 64, &said);
 	kt_statsjson_error("errno",
-			   kt_arena_printf(arena, "the scheduler answered errno %lld%s%s%s",
-					   (long long)number, name ? " (" : "", name ? name : "",
+			   kt_arena_printf(arena, "the scheduler answered errno %s%s%s%s",
+					   kt_buf_text(&said), name ? " (" : "", name ? name : "",
 					   name ? ")" : ""),
 			   arena, axis);
 }
 
-static void axis_of_answer(struct json_object *answer, struct kt_arena *arena,
+static void axis_of_answer(const struct kt_value *answer, struct kt_arena *arena,
 			   struct kt_msg_axis *axis)
 {
-	struct conversion conversion = { arena, 0 };
-	struct json_object *code = NULL;
-	struct json_object *args = NULL;
-	struct json_object *resp = NULL;
-	struct kt_value value;
+	const struct kt_value *code = kt_value_get(answer, "errno");
+	const struct kt_value *args = kt_value_get(answer, "args");
+	const struct kt_value *resp = args ? kt_value_get(args, "resp") : NULL;
 
-	if (!json_object_is_type(answer, json_type_object)) {
+	if (answer->type != KT_VALUE_MAP)
 		kt_statsjson_error("not_json", "the answer is no JSON object", arena, axis);
-		return;
-	}
-	if (json_object_object_get_ex(answer, "errno", &code) &&
-	    !(json_object_is_type(code, json_type_int) && json_object_get_int64(code) == 0)) {
+	else if (code && !(code->type == KT_VALUE_U64 && code->u64 == 0))
 		axis_of_errno(code, arena, axis);
-		return;
-	}
-	if (!json_object_object_get_ex(answer, "args", &args) ||
-	    !json_object_is_type(args, json_type_object) ||
-	    !json_object_object_get_ex(args, "resp", &resp)) {
+	else if (!resp)
 		kt_statsjson_error("no_resp", "the answer has no args.resp", arena, axis);
-		return;
-	}
-	if (!convert(&conversion, resp, &value)) {
-		kt_statsjson_error("too_large",
-				   kt_arena_printf(arena, "more than %d values in the answer",
-						   KT_STATSJSON_NODES_MAX),
-				   arena, axis);
-		return;
-	}
-	*axis = (struct kt_msg_axis){ .name = "stats", .value = value, .error = "", .text = "" };
-}
-
-/* json-c turns an integer beyond 64 bits into the nearest one that fits, without a word. So the text itself
- * is looked through, outside of strings; it need not be JSON.
- */
-static bool fits_64_bits(const char *text, size_t len)
-{
-	bool in_string = false;
-
-	for (size_t i = 0; i < len; i++) {
-		char digits[KT_STATSJSON_DIGITS_MAX + 1];
-		unsigned long long magnitude;
-		size_t start = i;
-		size_t n;
-
-		if (in_string && text[i] == '\\')
-			i++;
-		else if (text[i] == '"')
-			in_string = !in_string;
-		if (in_string || !isdigit((unsigned char)text[i]))
-			continue;
-		while (i < len && (isdigit((unsigned char)text[i]) || strchr(".eE+-", text[i])))
-			i++;
-		n = i-- - start;
-		if (n > KT_STATSJSON_DIGITS_MAX)
-			return false;
-		memcpy(digits, text + start, n);
-		digits[n] = 0;
-		errno = 0;
-		if (strcspn(digits, ".eE") < n)
-			continue;
-		magnitude = strtoull(digits, NULL, 10);
-		if (errno == ERANGE ||
-		    (start > 0 && text[start - 1] == '-' && magnitude > 1ull << 63))
-			return false;
-	}
-	return true;
+	else
+		*axis = (struct kt_msg_axis){
+			.name = "stats", .value = *resp, .error = "", .text = ""
+		};
 }
 
 void kt_statsjson_axis(const void *body, size_t len, struct kt_arena *arena,
 		       struct kt_msg_axis *axis)
 {
-	KT_AUTO(put_tokener)
-	struct json_tokener *tokener = json_tokener_new_ex(KT_STATSJSON_DEPTH_MAX);
-	KT_AUTO(put_json) struct json_object *answer = NULL;
-	enum json_tokener_error error;
+	struct kt_value answer;
+	struct kt_err err = { 0 };
 
-	kt_must(tokener != NULL);
-	if (len == 0 || len > KT_STATS_BYTES_MAX) {
+	if (len == 0 || len > KT_STATS_BYTES_MAX)
 		kt_statsjson_error(len ? "too_large" : "not_json",
 				   kt_arena_printf(arena, "an answer of %zu bytes", len), arena,
 				   axis);
-		return;
-	}
-	if (!fits_64_bits(body, len)) {
-		kt_statsjson_error("not_json", "a number of the answer does not fit into 64 bits",
-				   arena, axis);
-		return;
-	}
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-	answer = json_tokener_parse_ex(tokener, body, (int)len);
-	error = json_tokener_get_error(tokener);
-	if (error == json_tokener_continue) /* a number at the very end waits for more */
-		answer = json_tokener_parse_ex(tokener, "", 1);
-	error = json_tokener_get_error(tokener);
-	if (error != json_tokener_success)
-		kt_statsjson_error("not_json",
-				   kt_arena_printf(arena, "the answer is not JSON: %s at byte %zu",
-						   json_tokener_error_desc(error),
-						   json_tokener_get_parse_end(tokener)),
-				   arena, axis);
+	else if (kt_fromjson(body, len, arena, &answer, NULL, &err) < 0)
+		kt_statsjson_error(err.code == E2BIG ? "too_large" : "not_json",
+				   kt_arena_printf(arena, "the answer: %s", err.text), arena, axis);
 	else
-		axis_of_answer(answer, arena, axis);
+		axis_of_answer(&answer, arena, axis);
 }

@@ -2,16 +2,12 @@
  *
  *	{"errno":0,"args":{"resp":{...}}}        (semantics.md section 2)
  *
- * The bytes come from an untrusted guest. Integers keep all 64 bits; nothing goes through double.
+ * The bytes come from an untrusted guest; proto/json/fromjson.h bounds what they may be.
  */
 #ifndef KT_STATSJSON_H
 #define KT_STATSJSON_H
 
 #include "proto/schema.h"
-
-#define KT_STATSJSON_DEPTH_MAX  16
-#define KT_STATSJSON_NODES_MAX  65536
-#define KT_STATSJSON_DIGITS_MAX 64 /* characters of one number */
 
 /* The request for target "top", without the newline. */
 extern const char kt_statsjson_request[];

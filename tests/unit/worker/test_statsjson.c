@@ -1,4 +1,5 @@
 #include "worker/statsjson.h"
+#include "proto/json/fromjson.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -67,7 +68,7 @@ Test(statsjson, too_many_values_are_too_large)
 	struct kt_msg_axis axis;
 
 	kt_buf_puts(&answer, "{\"errno\":0,\"args\":{\"resp\":[0");
-	for (int i = 0; i < KT_STATSJSON_NODES_MAX; i++)
+	for (int i = 0; i < KT_FROMJSON_NODES_MAX; i++)
 		kt_buf_puts(&answer, ",0");
 	kt_buf_puts(&answer, "]}}");
 	kt_statsjson_axis(answer.data, answer.len, &arena, &axis);
