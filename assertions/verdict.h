@@ -48,6 +48,7 @@ enum kt_verdict_outcome {
 	X(GROUP, "Group", "several branches, of which one or all must hold")             \
 	X(OVER, "Over", "what is judged over the repeats of a cell")                     \
 	X(EXPECT, "Expect", "a failure that was expected")                               \
+	X(PAYLOAD, "Payload", "how a program of the user's ended, its metrics")          \
 	X(LIMIT, "Limit", "more was to be said than fits")                               \
 	X(PLUGIN, "Plugin", "what a verdict plug-in says itself, or what became of it")  \
 	X(NO_PROGRESS, "NoProgress", "a worker that did nothing, or did not report")     \

@@ -51,7 +51,7 @@ LIBRARIES = [  # what stands between < and >: whose it is
     (r"ktassert(_plugin)?\.h", "ktassert"),  # as strangers write it
     (r"sodium\.h", "sodium"), (r"ut(hash|list|array|string)\.h", "uthash"), (r"toml\+\+/.*", "toml++"),
 ]
-PURE_LIBC = set("""assert ctype errno float inttypes limits math stdalign stdarg stdbool stddef stdint
+PURE_LIBC = set("""assert ctype errno float inttypes limits math regex stdalign stdarg stdbool stddef stdint
     stdio stdlib string strings iso646 endian byteswap""".split())
 LIBC = PURE_LIBC | set("""cpuid dirent dlfcn elf fcntl fnmatch fts ftw getopt glob grp libgen locale poll pthread pwd
     sched setjmp signal spawn stdatomic syslog termios threads time ucontext unistd wchar""".split())
