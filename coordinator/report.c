@@ -1,6 +1,7 @@
 #include "coordinator/report.h"
 #include "assertions/judge.h"
 #include "assertions/series.h"
+#include "coordinator/measured.h"
 #include "coordinator/plot.h"
 #include "coordinator/view.h"
 #include "proto/base/duration.h"
@@ -582,31 +583,6 @@ static void show_columns(const struct kt_matrix *matrix, uint64_t index,
 	}
 }
 
-static void show_workers(const struct kt_msg_result *result, FILE *out)
-{
-	if (!result->n_reports)
-		return;
-	fprintf(out, "workers:\n  %-20s %12s %10s %10s %10s %6s\n", "", "work units", "cpu",
-		"gap max", "run delay", "migr");
-	for (size_t i = 0; i < result->n_reports; i++) {
-		const struct kt_msg_worker_report *report = &result->reports[i];
-		char name[KT_NAME_BYTES_MAX + 16];
-		char cpu[KT_DURATION_TEXT_BYTES];
-		char gap[KT_DURATION_TEXT_BYTES];
-		char delay[KT_DURATION_TEXT_BYTES];
-
-		snprintf(name, sizeof(name), "%s/%" PRIu64, report->cgroup, report->index);
-		if (report->missing[0]) {
-			fprintf(out, "  %-20s no report: %s\n", name, report->missing);
-			continue;
-		}
-		fprintf(out, "  %-20s %12" PRIu64 " %10s %10s %10s %6" PRIu64 "\n", name,
-			report->work_units, kt_duration_format(report->cpu_ns, cpu),
-			kt_duration_format(report->gap_ns_max, gap),
-			kt_duration_format(report->run_delay_ns, delay), report->migrations);
-	}
-}
-
 static void show_attempts(const struct story *story, FILE *out)
 {
 	fprintf(out, "attempts:\n");
@@ -726,7 +702,7 @@ static int show_text(struct kt_journal *journal, const struct kt_matrix *matrix,
 	if (story->judged && story->judged->result) {
 		const struct kt_msg_result *result = story->judged->result;
 
-		show_workers(result, out);
+		kt_measured_print(result, out);
 		if (result->note[0])
 			fprintf(out, "note: %s\n", result->note);
 		if (result->evidence[0])

@@ -17,11 +17,15 @@ void kt_fieldtext_init(const struct kt_schema *schema, void *into)
 			*(const char **)((char *)into + schema->fields[i].offset) = "";
 }
 
+/* cpu_ns, gap_ns_max, ns_max */
 static bool is_time(const struct kt_field *field)
 {
-	const char *ns = strstr(field->name, "_ns");
+	const char *ns =
+		strncmp(field->name, "ns_", 3) == 0 ? field->name : strstr(field->name, "_ns");
 
-	return ns && (ns[3] == 0 || ns[3] == '_');
+	if (ns && *ns == '_')
+		ns++;
+	return ns && (ns[2] == 0 || ns[2] == '_');
 }
 
 static bool read_u64(const struct kt_field *field, const char *text, uint64_t *number)

@@ -2,7 +2,7 @@
  *
  *	work_units=100 cpu_ns=2.5s missing="killed by signal 9" mean_ns=1500.5 failed=true
  *
- * Names, ranges and lengths are those of the .def files. Times (fields whose name says _ns) may carry a unit.
+ * Names, ranges and lengths are those of the .def files. Times (fields whose name says ns) may carry a unit.
  */
 #ifndef KT_FIELDTEXT_H
 #define KT_FIELDTEXT_H

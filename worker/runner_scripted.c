@@ -4,6 +4,7 @@
 #include "proto/base/must.h"
 #include "proto/cause.h"
 #include "worker/core/boundary.h"
+#include "worker/scriptedreport.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -21,6 +22,7 @@ enum verb {
 	VERB_DRAIN,
 	VERB_WAIT,
 	VERB_SAMPLE,
+	VERB_REPORT, /* any of scriptedreport.h */
 	VERB_LOG,
 	VERB_LOGS,
 	VERB_FAIL,
@@ -62,6 +64,7 @@ struct command {
 struct script {
 	struct command *commands;
 	size_t n;
+	struct kt_scriptedreport report;
 };
 
 struct kt_runner {
@@ -203,6 +206,23 @@ static int finish_command(struct command *command, size_t index, struct kt_err *
 	}
 }
 
+static int read_report(struct script *script, const char *name, struct kt_arena *arena,
+		       struct kt_err *err)
+{
+	const struct command *command = &script->commands[script->n];
+	const char *words[WORDS_MAX];
+	const char *wrong;
+	int status;
+
+	for (size_t i = 0; i < command->n_words; i++)
+		words[i] = command->words[i].text;
+	status = kt_scriptedreport_add(&script->report, name, words, command->n_words, arena,
+				       &wrong);
+	if (status == -E2BIG)
+		return bad(err, script->n, "too many of them", wrong);
+	return status < 0 ? bad(err, script->n, "no such field, or not a value of it", wrong) : 0;
+}
+
 static const char *skip_blank(const char *at, bool over_ends)
 {
 	for (;; at++) {
@@ -211,6 +231,16 @@ static const char *skip_blank(const char *at, bool over_ends)
 		if (!*at || !strchr(over_ends ? " \t\r\n;" : " \t\r", *at))
 			return at;
 	}
+}
+
+/* VERB_N when there is none. */
+static enum verb verb_of(const char *name)
+{
+	enum verb verb = 0;
+
+	while (verb < VERB_N && (!verbs[verb].name || strcmp(verbs[verb].name, name) != 0))
+		verb++;
+	return verb;
 }
 
 static int read_script(struct kt_arena *arena, const char *text, struct script *script,
@@ -230,8 +260,10 @@ static int read_script(struct kt_arena *arena, const char *text, struct script *
 			return bad(err, script->n, "too many commands", "");
 		if (read_word(arena, &at, &word) < 0)
 			return bad(err, script->n, "a quote is not closed", word.text);
-		while (command->verb < VERB_N && strcmp(verbs[command->verb].name, word.text) != 0)
-			command->verb++;
+		if (kt_scriptedreport_is(word.text))
+			command->verb = VERB_REPORT;
+		else
+			command->verb = verb_of(word.text);
 		if (command->verb == VERB_N)
 			return bad(err, script->n, "no such command", word.text);
 		command->words = kt_arena_alloc(arena, WORDS_MAX, sizeof(*command->words));
@@ -243,7 +275,8 @@ static int read_script(struct kt_arena *arena, const char *text, struct script *
 				return bad(err, script->n, "a quote is not closed", word.text);
 			command->n_words++;
 		}
-		ret = finish_command(command, script->n, err);
+		ret = command->verb == VERB_REPORT ? read_report(script, word.text, arena, err)
+						   : finish_command(command, script->n, err);
 		if (ret < 0)
 			return ret;
 		script->n++;
@@ -548,6 +581,7 @@ static void finish(struct kt_run *run, const char *cause, const char *line)
 		.n_timeline = run->n_timeline,
 	};
 
+	kt_scriptedreport_fill(&run->script.report, &result);
 	kt_digest_of(run->series.data ? run->series.data : (const uint8_t *)"", run->series.len,
 		     &digest);
 	drop_run(run);
@@ -647,6 +681,7 @@ static int64_t play(struct kt_run *run)
 			run->at = run->script.n;
 			break;
 		case VERB_RUN:
+		case VERB_REPORT: /* it was read already */
 		case VERB_N:
 			break;
 		}

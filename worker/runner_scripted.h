@@ -18,6 +18,8 @@
  *	    placeholder="WHY"    nothing could be captured
  *	    epoch=N              which life of the scheduler: it was restarted N times
  *	                         without any WHAT: counters that rise, drawn from job.seed
+ *	report, wakes, latency, payload, monitor, measure, event
+ *	                         what the attempt reports: scriptedreport.h
  *	log STREAM "TEXT"        a piece of a log, and a newline
  *	logs STREAM BYTES        that many bytes of log, in pieces
  *	fail CAUSE ["TEXT"] [xN] the attempt ends with this cause of proto/causes.def

@@ -1,7 +1,7 @@
 /* reported.h - an attempt's result out of a short text, and the checks that judge it, for the tests of assertions/.
  *
  *	"report cg_0 work_units=10 wall_ns=1s; wakes cg_0 total=5; monitor looks=9; measure stuck highest=2;
- *	event insert_not_owned 3; cause kernel_panic"
+ *	event insert_not_owned 3; fail kernel_panic"
  *
  * Fields are those of proto/job.def; workers of a cgroup are numbered as they come.
  */
@@ -95,7 +95,7 @@ static inline void reported_line(struct kt_msg_result *result, char *line, struc
 		event->name = reported_word(&at);
 		event->count = atoll(reported_word(&at));
 	} else {
-		cr_assert_str_eq(kind, "cause");
+		cr_assert_str_eq(kind, "fail");
 		result->cause = reported_word(&at);
 	}
 }

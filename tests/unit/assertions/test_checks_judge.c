@@ -538,10 +538,10 @@ Test(checks_judge, without_a_report_nothing_is_said_quietly)
 	static const struct row rows[] = {
 		{ "gap=true", "monitor looks=9", SKIP,
 		  "gap (at most 2000 ms): does not apply: there were no workers" },
-		{ "not_stuck=true gap=false spread=false", "cause kernel_panic", INCO,
+		{ "not_stuck=true gap=false spread=false", "fail kernel_panic", INCO,
 		  "not_stuck: cannot be told: no worker reported before the attempt ended "
 		  "(kernel_panic)" },
-		{ "min_page_locality=1", "cause guest_oom", INCO,
+		{ "min_page_locality=1", "fail guest_oom", INCO,
 		  "min_page_locality (at least 1): cannot be told: no worker reported before the "
 		  "attempt ended (guest_oom)" },
 	};
@@ -741,7 +741,7 @@ static const struct shown {
 	[KT_CHECKS_not_stuck] = { "not_stuck=true gap=false spread=false",
 				  "report cg_0 work_units=90",
 				  "report cg_0 work_units=90; report cg_0 wall_ns=10s",
-				  "cause kernel_panic", "monitor looks=99" },
+				  "fail kernel_panic", "monitor looks=99" },
 	[KT_CHECKS_gap] = { "gap='2s'", "report cg_0 work_units=90 gap_ns_max=30ms gap_at_ns=7s",
 			    "report cg_0 work_units=90 gap_ns_max=2.3s gap_at_ns=5.1s gap_cpu=1",
 			    "report cg_0 missing=killed", "monitor looks=99" },
@@ -844,6 +844,20 @@ static void print_outcome(const struct shown *row, const char *result, size_t id
 		      first->text);
 }
 
+/* "gap='2s' spread=true" as it stands in a matrix. */
+static void print_asked(const char *checks, struct kt_buf *out)
+{
+	kt_buf_puts(out, "    checks = { ");
+	for (const char *c = checks; *c; c++)
+		kt_buf_printf(out,
+			      *c == '='    ? " = "
+			      : *c == ' '  ? ", "
+			      : *c == '\'' ? "\""
+					   : "%c",
+			      *c);
+	kt_buf_puts(out, " }\n\n");
+}
+
 static void print_check(size_t id, struct kt_buf *out)
 {
 	const struct kt_checks_row *row = &kt_checks_table[id];
@@ -851,6 +865,7 @@ static void print_check(size_t id, struct kt_buf *out)
 	kt_buf_printf(out, "\n### %s\n\n%s.\n\nIt takes ", row->name, row->sentence);
 	kt_checks_print_written((enum kt_checks_id)id, out);
 	kt_buf_printf(out, "; its details are of kind %s.\n\n", kt_verdict_kind_name(row->kind));
+	print_asked(shown[id].checks, out);
 	kt_buf_puts(out, "| outcome | what was measured | what is said |\n|---|---|---|\n");
 	print_outcome(&shown[id], shown[id].pass, id, PASS, out);
 	print_outcome(&shown[id], shown[id].fail, id, FAIL, out);

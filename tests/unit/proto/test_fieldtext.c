@@ -65,6 +65,9 @@ Test(fieldtext, every_kind_of_field)
 				      NULL),
 		     0);
 	cr_assert_eq(wakes.mean_ns, 1500.5);
+	cr_assert_eq(
+		kt_fieldtext_set(&kt_schema_wake_report, &wakes, "ns_max", "2us", &arena, NULL), 0);
+	cr_assert_eq(wakes.ns_max, 2000);
 	cr_assert_eq(kt_fieldtext_set(&kt_schema_wake_report, &wakes, "mean_ns", "2us", &arena,
 				      NULL),
 		     0);

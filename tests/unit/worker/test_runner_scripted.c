@@ -16,6 +16,7 @@ struct heard {
 	unsigned int ends;
 	char cause[64], line[256];
 	uint64_t fired, total;
+	uint64_t n_reports, work_units; /* of the last one */
 	bool whole; /* the digest is that of the samples */
 	struct kt_run *run;
 };
@@ -56,6 +57,9 @@ static void on_ended(void *arg, const struct kt_msg_result *result)
 	heard->run = NULL;
 	snprintf(heard->cause, sizeof(heard->cause), "%s", result->cause);
 	snprintf(heard->line, sizeof(heard->line), "%s", result->line);
+	heard->n_reports = result->n_reports;
+	for (size_t i = 0; i < result->n_reports; i++)
+		heard->work_units = result->reports[i].work_units;
 	heard->fired = result->samples_fired;
 	heard->total = result->samples_total;
 	kt_digest_of(heard->series.data ? heard->series.data : (const uint8_t *)"",
@@ -206,6 +210,18 @@ Test(runner_scripted, only_the_first_attempts_die_when_the_script_says_so)
 	}
 }
 
+Test(runner_scripted, reports_arrive_however_it_ends)
+{
+	struct heard heard;
+
+	play(&heard, "report a work_units=3; sample; report a work_units=4; fail kernel_panic", 1,
+	     1, NULL);
+	cr_assert_str_eq(heard.cause, "kernel_panic");
+	cr_assert_eq(heard.n_reports, 2);
+	cr_assert_eq(heard.work_units, 4);
+	drop(&heard);
+}
+
 Test(runner_scripted, what_hangs_can_be_cancelled)
 {
 	struct heard heard;
@@ -219,9 +235,19 @@ Test(runner_scripted, what_hangs_can_be_cancelled)
 Test(runner_scripted, a_bad_script_is_host_trouble_with_its_place)
 {
 	static const char *const scripts[] = {
-		"boot",        "wait 5",          "end; dance",       "fail no_such_cause",
-		"log console", "log console \"x", "sample nothing",   "die qemu_died x0",
-		"crash 3",     "wait 1ms 2ms",    "fail finished hm",
+		"boot",
+		"wait 5",
+		"end; dance",
+		"fail no_such_cause",
+		"log console",
+		"log console \"x",
+		"sample nothing",
+		"die qemu_died x0",
+		"crash 3",
+		"wait 1ms 2ms",
+		"fail finished hm",
+		"report",
+		"report cg units=1",
 	};
 
 	for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
