@@ -17,7 +17,7 @@
 char _license[] SEC("license") = "GPL";
 
 #define SHARED_DSQ 0
-#define HELD_DSQ   1 /* nobody looks here: what is in it is never run (--stall-after) */
+#define HELD_DSQ   1 /* nobody looks here: what is in it is never run (--stall-after, --starve-one) */
 
 #define SLICE_NS         (20 * 1000 * 1000ull)
 #define SLICE_SLOW_NS    (1 * 1000 * 1000ull)
@@ -25,23 +25,29 @@ char _license[] SEC("license") = "GPL";
 #define BURN_MAX_NS      (3 * 1000 * 1000ull)
 #define DEGRADE_NS_PER_S (300 * 1000ull)
 #define BURN_ROUNDS_MAX  (1 << 20) /* of clock reads: far beyond BURN_MAX_NS, for the verifier */
+#define WALK_ROUNDS      2000 /* that the verifier walks one by one (--fail-verify-late) */
 
 /* Globals are __u64, not u64: the skeleton repeats their type names in user space.
  *
  * Set by the loader before load; the verifier sees them as constants and drops what is off.
  */
 const volatile __u64 stall_after_ns;
+const volatile __u64 starve_after_ns;
 const volatile __u64 crash_after_ns;
 const volatile __u64 degrade_after_ns;
 const volatile bool slow;
 const volatile bool scattershot;
 const volatile bool fail_verify;
+const volatile bool fail_verify_late;
+const volatile bool fail_init;
 const volatile __u32 nr_cpus = 1;
+const volatile __u32 loader_tgid; /* never starved: it is to tell of it */
 
 #define X(name_, sentence_) __u64 name_;
 KT_SCX_COUNTERS(X)
 #undef X
 __u64 started_at_ns; /* CLOCK_MONOTONIC at init */
+__u32 starved_pid; /* 0: nobody yet */
 
 struct kt_scx_exit exit_report;
 
@@ -53,7 +59,7 @@ struct {
 } stats SEC(".maps");
 
 /* The dump travels through a ring buffer and not through .bss: whoever reads .bss at every sample
- * should not carry 32 KiB that are empty until the end.
+ * should not carry 128 KiB that are empty until the end.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -75,9 +81,20 @@ static u64 age_ns(void)
 	return bpf_ktime_get_ns() - started_at_ns;
 }
 
+/* The first one that is asked about when the time has come is it. */
+static bool is_starved(const struct task_struct *p)
+{
+	if (!starve_after_ns || (u32)p->tgid == loader_tgid || age_ns() < starve_after_ns)
+		return false;
+	__sync_val_compare_and_swap(&starved_pid, 0, (u32)p->pid);
+	return starved_pid == (u32)p->pid;
+}
+
 static bool is_held(const struct task_struct *p)
 {
-	return stall_after_ns && !(p->flags & PF_KTHREAD) && age_ns() >= stall_after_ns;
+	if (p->flags & PF_KTHREAD)
+		return false;
+	return (stall_after_ns && age_ns() >= stall_after_ns) || is_starved(p);
 }
 
 static u64 burn_wanted_ns(void)
@@ -250,17 +267,36 @@ void BPF_PROG(kt_disable, struct task_struct *p)
 	COUNT(nr_disable);
 }
 
+/* An index that nobody bounds: the verifier must refuse this. */
+static s32 read_anywhere(void)
+{
+	volatile char stack[8] = { 0 };
+
+	return stack[bpf_get_prandom_u32()];
+}
+
+/* The same behind a loop: the log of what the verifier walked has thousands of lines, and the reason at its end. */
+static s32 walk_and_read_anywhere(void)
+{
+	volatile u32 sum = 0;
+
+#pragma clang loop unroll(disable)
+	for (u32 i = 0; i < WALK_ROUNDS; i++)
+		sum += i & 1 ? 3 : sum >> 1;
+	return (s32)sum + read_anywhere();
+}
+
 SEC("struct_ops/kt_init")
 s32 BPF_PROG(kt_init)
 {
 	s32 status;
 
-	if (fail_verify) {
-		volatile char stack[8] = { 0 };
-
-		/* an index that nobody bounds: the verifier must refuse this */
-		return stack[bpf_get_prandom_u32()];
-	}
+	if (fail_verify)
+		return read_anywhere();
+	if (fail_verify_late)
+		return walk_and_read_anywhere();
+	if (fail_init)
+		return -ENODEV;
 	started_at_ns = bpf_ktime_get_ns();
 	status = scx_bpf_create_dsq(SHARED_DSQ, -1);
 	if (status < 0)
@@ -300,5 +336,6 @@ struct sched_ext_ops scx_kt = {
 	.exit = (void *)kt_exit,
 	.flags = SCX_OPS_ENQ_LAST,
 	.timeout_ms = KT_SCX_TIMEOUT_UNSET,
+	.exit_dump_len = KT_SCX_DUMP_BYTES,
 	.name = "scx_kt",
 };

@@ -34,6 +34,8 @@ struct sched_ext_entity {
 
 struct task_struct {
 	unsigned int flags;
+	int pid;
+	int tgid;
 	int nr_cpus_allowed;
 	const struct cpumask *cpus_ptr;
 	unsigned short migration_disabled;
@@ -73,6 +75,7 @@ struct sched_ext_ops {
 	void (*exit)(struct scx_exit_info *info);
 	u64 flags;
 	u32 timeout_ms;
+	u32 exit_dump_len;
 	char name[128];
 };
 
@@ -83,6 +86,7 @@ struct sched_ext_ops {
 #define SCX_OPS_ENQ_LAST (1ull << 1)
 #define SCX_TASK_QUEUED  (1u << 0)
 #define PF_KTHREAD       0x00200000
+#define ENODEV           19
 
 /* kfuncs by their plain names: kernels that have newer variants keep these too */
 s32 scx_bpf_create_dsq(u64 dsq_id, s32 node) __ksym;

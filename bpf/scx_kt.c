@@ -31,56 +31,60 @@
 
 /* ---- options ---- */
 
-enum knob {
-	STALL_AFTER = 256,
-	CRASH_AFTER,
-	EXIT_AFTER,
-	PANIC_AFTER,
-	DEGRADE_AFTER,
-	SLOW,
-	SCATTERSHOT,
-	FAIL_VERIFY,
-	WATCHDOG_MS,
-	LINGER,
-	HELP
-};
-
 struct options {
 	double stall_after_s;
+	double starve_after_s;
 	double crash_after_s;
 	double exit_after_s;
+	double die_after_s;
 	double panic_after_s;
 	double degrade_after_s;
 	double linger_s;
+	double watchdog_ms;
 	bool slow;
 	bool scattershot;
 	bool fail_verify;
-	uint32_t watchdog_ms;
+	bool fail_verify_late;
+	bool fail_init;
+	bool hang_at_load;
+	bool help;
 };
 
-static const struct knob_row {
-	struct option option;
+/* A knob with a maximum takes a number above 0, a double; one without is a bool. */
+static const struct knob {
+	const char *name;
+	double max;
+	size_t where; /* in struct options */
 	const char *sentence;
 } knobs[] = {
-	{ { "stall-after", required_argument, NULL, STALL_AFTER },
-	  "after S seconds no user task is run any more" },
-	{ { "crash-after", required_argument, NULL, CRASH_AFTER },
-	  "after S seconds call scx_bpf_error" },
-	{ { "exit-after", required_argument, NULL, EXIT_AFTER },
-	  "after S seconds leave, cleanly, without being asked" },
-	{ { "panic-after", required_argument, NULL, PANIC_AFTER },
-	  "after S seconds take the kernel down with it; only in a guest of ktcoord" },
-	{ { "degrade-after", required_argument, NULL, DEGRADE_AFTER },
-	  "after S seconds every further second wastes more time per dispatch" },
-	{ { "slow", no_argument, NULL, SLOW }, "waste time at every dispatch, run 1 ms slices" },
-	{ { "scattershot", no_argument, NULL, SCATTERSHOT }, "put tasks on random CPUs" },
-	{ { "fail-verify", no_argument, NULL, FAIL_VERIFY },
-	  "be a program that the verifier refuses" },
-	{ { "watchdog-ms", required_argument, NULL, WATCHDOG_MS },
-	  "ops.timeout_ms, at most 30000; the kernel's own default without it" },
-	{ { "linger", required_argument, NULL, LINGER },
-	  "after leaving stay S seconds, so that the maps stay too; SIGTERM again ends it" },
-	{ { "help", no_argument, NULL, HELP }, "this text" },
+#define SECONDS(name_, member_) name_, 86400, offsetof(struct options, member_)
+#define FLAG(name_, member_)    name_, 0, offsetof(struct options, member_)
+	{ SECONDS("stall-after", stall_after_s), "after N seconds no user task is run any more" },
+	{ SECONDS("starve-one", starve_after_s),
+	  "after N seconds one user task, the next that comes, is not run any more" },
+	{ SECONDS("crash-after", crash_after_s), "after N seconds call scx_bpf_error" },
+	{ SECONDS("exit-after", exit_after_s),
+	  "after N seconds leave, cleanly, without being asked" },
+	{ SECONDS("die-after", die_after_s),
+	  "after N seconds this program dies (SIGKILL) and leaves the scheduler behind" },
+	{ SECONDS("panic-after", panic_after_s),
+	  "after N seconds take the kernel down with it; only in a guest of ktcoord" },
+	{ SECONDS("degrade-after", degrade_after_s),
+	  "after N seconds every further second wastes more time per dispatch" },
+	{ SECONDS("linger", linger_s),
+	  "after leaving stay N seconds, so that the maps stay too; SIGTERM again ends it" },
+	{ "watchdog-ms", 30000, offsetof(struct options, watchdog_ms),
+	  "ops.timeout_ms; the kernel's own default without it" },
+	{ FLAG("slow", slow), "waste time at every dispatch, run 1 ms slices" },
+	{ FLAG("scattershot", scattershot), "put tasks on random CPUs" },
+	{ FLAG("fail-verify", fail_verify), "be a program that the verifier refuses" },
+	{ FLAG("fail-verify-late", fail_verify_late),
+	  "the same behind a loop: the verifier's log is long" },
+	{ FLAG("fail-init", fail_init), "ops.init returns an error" },
+	{ FLAG("hang-at-load", hang_at_load), "never register the scheduler; sleep until SIGTERM" },
+	{ FLAG("help", help), "this text" },
+#undef SECONDS
+#undef FLAG
 };
 #define N_KNOBS (sizeof(knobs) / sizeof(knobs[0]))
 
@@ -89,79 +93,51 @@ static void usage(FILE *to)
 	fprintf(to, "usage: scx_kt [OPTION...]\n"
 		    "A small sched_ext scheduler with counters, and faults on request.\n\n");
 	for (size_t i = 0; i < N_KNOBS; i++)
-		fprintf(to, "  --%-13s %s  %s\n", knobs[i].option.name,
-			knobs[i].option.has_arg ? "N" : " ", knobs[i].sentence);
+		fprintf(to, "  --%-16s %s  %s\n", knobs[i].name, knobs[i].max > 0 ? "N" : " ",
+			knobs[i].sentence);
 }
 
-static int parse_number(const char *name, const char *text, double max, double *number)
+static int set_knob(struct options *options, const struct knob *knob, const char *text)
 {
+	void *where = (uint8_t *)options + knob->where;
+	double number;
 	char *end;
 
-	*number = strtod(text, &end);
-	if (end != text && !*end && *number > 0 && *number <= max)
+	if (knob->max == 0) {
+		*(bool *)where = true;
 		return 0;
-	fprintf(stderr, "scx_kt: --%s: '%s' is not a number above 0 and up to %.0f\n", name, text,
-		max);
-	return -EINVAL;
+	}
+	number = strtod(text, &end);
+	if (end == text || *end || !(number > 0 && number <= knob->max)) {
+		fprintf(stderr, "scx_kt: --%s: '%s' is not a number above 0 and up to %.0f\n",
+			knob->name, text, knob->max);
+		return -EINVAL;
+	}
+	*(double *)where = number;
+	return 0;
 }
 
 /* 0 to go on, else the exit status plus 1 */
 static int parse(int argc, char **argv, struct options *options)
 {
 	struct option longs[N_KNOBS + 1] = { 0 };
-	double number;
 	int which;
 	int index = 0;
 
 	for (size_t i = 0; i < N_KNOBS; i++)
-		longs[i] = knobs[i].option;
-	while ((which = getopt_long(argc, argv, "", longs, &index)) != -1) {
-		number = 0;
-		if (which == '?')
+		longs[i] = (struct option){ knobs[i].name,
+					    knobs[i].max > 0 ? required_argument : no_argument,
+					    NULL, 0 };
+	while ((which = getopt_long(argc, argv, "", longs, &index)) != -1)
+		if (which == '?' || set_knob(options, &knobs[index], optarg) < 0)
 			return 3;
-		if (longs[index].has_arg &&
-		    parse_number(longs[index].name, optarg, which == WATCHDOG_MS ? 30000 : 86400,
-				 &number) < 0)
-			return 3;
-		switch (which) {
-		case STALL_AFTER:
-			options->stall_after_s = number;
-			break;
-		case CRASH_AFTER:
-			options->crash_after_s = number;
-			break;
-		case EXIT_AFTER:
-			options->exit_after_s = number;
-			break;
-		case PANIC_AFTER:
-			options->panic_after_s = number;
-			break;
-		case DEGRADE_AFTER:
-			options->degrade_after_s = number;
-			break;
-		case SLOW:
-			options->slow = true;
-			break;
-		case SCATTERSHOT:
-			options->scattershot = true;
-			break;
-		case FAIL_VERIFY:
-			options->fail_verify = true;
-			break;
-		case WATCHDOG_MS:
-			options->watchdog_ms = (uint32_t)number;
-			break;
-		case LINGER:
-			options->linger_s = number;
-			break;
-		case HELP:
-			usage(stdout);
-			return 1;
-		}
-	}
 	if (optind < argc) {
 		fprintf(stderr, "scx_kt: what is '%s'? There are only options.\n", argv[optind]);
 		return 3;
+	}
+	if (options->help) {
+		usage(stdout);
+		return 1;
 	}
 	return 0;
 }
@@ -215,15 +191,19 @@ static int load(const struct options *options)
 	int cpus = libbpf_num_possible_cpus();
 	int status;
 
-	status = open_object(options->watchdog_ms);
+	status = open_object((uint32_t)options->watchdog_ms);
 	if (status < 0)
 		return status;
 	skel->rodata->stall_after_ns = (uint64_t)(options->stall_after_s * 1e9);
+	skel->rodata->starve_after_ns = (uint64_t)(options->starve_after_s * 1e9);
 	skel->rodata->crash_after_ns = (uint64_t)(options->crash_after_s * 1e9);
 	skel->rodata->degrade_after_ns = (uint64_t)(options->degrade_after_s * 1e9);
 	skel->rodata->slow = options->slow;
 	skel->rodata->scattershot = options->scattershot;
 	skel->rodata->fail_verify = options->fail_verify;
+	skel->rodata->fail_verify_late = options->fail_verify_late;
+	skel->rodata->fail_init = options->fail_init;
+	skel->rodata->loader_tgid = (uint32_t)getpid();
 	skel->rodata->nr_cpus = cpus > 0 ? (uint32_t)cpus : 1;
 	bpf_program__set_flags(skel->progs.kt_init, BPF_F_SLEEPABLE);
 	status = scx_kt__load(skel);
@@ -321,14 +301,19 @@ static void print_counters(void)
 	fflush(stdout);
 }
 
+static void wait_for_signal(int signals, int ms)
+{
+	struct pollfd fd = { .fd = signals, .events = POLLIN };
+
+	poll(&fd, 1, ms);
+}
+
 /* For who reads the maps from outside: they live as long as we do. Whatever signal comes now is another one
  * than that which ended serve().
  */
 static void linger(int signals, double seconds)
 {
-	struct pollfd fd = { .fd = signals, .events = POLLIN };
-
-	poll(&fd, 1, (int)(seconds * 1000));
+	wait_for_signal(signals, (int)(seconds * 1000));
 }
 
 /* Whoever tries this knob on a machine of their own must not lose it: PID 1 has to be ktguest, which is
@@ -360,6 +345,7 @@ static int64_t after_ns(double seconds)
 static void serve(int signals, struct kt_statsd *statsd, const struct options *options)
 {
 	int64_t end_ns = after_ns(options->exit_after_s);
+	int64_t die_ns = after_ns(options->die_after_s);
 	int64_t panic_ns = after_ns(options->panic_after_s);
 	struct pollfd fds[2 + KT_STATSD_CLIENTS_MAX];
 	struct signalfd_siginfo taken;
@@ -373,6 +359,8 @@ static void serve(int signals, struct kt_statsd *statsd, const struct options *o
 			return;
 		if (statsd)
 			kt_statsd_serve(statsd);
+		if (kt_clock_now_ns() >= die_ns)
+			raise(SIGKILL);
 		if (kt_clock_now_ns() >= panic_ns) {
 			panic_the_guest();
 			panic_ns = INT64_MAX;
@@ -402,6 +390,10 @@ int main(int argc, char **argv)
 	status = kt_statsd_open(KT_STATSD_PATH, &source, &statsd);
 	if (status < 0)
 		fprintf(stderr, "scx_kt: no stats: %s: %s\n", KT_STATSD_PATH, strerror(-status));
+	if (options.hang_at_load) {
+		wait_for_signal(signals, -1);
+		return 1;
+	}
 	status = load(&options);
 	if (status < 0) {
 		fprintf(stderr, "scx_kt: not loaded: %s\n", strerror(-status));

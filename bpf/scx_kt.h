@@ -34,7 +34,8 @@ enum kt_scx_stat { KT_SCX_STAT_LOCAL, KT_SCX_STAT_SHARED, KT_SCX_STATS_N };
 
 #define KT_SCX_REASON_BYTES 128
 #define KT_SCX_MSG_BYTES    1024
-#define KT_SCX_DUMP_BYTES   32768 /* the kernel's own default for exit_dump_len; a power of two */
+/* ops.exit_dump_len: room for some 400 tasks, where the kernel's own 32 KiB are too few for 100. A power of two. */
+#define KT_SCX_DUMP_BYTES   131072
 
 struct kt_scx_exit {
 	__s64 kind; /* enum scx_exit_kind of the kernel; 0 while it runs, written last */

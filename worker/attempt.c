@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define PANIC_NS_MAX       (5 * KT_NS_PER_S) /* from the panic's line to QEMU's end */
-#define EVIDENCE_BYTES_MAX (64u << 10)
+#define EVIDENCE_BYTES_MAX (192u << 10) /* a whole dump, and what the kernel said */
 #define LOG_QUEUE_BYTES    (4u << 20) /* beyond it pieces of logs are dropped, never samples */
 #define DETAIL_BYTES_MAX   256 /* of a moment */
 
@@ -176,12 +176,18 @@ void kt_attempt_enter(struct kt_attempt *attempt, enum kt_attempt_phase phase, i
 
 /* ---- ending ---- */
 
+/* What may happen after the scenario's good end, and is worse. */
+static bool is_worse_than_finished(enum kt_cause_id cause)
+{
+	return cause == KT_CAUSE_ID_kernel_panic || cause == KT_CAUSE_ID_scheduler_unload_timeout;
+}
+
 void kt_attempt_end(struct kt_attempt *attempt, enum kt_cause_id cause, const char *format, ...)
 {
 	va_list args;
 
 	if (attempt->ending &&
-	    !(attempt->cause == KT_CAUSE_ID_finished && cause == KT_CAUSE_ID_kernel_panic))
+	    !(attempt->cause == KT_CAUSE_ID_finished && is_worse_than_finished(cause)))
 		return;
 	attempt->ending = true;
 	attempt->cause = cause;

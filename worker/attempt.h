@@ -118,7 +118,9 @@ void kt_attempt_enter(struct kt_attempt *attempt, enum kt_attempt_phase phase, i
 
 /* ---- ending ---- */
 
-/* The first one tells; only a kernel that dies after `finished` has a better story. */
+/* The first one tells; only a kernel that dies after `finished`, or a scheduler that does not leave, has a better
+ * story.
+ */
 __attribute__((format(printf, 3, 4))) void kt_attempt_end(struct kt_attempt *attempt,
 							  enum kt_cause_id cause,
 							  const char *format, ...);

@@ -55,19 +55,29 @@ static enum kt_cause_id guest_cause(const struct kt_attempt *attempt, const char
 	return kt_attempt_lost(attempt);
 }
 
+/* What fails after the end changes nothing but is worth a word; only a scheduler that does not leave is worse than
+ * a scenario that ran to its end.
+ */
+static bool is_too_late(const struct kt_attempt *attempt, enum kt_cause_id cause)
+{
+	return attempt->ending && !(attempt->cause == KT_CAUSE_ID_finished &&
+				    cause == KT_CAUSE_ID_scheduler_unload_timeout);
+}
+
 static void on_failed(struct kt_attempt *attempt, void *frame)
 {
 	struct kt_msg_guest_failed *failed = frame;
+	enum kt_cause_id cause = guest_cause(attempt, failed->cause);
+	bool late = is_too_late(attempt, cause);
 
-	/* What fails after the end changes nothing but is worth a word. */
 	if (attempt->phase == KT_ATTEMPT_DRAIN) {
 		attempt->done = true;
-		kt_attempt_note(attempt, "%s failed: %s", failed->what, failed->line);
-		return;
+		if (late)
+			kt_attempt_note(attempt, "%s failed: %s", failed->what, failed->line);
 	}
-	if (attempt->ending)
+	if (late)
 		return;
-	kt_attempt_end(attempt, guest_cause(attempt, failed->cause), "%s", failed->line);
+	kt_attempt_end_with_advice(attempt, cause, "%s", failed->line);
 	kt_buf_puts(&attempt->evidence, failed->evidence);
 }
 

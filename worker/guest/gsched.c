@@ -1,6 +1,5 @@
 #include "worker/guest/gsched.h"
 #include "worker/guest/gtime.h"
-#include "worker/guest/logtail.h"
 #include "worker/guest/sysfile.h"
 
 #include "proto/base/must.h"
@@ -18,14 +17,20 @@
 #define SCX          "/sys/kernel/sched_ext"
 #define LOOK_LOAD_NS (5 * KT_NS_PER_MS) /* between two looks while something is awaited */
 #define LOOK_RUN_NS  (100 * KT_NS_PER_MS) /* while it runs: the kernel's log tells sooner anyway */
-#define GRACE_NS     (2 * KT_NS_PER_S) /* for a thrown-out scheduler's program to print its dump */
+#define GRACE_NS \
+	(2 * KT_NS_PER_S) /* for a thrown-out scheduler's program to begin with its dump, */
+#define GRACE_NS_MAX (45 * KT_NS_PER_S) /* and to go on; and for the kernel to write it */
 #define READS_MAX    16 /* of output in one round */
 #define FORCE_NS     (10 * KT_NS_PER_S) /* after SIGKILL and SysRq-S */
+#define IDLE_NS      (10 * KT_NS_PER_S) /* a program that is to load and does nothing never will */
+#define KMSG_BYTES   (16u << 10) /* of the evidence */
 
-/* What a program prints when it cannot be loaded, and what that means. Read from the top; the last row
- * matches everything.
+static const char refused_by_verifier[] = "BEGIN PROG LOAD LOG";
+
+/* What a program prints when it cannot be loaded, and what that means: the first row of which a line speaks, and
+ * the last one when no line speaks of any.
  */
-static const struct refusal {
+static const struct kt_gsched_refusal {
 	const char *text; /* in its output */
 	enum kt_cause_id cause;
 	const char *sentence;
@@ -40,15 +45,53 @@ static const struct refusal {
 	  "the kernel lacks something that the scheduler needs" },
 	{ "error while loading shared libraries", KT_CAUSE_ID_scheduler_rejected,
 	  "the scheduler's program lacks a library in the guest" },
-	{ "BEGIN PROG LOAD LOG", KT_CAUSE_ID_scheduler_rejected,
+	{ refused_by_verifier, KT_CAUSE_ID_scheduler_rejected,
 	  "the BPF verifier refused the scheduler" },
-	{ "", KT_CAUSE_ID_scheduler_rejected,
+	{ NULL, KT_CAUSE_ID_scheduler_rejected,
 	  "the scheduler's program ended before it was enabled" },
 };
+#define N_REFUSALS (sizeof(refusals) / sizeof(refusals[0]))
 
 bool kt_gsched_is_supported(void)
 {
 	return access(SCX "/state", F_OK) == 0;
+}
+
+/* ---- what its program says ---- */
+
+/* libbpf: prog 'kt_init': -- BEGIN PROG LOAD LOG --
+ * ...
+ * invalid unbounded variable-offset read from stack R2
+ * processed 21018 insns (limit 1000000) ...
+ */
+static void look_for_reason(struct kt_gsched_verifier *verifier, const char *line)
+{
+	const char *name = strstr(line, "prog '");
+
+	if (name && strstr(line, refused_by_verifier))
+		snprintf(verifier->program, sizeof(verifier->program), "%.*s",
+			 (int)strcspn(name + 6, "'"), name + 6);
+	if (verifier->program[0] && strncmp(line, "processed ", 10) == 0)
+		memcpy(verifier->said, verifier->line, sizeof(verifier->said));
+	snprintf(verifier->line, sizeof(verifier->line), "%s", line);
+}
+
+static void look_at_line(void *arg, const char *line)
+{
+	struct kt_gsched *sched = arg;
+
+	look_for_reason(&sched->verifier, line);
+	for (const struct kt_gsched_refusal *row = refusals; row < sched->refusal; row++)
+		if (strstr(line, row->text))
+			sched->refusal = row;
+}
+
+static void forget_output(struct kt_gsched *sched)
+{
+	kt_logtail_reset(&sched->output);
+	sched->refusal = &refusals[N_REFUSALS - 1];
+	sched->verifier = (struct kt_gsched_verifier){ 0 };
+	sched->stirred_ns = 0;
 }
 
 void kt_gsched_init(struct kt_gsched *sched, struct kt_kmsg *kmsg)
@@ -57,6 +100,10 @@ void kt_gsched_init(struct kt_gsched *sched, struct kt_kmsg *kmsg)
 		.kmsg = kmsg,
 		.output_fd = -1,
 	};
+	kt_logtail_init(&sched->output);
+	sched->output.look = look_at_line;
+	sched->output.arg = sched;
+	forget_output(sched);
 }
 
 static void read_state(char *state, size_t size)
@@ -103,6 +150,17 @@ static void put_files(struct kt_buf *evidence)
 	kt_buf_puts(evidence, "\n");
 }
 
+static void put_log(struct kt_buf *evidence, const char *title, struct kt_logtail *log, size_t max)
+{
+	KT_AUTO_BUF text = { 0 };
+
+	kt_logtail_collapse(log, max, &text);
+	if (!text.len)
+		return;
+	kt_buf_puts(evidence, title);
+	kt_buf_append(evidence, text.data, text.len);
+}
+
 __attribute__((format(printf, 3, 4))) static void fail(struct kt_gsched *sched,
 						       enum kt_cause_id cause, const char *format,
 						       ...)
@@ -117,16 +175,9 @@ __attribute__((format(printf, 3, 4))) static void fail(struct kt_gsched *sched,
 	kt_buf_reset(&failure->evidence);
 	kt_kmsg_read(sched->kmsg);
 	put_files(&failure->evidence);
-	if (sched->kmsg->tail.len) {
-		kt_buf_puts(&failure->evidence, "--- kernel log\n");
-		kt_logtail_collapse(&sched->kmsg->tail, KT_LOGTAIL_BYTES_MAX / 4,
-				    &failure->evidence);
-	}
-	if (sched->output.len) {
-		kt_buf_puts(&failure->evidence, "--- scheduler's output\n");
-		kt_logtail_collapse(&sched->output, KT_LOGTAIL_BYTES_MAX - failure->evidence.len,
-				    &failure->evidence);
-	}
+	put_log(&failure->evidence, "--- kernel log\n", &sched->kmsg->tail, KMSG_BYTES);
+	put_log(&failure->evidence, "--- scheduler's output\n", &sched->output,
+		KT_LOGTAIL_BYTES_MAX);
 }
 
 /* ---- load ---- */
@@ -172,13 +223,26 @@ static int start_program(struct kt_gsched *sched, const struct kt_msg_guest_load
 	return 0;
 }
 
+__attribute__((format(printf, 2, 3))) static void put_output(struct kt_gsched *sched,
+							     const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	kt_logtail_append(&sched->output, text, strlen(text));
+}
+
 enum kt_gsched_event kt_gsched_load(struct kt_gsched *sched, const struct kt_msg_guest_load *load)
 {
 	int status;
 
 	kt_must(sched->state == KT_GSCHED_IDLE);
 	kt_kmsg_restart(sched->kmsg);
-	kt_buf_reset(&sched->output);
+	forget_output(sched);
+	sched->idle = (struct kt_gidle){ 0 };
 	sched->begun_ns = kt_gtime_now_ns();
 	sched->deadline_ns = sched->begun_ns + load->deadline_ns;
 	sched->looked_ns = 0;
@@ -196,8 +260,8 @@ enum kt_gsched_event kt_gsched_load(struct kt_gsched *sched, const struct kt_msg
 	sched->state = KT_GSCHED_LOADING;
 	status = start_program(sched, load);
 	if (status < 0) {
-		kt_buf_printf(&sched->output, "ktguest: starting %s: %s\n", load->args[0].text,
-			      strerror(-status));
+		put_output(sched, "ktguest: starting %s: %s\n", load->args[0].text,
+			   strerror(-status));
 		sched->has_ended = true;
 		sched->wait_status = 127 << 8; /* as a shell says it */
 	}
@@ -206,21 +270,28 @@ enum kt_gsched_event kt_gsched_load(struct kt_gsched *sched, const struct kt_msg
 
 static void refuse(struct kt_gsched *sched)
 {
-	const struct refusal *refusal = refusals;
+	const struct kt_gsched_verifier *verifier = &sched->verifier;
 	char end[128];
 	char last[512];
 
+	if (sched->kmsg->disabled && !sched->kmsg->enabled) {
+		fail(sched, KT_CAUSE_ID_scheduler_rejected,
+		     "the kernel could not enable the scheduler: %s", sched->kmsg->message);
+		return;
+	}
 	if (sched->kmsg->disabled) { /* it was enabled for a moment */
 		fail(sched, sched->kmsg->disabled->cause, "%s, right after it was enabled: %s",
 		     sched->kmsg->disabled->sentence, sched->kmsg->message);
 		return;
 	}
-	while (!strstr(kt_buf_text(&sched->output), refusal->text))
-		refusal++;
 	describe_end(sched, end, sizeof(end));
 	kt_logtail_last_line(&sched->output, last, sizeof(last));
-	fail(sched, refusal->cause, "%s: %s; its last line: %s", refusal->sentence, end,
-	     last[0] ? last : "(none)");
+	if (verifier->said[0] && sched->refusal->text == refused_by_verifier)
+		fail(sched, sched->refusal->cause, "%s, in %s: %s", sched->refusal->sentence,
+		     verifier->program, verifier->said);
+	else
+		fail(sched, sched->refusal->cause, "%s: %s; its last line: %s",
+		     sched->refusal->sentence, end, last[0] ? last : "(none)");
 }
 
 static void kill_program(struct kt_gsched *sched, int signal)
@@ -240,6 +311,25 @@ static bool output_is_drained(const struct kt_gsched *sched)
 	return sched->output_fd < 0;
 }
 
+/* For the kernel's reason and for what its program still prints. The kernel is "disabling" while it writes the dump:
+ * with hundreds of tasks that takes seconds.
+ */
+static bool grace_is_over(struct kt_gsched *sched, int64_t now_ns)
+{
+	int64_t since_ns;
+
+	if (is_state("disabling"))
+		sched->stirred_ns = now_ns;
+	since_ns = sched->stirred_ns > sched->broken_ns ? sched->stirred_ns : sched->broken_ns;
+	return now_ns - since_ns >= GRACE_NS || now_ns - sched->broken_ns >= GRACE_NS_MAX;
+}
+
+/* While the kernel enables or disables a scheduler, its program rightly waits. */
+static bool is_idle(struct kt_gsched *sched, int64_t now_ns)
+{
+	return is_state("disabled") && kt_gidle_look(&sched->idle, sched->pid, now_ns) >= IDLE_NS;
+}
+
 static enum kt_gsched_event step_loading(struct kt_gsched *sched, int64_t now_ns)
 {
 	char end[128];
@@ -255,28 +345,47 @@ static enum kt_gsched_event step_loading(struct kt_gsched *sched, int64_t now_ns
 		if (!sched->broken_ns)
 			sched->broken_ns = now_ns;
 		if (!(sched->has_ended && output_is_drained(sched)) &&
-		    now_ns - sched->broken_ns < GRACE_NS)
+		    !grace_is_over(sched, now_ns))
 			return KT_GSCHED_NOTHING;
 		sched->state = KT_GSCHED_BROKEN;
 		refuse(sched);
 		return KT_GSCHED_REFUSED;
 	}
-	if (now_ns < sched->deadline_ns)
+	if (now_ns < sched->deadline_ns && !is_idle(sched, now_ns))
 		return KT_GSCHED_NOTHING;
 	describe_end(sched, end, sizeof(end));
 	kt_logtail_last_line(&sched->output, last, sizeof(last));
 	sched->state = KT_GSCHED_BROKEN;
 	fail(sched, KT_CAUSE_ID_scheduler_load_timeout,
-	     "not enabled after %.1f s; %s; its last line: %s",
-	     (double)(now_ns - sched->begun_ns) / 1e9, end, last[0] ? last : "(none)");
+	     "the scheduler hangs while it is loaded: not enabled after %.1f s, %s%s; its last "
+	     "line: %s",
+	     (double)(now_ns - sched->begun_ns) / 1e9, end,
+	     sched->idle.idle_ns >= IDLE_NS ? " and sleeps" : "", last[0] ? last : "(none)");
 	return KT_GSCHED_REFUSED;
 }
 
 /* ---- while it should be enabled ---- */
 
+/* The kernel gave no reason: without a link a scheduler outlives its program. */
+static void lose_program(struct kt_gsched *sched)
+{
+	bool was_killed = sched->has_ended && WIFSIGNALED(sched->wait_status);
+	char state[64];
+	char end[128];
+
+	describe_end(sched, end, sizeof(end));
+	read_state(state, sizeof(state));
+	if (was_killed && WTERMSIG(sched->wait_status) == SIGKILL && sched->kmsg->had_oom)
+		fail(sched, KT_CAUSE_ID_guest_oom,
+		     "the guest's kernel killed the scheduler's program because memory ran out");
+	else
+		fail(sched,
+		     was_killed ? KT_CAUSE_ID_scheduler_crashed : KT_CAUSE_ID_scheduler_exited,
+		     "the scheduler is lost: %s, sched_ext is %s", end, state);
+}
+
 static enum kt_gsched_event step_enabled(struct kt_gsched *sched, int64_t now_ns)
 {
-	char state[64];
 	char end[128];
 
 	if (!sched->broken_ns) {
@@ -289,7 +398,7 @@ static enum kt_gsched_event step_enabled(struct kt_gsched *sched, int64_t now_ns
 		sched->broken_ns = now_ns;
 	}
 	/* Wait for the rest of the story: the kernel's reason, and the dump that its program prints. */
-	if (now_ns - sched->broken_ns < GRACE_NS &&
+	if (!grace_is_over(sched, now_ns) &&
 	    !(sched->kmsg->disabled && sched->has_ended && output_is_drained(sched)))
 		return KT_GSCHED_NOTHING;
 	sched->state = KT_GSCHED_BROKEN;
@@ -300,9 +409,7 @@ static enum kt_gsched_event step_enabled(struct kt_gsched *sched, int64_t now_ns
 		     sched->kmsg->message, end);
 		return KT_GSCHED_LOST;
 	}
-	read_state(state, sizeof(state));
-	fail(sched, KT_CAUSE_ID_scheduler_exited,
-	     "%s, sched_ext is %s and the kernel gave no reason", end, state);
+	lose_program(sched);
 	return KT_GSCHED_LOST;
 }
 
@@ -326,6 +433,7 @@ static enum kt_gsched_event step_unloading(struct kt_gsched *sched, int64_t now_
 {
 	bool is_gone = (!sched->pid || sched->has_ended) &&
 		       (!kt_gsched_is_supported() || is_state("disabled"));
+	char state[64];
 	char end[128];
 
 	if (is_gone && (output_is_drained(sched) || now_ns >= sched->deadline_ns)) {
@@ -343,10 +451,11 @@ static enum kt_gsched_event step_unloading(struct kt_gsched *sched, int64_t now_
 		return KT_GSCHED_FORCED;
 	}
 	describe_end(sched, end, sizeof(end));
-	fail(sched, KT_CAUSE_ID_scheduler_stalled,
-	     "the scheduler did not leave within %.1f s of SIGTERM (%s): ended by SIGKILL and "
-	     "SysRq-S",
-	     (double)(now_ns - sched->begun_ns) / 1e9, end);
+	read_state(state, sizeof(state));
+	fail(sched, KT_CAUSE_ID_scheduler_unload_timeout,
+	     "the scheduler hangs while it is unloaded: %.1f s after SIGTERM sched_ext is %s and "
+	     "%s; ended by SIGKILL and SysRq-S",
+	     (double)(now_ns - sched->begun_ns) / 1e9, state, end);
 	sched->was_killed = true;
 	sched->deadline_ns = now_ns + FORCE_NS;
 	kill_program(sched, SIGKILL);
@@ -385,6 +494,7 @@ void kt_gsched_read(struct kt_gsched *sched, void (*sink)(void *arg, const void 
 		n = read(sched->output_fd, piece, sizeof(piece));
 		if (n <= 0)
 			break;
+		sched->stirred_ns = kt_gtime_now_ns();
 		kt_logtail_append(&sched->output, piece, (size_t)n);
 		sink(arg, piece, (size_t)n);
 	}

@@ -12,6 +12,7 @@
 #define KT_GSCHED_H
 
 #include "proto/schema.h"
+#include "worker/guest/gidle.h"
 #include "worker/guest/kmsg.h"
 
 #include <sys/types.h>
@@ -39,6 +40,13 @@ struct kt_gsched_failure {
 	struct kt_buf evidence; /* at most KT_LOGTAIL_BYTES_MAX */
 };
 
+/* What the BPF verifier said of a program, as libbpf passes it on. */
+struct kt_gsched_verifier {
+	char program[64];
+	char line[256]; /* the newest of its log */
+	char said[256]; /* the last before its statistics: why it refuses */
+};
+
 struct kt_gsched {
 	enum kt_gsched_state state;
 	struct kt_kmsg *kmsg; /* borrowed */
@@ -47,14 +55,19 @@ struct kt_gsched {
 	bool has_ended;
 	bool was_killed; /* by kt_gsched_step, after the deadline */
 	int output_fd; /* its stdout and stderr in one pipe: their order is kept */
-	struct kt_buf output; /* the end of it */
+	struct kt_logtail output; /* the end of it */
+	const struct kt_gsched_refusal *refusal; /* the gravest that a line of it spoke of */
+	struct kt_gsched_verifier verifier;
 	int64_t begun_ns;
 	int64_t deadline_ns;
 	int64_t looked_ns; /* last look at the state file */
 	int64_t broken_ns; /* when it was first seen to be broken */
+	int64_t stirred_ns; /* its last output, or when the kernel was last seen to disable it */
+	struct kt_gidle idle; /* while it is loading */
 	struct kt_gsched_failure failure;
 };
 
+/* The struct stays where it is from here on. */
 void kt_gsched_init(struct kt_gsched *sched, struct kt_kmsg *kmsg);
 bool kt_gsched_is_supported(void); /* this kernel has sched_ext */
 /* Only when IDLE. Without args there is nothing to load: KT_GSCHED_LOADED at once, still IDLE. Without

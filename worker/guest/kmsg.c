@@ -1,5 +1,4 @@
 #include "worker/guest/kmsg.h"
-#include "worker/guest/logtail.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -71,6 +70,7 @@ char *kt_kmsg_text(char *record)
 int kt_kmsg_open(struct kt_kmsg *kmsg, struct kt_err *err)
 {
 	*kmsg = (struct kt_kmsg){ .fd = -1 };
+	kt_logtail_init(&kmsg->tail);
 	kmsg->fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (kmsg->fd < 0)
 		return kt_err_sys(err, KT_FAULT_GUEST, errno, "opening /dev/kmsg");
@@ -80,7 +80,8 @@ int kt_kmsg_open(struct kt_kmsg *kmsg, struct kt_err *err)
 void kt_kmsg_restart(struct kt_kmsg *kmsg)
 {
 	lseek(kmsg->fd, 0, SEEK_END);
-	kt_buf_reset(&kmsg->tail);
+	kt_logtail_reset(&kmsg->tail);
+	kmsg->enabled = false;
 	kmsg->disabled = NULL;
 	kmsg->message[0] = 0;
 	kmsg->had_oom = false;
@@ -105,6 +106,8 @@ static void take_in(struct kt_kmsg *kmsg, const char *line)
 		kmsg->had_oom = true;
 		break;
 	case KT_KMSG_SCX_ENABLED:
+		kmsg->enabled = true;
+		break;
 	case KT_KMSG_OTHER:
 		break;
 	}

@@ -9,9 +9,9 @@
 #ifndef KT_KMSG_H
 #define KT_KMSG_H
 
-#include "proto/base/buf.h"
 #include "proto/base/err.h"
 #include "proto/cause.h"
+#include "worker/guest/logtail.h"
 
 #include <stdbool.h>
 
@@ -40,13 +40,15 @@ char *kt_kmsg_text(char *record);
 
 struct kt_kmsg {
 	int fd;
-	struct kt_buf tail; /* every line since kt_kmsg_restart */
+	struct kt_logtail tail; /* every line since kt_kmsg_restart */
+	bool enabled; /* a scheduler was */
 	const struct kt_kmsg_row
 		*disabled; /* why the scheduler was disabled, NULL while it was not */
 	char message[512]; /* what sched_ext said with it */
 	bool had_oom;
 };
 
+/* The struct stays where it is from here on. */
 int kt_kmsg_open(struct kt_kmsg *kmsg, struct kt_err *err);
 void kt_kmsg_restart(struct kt_kmsg *kmsg); /* forgets all that was said up to now */
 void kt_kmsg_read(struct kt_kmsg *kmsg); /* what is there, without waiting */

@@ -309,7 +309,8 @@ static const struct {
 	  "m.toml:18:20: 'expect' in [[scenario]]: unknown cause 'scheduler_staled'; did you mean "
 	  "'scheduler_stalled'? known: finished, kernel_panic, "
 	  "scheduler_crashed, scheduler_stalled, scheduler_exited, scheduler_rejected, "
-	  "scheduler_load_timeout, scheduler_missing_feature, workload_stuck, guest_oom, "
+	  "scheduler_load_timeout, scheduler_unload_timeout, scheduler_missing_feature, "
+	  "workload_stuck, guest_oom, "
 	  "op_failed, "
 	  "payload_failed, guest_hung" },
 	{ 18, "expect = { cause = \"qemu_died\" }",

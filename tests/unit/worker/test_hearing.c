@@ -157,3 +157,40 @@ Test(hearing, what_belongs_to_a_run_is_out_of_place_before_it)
 		world_destroy(world);
 	}
 }
+
+/* After the good end only a scheduler that does not leave is worse, and a kernel that dies. */
+Test(hearing, what_fails_while_it_is_unloaded)
+{
+	static const struct {
+		enum kt_cause_id ended;
+		const char *failed;
+		enum kt_cause_id cause;
+	} rows[] = {
+		{ KT_CAUSE_ID_finished, "scheduler_unload_timeout",
+		  KT_CAUSE_ID_scheduler_unload_timeout },
+		{ KT_CAUSE_ID_finished, "scheduler_exited", KT_CAUSE_ID_finished },
+		{ KT_CAUSE_ID_scheduler_crashed, "scheduler_unload_timeout",
+		  KT_CAUSE_ID_scheduler_crashed },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct kt_msg_guest_failed failed = { .what = "unload",
+						      .cause = rows[i].failed,
+						      .line = "it stayed",
+						      .evidence = "state=disabled" };
+		struct world *world = running();
+		bool is_told = rows[i].ended != rows[i].cause;
+
+		kt_attempt_end(&world->attempt, rows[i].ended, "x");
+		world->attempt.phase = KT_ATTEMPT_DRAIN;
+		hear(world, KT_TAG_guest_failed, &failed);
+		cr_assert(world->attempt.done, "row %zu", i);
+		cr_assert_eq(world->attempt.cause, rows[i].cause, "row %zu", i);
+		cr_assert_eq(strstr(world->attempt.line, "it stayed; look at") != NULL, is_told);
+		cr_assert_eq(strstr(kt_buf_text(&world->attempt.evidence), "state=") != NULL,
+			     is_told);
+		cr_assert_eq(strstr(kt_buf_text(&world->attempt.note), "it stayed") != NULL,
+			     !is_told);
+		world_destroy(world);
+	}
+}
