@@ -1,12 +1,13 @@
 #include "worker/guest/gcrew.h"
 #include "worker/guest/gcgroup.h"
 #include "worker/guest/gsettle.h"
-#include "worker/guest/sysfile.h"
 
 #include "proto/base/must.h"
+#include "proto/rank.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -145,6 +146,24 @@ static int fork_team(struct kt_gcrew *crew, struct kt_err *err)
 	return status;
 }
 
+/* 0 where there is but one node, or a kernel that does not count. */
+static uint64_t read_migrated(const struct kt_gcrew *crew)
+{
+	FILE *file = NULL;
+	char line[128];
+	uint64_t pages = 0;
+
+	if (crew->spec.machine && crew->spec.machine->n_nodes > 1)
+		file = fopen("/proc/vmstat", "re");
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file) &&
+	       sscanf(line, "numa_pages_migrated %" SCNu64, &pages) != 1)
+		;
+	fclose(file);
+	return pages;
+}
+
 static int fill(struct kt_gcrew *crew, struct kt_err *err)
 {
 	int status = read_group(crew, err);
@@ -156,6 +175,7 @@ static int fill(struct kt_gcrew *crew, struct kt_err *err)
 	if (status < 0)
 		return status;
 	kt_gcrew_see_cpus(crew, crew->spec.cgroup);
+	crew->migrated_before = read_migrated(crew);
 	kt_gworker_open(crew->shared, KT_GWORKER_PLACED);
 	return 0;
 }
@@ -260,15 +280,11 @@ bool kt_gcrew_reaped(struct kt_gcrew *crew, pid_t pid, int wait_status)
 
 void kt_gcrew_see_cpus(struct kt_gcrew *crew, const char *cgroup)
 {
-	char path[sizeof(KT_GCGROUP_ROOT) + KT_NAME_BYTES_MAX + 32];
-	char text[KT_CPUSET_TEXT_BYTES];
 	struct kt_cpuset now;
 
-	if (!*cgroup)
+	/* without a cpuset controller nothing is known, and nothing is said */
+	if (!*cgroup || kt_gcgroup_effective_cpus(cgroup, &now, NULL) < 0)
 		return;
-	snprintf(path, sizeof(path), KT_GCGROUP_ROOT "/%s/cpuset.cpus.effective", cgroup);
-	if (kt_sysfile_read(path, text, sizeof(text)) <= 0 || kt_cpuset_parse(text, &now) < 0)
-		return; /* no cpuset controller: then nothing is known, and nothing is said */
 	for (size_t i = 0; i < KT_CPUSET_WORDS; i++)
 		crew->allowed.words[i] |= now.words[i];
 }
@@ -282,9 +298,58 @@ static const char *why_missing(const struct kt_gcrew_worker *worker, struct kt_a
 	return kt_arena_strdup(arena, how_it_ended(worker->wait_status, text, sizeof(text)));
 }
 
-static void report_sums(const struct kt_gmeter_sums *sums, int64_t anchor_ns,
-			struct kt_arena *arena, struct kt_msg_worker_report *report)
+/* The nodes where its pages should be: those that its memory policy names, else those of its CPUs. */
+static struct kt_cpuset home_nodes(const struct kt_gcrew *crew)
 {
+	const struct kt_cpuset_machine *machine = crew->spec.machine;
+	struct kt_cpuset nodes = { 0 };
+
+	if (*crew->spec.group->mem_nodes &&
+	    kt_cpuset_parse(crew->spec.group->mem_nodes, &nodes) == 0)
+		return nodes;
+	for (uint32_t cpu = 0; machine && cpu < machine->n_cpus; cpu++)
+		if (!kt_cpuset_count(&crew->allowed) || kt_cpuset_has(&crew->allowed, cpu))
+			kt_cpuset_add(&nodes, machine->node_of[cpu]);
+	if (!machine)
+		kt_cpuset_add(&nodes, 0);
+	return nodes;
+}
+
+static void report_pages(const struct kt_gcrew *crew, const struct kt_gmeter_sums *sums,
+			 struct kt_msg_worker_report *report)
+{
+	struct kt_cpuset home = home_nodes(crew);
+
+	for (uint32_t node = 0; node < KT_GMETER_NODES_MAX; node++) {
+		report->pages += sums->pages_on[node];
+		if (kt_cpuset_has(&home, node))
+			report->pages_local += sums->pages_on[node];
+	}
+}
+
+static size_t count_kept(const struct kt_gcrew *crew, size_t worker)
+{
+	uint64_t wakes = crew->slots[worker].sums.wakes;
+
+	return wakes < crew->kept_max ? wakes : crew->kept_max;
+}
+
+static void report_wakes(const struct kt_gcrew *crew, size_t worker,
+			 struct kt_msg_worker_report *report)
+{
+	int64_t *kept = crew->kept + worker * crew->kept_max;
+	size_t n = count_kept(crew, worker);
+
+	report->wakes = crew->slots[worker].sums.wakes;
+	report->wake_ns_max = crew->slots[worker].sums.wake_ns_max;
+	report->wake_p50_ns = kt_rank_of(kept, n, 500000);
+	report->wake_p99_ns = kt_rank_of(kept, n, 990000);
+}
+
+static void report_worker(const struct kt_gcrew *crew, size_t worker, int64_t anchor_ns,
+			  struct kt_arena *arena, struct kt_msg_worker_report *report)
+{
+	const struct kt_gmeter_sums *sums = &crew->slots[worker].sums;
 	char text[KT_CPUSET_TEXT_BYTES];
 
 	report->work_units = sums->units;
@@ -296,44 +361,49 @@ static void report_sums(const struct kt_gmeter_sums *sums, int64_t anchor_ns,
 	report->gap_at_ns = sums->gap_at_ns > anchor_ns ? sums->gap_at_ns - anchor_ns : 0;
 	report->migrations = sums->migrations;
 	report->cpus_used = kt_arena_strdup(arena, kt_cpuset_print(&sums->cpus_used, text));
-	report->wakes = sums->wakes;
-	report->wake_ns_max = sums->wake_ns_max;
-	for (size_t node = 0; node < KT_GMETER_NODES_MAX; node++)
-		report->pages += sums->pages_on[node];
+	report_pages(crew, sums, report);
+	report_wakes(crew, worker, report);
 }
 
 size_t kt_gcrew_report(struct kt_gcrew *crew, int64_t anchor_ns, struct kt_arena *arena,
 		       struct kt_msg_worker_report *reports)
 {
-	const struct kt_gcrew_spec *spec = &crew->spec;
-	const char *cgroup = kt_arena_strdup(arena, spec->cgroup);
+	uint64_t migrated = read_migrated(crew) - crew->migrated_before;
+	struct kt_msg_worker_report common = {
+		.cgroup = kt_arena_strdup(arena, crew->spec.cgroup),
+		.missing = "",
+		.work = crew->work->name,
+		.group = crew->spec.number,
+		.step = crew->spec.step,
+		.cpus_used = "",
+		.mem_policy = kt_arena_strdup(arena, crew->spec.group->mem_policy),
+	};
 	char text[KT_CPUSET_TEXT_BYTES];
-	const char *allowed;
 	size_t n_missing = 0;
 
-	kt_gcrew_see_cpus(crew, spec->cgroup);
-	allowed = kt_arena_strdup(arena, kt_cpuset_print(&crew->allowed, text));
+	kt_gcrew_see_cpus(crew, crew->spec.cgroup);
+	common.cpus_allowed = kt_arena_strdup(arena, kt_cpuset_print(&crew->allowed, text));
 	for (size_t i = 0; i < crew->n_workers; i++) {
-		const struct kt_gworker_slot *slot = &crew->slots[i];
-
-		reports[i] = (struct kt_msg_worker_report){
-			.cgroup = cgroup,
-			.index = spec->first + i,
-			.missing = "",
-			.work = crew->work->name,
-			.group = spec->number,
-			.step = spec->step,
-			.cpus_used = "",
-			.cpus_allowed = allowed,
-		};
-		if (atomic_load(&slot->is_reported)) {
-			report_sums(&slot->sums, anchor_ns, arena, &reports[i]);
+		reports[i] = common;
+		reports[i].index = crew->spec.first + i;
+		if (atomic_load(&crew->slots[i].is_reported)) {
+			reports[i].pages_migrated = migrated;
+			report_worker(crew, i, anchor_ns, arena, &reports[i]);
 			continue;
 		}
 		reports[i].missing = why_missing(&crew->workers[i], arena);
 		n_missing++;
 	}
 	return n_missing;
+}
+
+void kt_gcrew_wakes(struct kt_gcrew *crew, struct kt_gwakes *wakes)
+{
+	for (size_t i = 0; i < crew->n_workers; i++)
+		if (atomic_load(&crew->slots[i].is_reported))
+			kt_gwakes_add(wakes, crew->spec.cgroup, crew->kept + i * crew->kept_max,
+				      count_kept(crew, i), crew->slots[i].sums.wakes,
+				      crew->slots[i].sums.wake_ns_max);
 }
 
 /* ---- the end ---- */

@@ -10,6 +10,7 @@
 #ifndef KT_GCREW_H
 #define KT_GCREW_H
 
+#include "worker/guest/gwakes.h"
 #include "worker/guest/gworker.h"
 
 #include <sys/types.h>
@@ -27,6 +28,8 @@ struct kt_gcrew_spec {
 	uint64_t step; /* worker_report.step */
 	uint64_t seed; /* each worker draws from one of its own that comes from it */
 	const struct kt_cpuset *affinity; /* NULL: all CPUs */
+	const struct kt_cpuset_machine
+		*machine; /* the caller's: which CPUs are on which node; NULL: all on one */
 	int ready_fd; /* an eventfd of the caller's, shared by crews if it likes: every worker that is ready adds 1 */
 };
 
@@ -51,6 +54,7 @@ struct kt_gcrew {
 	size_t team_bytes;
 	int64_t *kept; /* kept_max for every worker */
 	uint64_t kept_max;
+	uint64_t migrated_before; /* pages between nodes in the whole guest, when the gate opened */
 	struct kt_gcrew_worker *workers;
 	size_t n_workers; /* that were forked */
 };
@@ -83,6 +87,9 @@ void kt_gcrew_see_cpus(struct kt_gcrew *crew, const char *cgroup);
  */
 size_t kt_gcrew_report(struct kt_gcrew *crew, int64_t anchor_ns, struct kt_arena *arena,
 		       struct kt_msg_worker_report *reports);
+
+/* Adds the wake latencies of those who reported. The crew's cgroup name must live as long as wakes do. */
+void kt_gcrew_wakes(struct kt_gcrew *crew, struct kt_gwakes *wakes);
 
 void kt_gcrew_destroy(
 	struct kt_gcrew **crew_p); /* kills what is left; reaping it stays the caller's */

@@ -1,4 +1,5 @@
 #include "worker/guest/gmeter.h"
+#include "worker/guest/gdraw.h"
 #include "worker/guest/gtime.h"
 #include "worker/guest/sysfile.h"
 
@@ -36,16 +37,6 @@ static uint32_t cpu_now(void)
 	return cpu >= 0 && cpu <= KT_GUEST_CPUS_MAX ? (uint32_t)cpu : 0;
 }
 
-static uint64_t draw(struct kt_gmeter *meter)
-{
-	uint64_t x = meter->random;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return meter->random = x;
-}
-
 void kt_gmeter_begin(struct kt_gmeter *meter, struct kt_gmeter_sums *sums, int64_t *kept,
 		     uint64_t kept_max, uint64_t seed)
 {
@@ -53,7 +44,7 @@ void kt_gmeter_begin(struct kt_gmeter *meter, struct kt_gmeter_sums *sums, int64
 		.sums = sums,
 		.kept = kept,
 		.kept_max = kept_max,
-		.random = seed * 0x9e3779b97f4a7c15u | 1,
+		.random = seed,
 		.delay_before_ns = run_delay_ns(),
 		.cpu_before_ns = cpu_now_ns(),
 		.last_ns = kt_gtime_now_ns(),
@@ -106,7 +97,7 @@ void kt_gmeter_woke(struct kt_gmeter *meter, int64_t latency_ns)
 	if (latency_ns > sums->wake_ns_max)
 		sums->wake_ns_max = latency_ns;
 	if (place >= meter->kept_max)
-		place = draw(meter) % sums->wakes;
+		place = kt_gdraw(&meter->random) % sums->wakes;
 	if (place < meter->kept_max)
 		meter->kept[place] = latency_ns;
 }

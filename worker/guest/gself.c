@@ -1,4 +1,5 @@
 #include "worker/guest/gself.h"
+#include "worker/guest/gdraw.h"
 #include "worker/guest/gtime.h"
 
 #include <errno.h>
@@ -14,12 +15,7 @@
 
 uint64_t kt_gself_draw(struct kt_gself *self)
 {
-	uint64_t x = self->random | 1;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return self->random = x | 1;
+	return kt_gdraw(&self->random);
 }
 
 /* ---- using the CPU ---- */
@@ -34,7 +30,7 @@ void kt_gself_burn(struct kt_gself *self, uint64_t steps)
 		x ^= x << 17;
 		__asm__ volatile("" : "+r"(x)); /* the compiler must not see through it */
 	}
-	self->random = x | 1;
+	self->random = x;
 }
 
 static int64_t cpu_now_ns(void)

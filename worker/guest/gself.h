@@ -33,7 +33,7 @@ static inline bool kt_gself_must_stop(const struct kt_gself *self)
 	return atomic_load_explicit(self->must_stop, memory_order_relaxed);
 }
 
-uint64_t kt_gself_draw(struct kt_gself *self); /* a random number, never 0 */
+uint64_t kt_gself_draw(struct kt_gself *self); /* a random number */
 
 /* Uses so much CPU time (not less because it was preempted); ends early when the worker must stop. */
 void kt_gself_run(struct kt_gself *self, int64_t ns);

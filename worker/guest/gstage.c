@@ -21,6 +21,7 @@ int kt_gstage_open(struct kt_gstage *stage, struct kt_arena *arena,
 {
 	kt_must(!stage->crews && !stage->cgroups);
 	free(stage->reports);
+	kt_gwakes_reset(&stage->wakes);
 	*stage = (struct kt_gstage){
 		.arena = arena,
 		.scenario = run->scenario,
@@ -297,6 +298,7 @@ int kt_gstage_spawn(struct kt_gstage *stage, struct kt_gstage_cgroup *cgroup,
 		.step = owner == KT_GSTAGE_BACKDROP ? 0 : owner,
 		/* each worker's own number, of all: kt_gcrew_start() adds 2 for each within the cgroup */
 		.seed = stage->seed + (stage->n_started - cgroup->n_workers) * 2,
+		.machine = &stage->machine,
 		.ready_fd = stage->ready_fd,
 	};
 	struct kt_gstage_crew **at;
@@ -578,6 +580,7 @@ static void take_reports(struct kt_gstage *stage, const struct kt_gstage_crew *c
 	stage->n_missing += kt_gcrew_report(crew->crew, stage->anchor_ns, stage->arena,
 					    &stage->reports[stage->n_reports]);
 	stage->n_reports += n;
+	kt_gcrew_wakes(crew->crew, &stage->wakes);
 }
 
 /* How many workers are still to end. */

@@ -60,6 +60,7 @@ struct kt_gstage {
 	struct kt_msg_worker_report *reports; /* n_reports, of crews that are gone */
 	size_t n_reports;
 	size_t n_missing; /* reports that never came */
+	struct kt_gwakes wakes; /* of the same crews */
 	int64_t stop_took_ns_max; /* from telling a crew to stop to its last one's end */
 };
 

@@ -467,7 +467,7 @@ static void make_fit(struct guest *guest, struct kt_msg_guest_finished *finished
 
 static void finish_run(struct guest *guest)
 {
-	const struct kt_gstage *stage = &guest->scenario.stage;
+	struct kt_gstage *stage = &guest->scenario.stage;
 	struct kt_msg_guest_finished finished = {
 		.elapsed_ns = guest->elapsed_ns,
 		.reports = stage->reports,
@@ -481,6 +481,7 @@ static void finish_run(struct guest *guest)
 	}
 	guest->is_running = false;
 	guest->finish_at_ns = 0;
+	finished.n_wakes = kt_gwakes_report(&stage->wakes, stage->arena, &finished.wakes);
 	make_fit(guest, &finished);
 	kt_gchannel_send(&guest->channel, KT_TAG_guest_finished, &finished);
 }
