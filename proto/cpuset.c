@@ -220,21 +220,37 @@ int kt_cpuset_resolve(const struct kt_msg_cpuset *spec, const struct kt_cpuset_m
 	return status;
 }
 
+/* Millionths as a decimal number: "0.5", "1", "0.000001". */
+static const char *print_share(uint64_t ppm, char text[32])
+{
+	size_t len =
+		(size_t)snprintf(text, 32, "%llu.%06llu", (unsigned long long)(ppm / KT_CPUSET_PPM),
+				 (unsigned long long)(ppm % KT_CPUSET_PPM));
+
+	while (text[len - 1] == '0')
+		text[--len] = 0;
+	if (text[len - 1] == '.')
+		text[--len] = 0;
+	return text;
+}
+
 char *kt_cpuset_describe(const struct kt_msg_cpuset *spec, char *text, size_t size)
 {
-	double from = (double)spec->from_ppm / KT_CPUSET_PPM;
-	double to = (double)spec->to_ppm / KT_CPUSET_PPM;
+	char from[32];
+	char to[32];
 	unsigned long long index = spec->index;
 	unsigned long long of = spec->of;
 
 	if (strcmp(spec->kind, "exact") == 0)
 		snprintf(text, size, "%s", spec->list);
 	else if (strcmp(spec->kind, "range") == 0)
-		snprintf(text, size, "range(%g, %g)", from, to);
+		snprintf(text, size, "range(%s, %s)", print_share(spec->from_ppm, from),
+			 print_share(spec->to_ppm, to));
 	else if (strcmp(spec->kind, "disjoint") == 0)
 		snprintf(text, size, "disjoint(%llu, %llu)", index, of);
 	else if (strcmp(spec->kind, "overlap") == 0)
-		snprintf(text, size, "overlap(%llu, %llu, %g)", index, of, from);
+		snprintf(text, size, "overlap(%llu, %llu, %s)", index, of,
+			 print_share(spec->from_ppm, from));
 	else
 		snprintf(text, size, "%s(%llu)", spec->kind, index);
 	return text;

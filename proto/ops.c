@@ -11,6 +11,7 @@
 #define DEADLINE KT_OPS_DEADLINE
 #define CPU      KT_OPS_CPU
 #define VALUE    KT_OPS_VALUE
+#define IN       KT_OPS_IN
 
 const struct kt_ops kt_ops[KT_OPS_N] = {
 #define KT_OP(name_, uses_, sentence_) { KT_OPS_ID_##name_, #name_, uses_, sentence_ },

@@ -13,6 +13,7 @@
 #define KT_OPS_DEADLINE (1u << 6) /* op.deadline_ns */
 #define KT_OPS_CPU      (1u << 7) /* op.cpu, op.online */
 #define KT_OPS_VALUE    (1u << 8) /* op.key or op.variable, and op.value */
+#define KT_OPS_IN       (1u << 9) /* op.cgroup, which may be empty */
 
 enum kt_ops_id {
 #define KT_OP(name_, uses_, sentence_) KT_OPS_ID_##name_,

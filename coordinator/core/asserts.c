@@ -211,6 +211,11 @@ static struct kt_doc_pos option_at(const struct kt_matrix_assert *assert_, const
 	return node ? node->pos : assert_->node->pos;
 }
 
+static uint64_t samples_of(const struct kt_matrix_scenario *scenario)
+{
+	return scenario->msg.samples + scenario->n_captures;
+}
+
 static void check_leaf(struct checking *checking, const struct kt_matrix_assert *assert_,
 		       const struct kt_assertion *leaf)
 {
@@ -224,11 +229,11 @@ static void check_leaf(struct checking *checking, const struct kt_matrix_assert 
 			       ": scenario '%s' has %zu, counted from 0",
 			       steps->counts[1], scenario->name, scenario->msg.n_steps);
 	/* A script takes samples as it likes. */
-	if (least->given && !*scenario->script && least->count > scenario->msg.samples)
+	if (least->given && !*scenario->script && least->count > samples_of(scenario))
 		kt_problem_add(checking->problems, option_at(assert_, "min_samples"),
 			       "min_samples = %" PRIu64
 			       " can never be reached: scenario '%s' takes %" PRIu64 " samples",
-			       least->count, scenario->name, scenario->msg.samples);
+			       least->count, scenario->name, samples_of(scenario));
 }
 
 static void say_no_samples(struct checking *checking, const struct kt_matrix_assert *assert_)
@@ -307,7 +312,7 @@ static void check_scenario(struct checking *checking, bool each_scheduler)
 				check_off(checking, &asserts[i]);
 			if (off)
 				continue;
-			if (scenario->msg.samples == 0 && !*scenario->script) {
+			if (samples_of(scenario) == 0 && !*scenario->script) {
 				say_no_samples(checking, &asserts[i]);
 				return;
 			}

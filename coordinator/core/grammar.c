@@ -38,15 +38,23 @@ void kt_grammar_unknown(struct kt_grammar_reader *reader, struct kt_doc_pos pos,
 		       reader->table->title, kt_buf_text(&known));
 }
 
+static size_t add_names(const struct kt_grammar_table *table, const char **names, size_t n)
+{
+	for (size_t i = 0; i < table->n_keys; i++)
+		names[n++] = table->keys[i].name;
+	return n;
+}
+
 static void unknown_key(struct kt_grammar_reader *reader, const struct kt_grammar_table *table,
 			const struct kt_doc_node *node)
 {
-	const char **names = kt_must_calloc(table->n_keys, sizeof(*names));
+	size_t n = table->n_keys + (table->also ? table->also->n_keys : 0);
+	KT_AUTO_FREE const char **names = kt_must_calloc(n, sizeof(*names));
 
-	for (size_t i = 0; i < table->n_keys; i++)
-		names[i] = table->keys[i].name;
-	kt_grammar_unknown(reader, node->key_pos, "key", node->key, names, table->n_keys);
-	free(names);
+	n = add_names(table, names, 0);
+	if (table->also)
+		n = add_names(table->also, names, n);
+	kt_grammar_unknown(reader, node->key_pos, "key", node->key, names, n);
 }
 
 static void wrong_type(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
@@ -85,21 +93,49 @@ static void read_key(struct kt_grammar_reader *reader, const struct kt_grammar_k
 		key->set(reader, key, node, into);
 }
 
+static bool has_key_of(const struct kt_doc_node *node, const struct kt_grammar_table *table)
+{
+	for (const struct kt_doc_node *child = node->first; child; child = child->next)
+		if (find_key(table, child->key))
+			return true;
+	return false;
+}
+
+static void read_keys(struct kt_grammar_reader *reader, const struct kt_grammar_table *table,
+		      const struct kt_doc_node *node, void *into)
+{
+	for (size_t i = 0; i < table->n_keys && !given_up(reader); i++)
+		read_key(reader, &table->keys[i], node, into);
+}
+
+static void check(struct kt_grammar_reader *reader, const struct kt_grammar_table *table,
+		  const struct kt_doc_node *node, void *into)
+{
+	if (table->check && !given_up(reader))
+		table->check(reader, node, into);
+}
+
 void kt_grammar_read(struct kt_grammar_reader *reader, const struct kt_grammar_table *table,
 		     const struct kt_doc_node *node, void *into)
 {
 	const struct kt_grammar_table *outer = reader->table;
+	const struct kt_grammar_table *also = table->also;
+	void *also_into = NULL;
 
 	kt_must(node->type == KT_DOC_TABLE);
 	reader->table = table;
-	for (size_t i = 0; i < table->n_keys && !given_up(reader); i++)
-		read_key(reader, &table->keys[i], node, into);
+	read_keys(reader, table, node, into);
+	if (also && has_key_of(node, also))
+		also_into = table->also_into(reader, into);
+	if (also_into)
+		read_keys(reader, also, node, also_into);
 	for (const struct kt_doc_node *child = node->first; child && !given_up(reader);
 	     child = child->next)
-		if (!find_key(table, child->key))
+		if (!find_key(table, child->key) && !(also && find_key(also, child->key)))
 			unknown_key(reader, table, child);
-	if (table->check && !given_up(reader))
-		table->check(reader, node, into);
+	if (also_into)
+		check(reader, also, node, also_into);
+	check(reader, table, node, into);
 	reader->table = outer;
 }
 
@@ -133,6 +169,14 @@ void kt_grammar_text(struct kt_grammar_reader *reader, const struct kt_grammar_k
 	*text = kt_grammar_check_text(reader, key, node);
 }
 
+bool kt_grammar_is_name(const char *text, size_t len)
+{
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+
+	return len > 0 && strspn(text, allowed) >= len && !strchr(".-", *text);
+}
+
 /* Cells are named scenario/kernel/scheduler/topology#repeat, and names become those of files, cgroups
  * and test cases: a plain charset, no leading dot or dash.
  */
@@ -144,22 +188,16 @@ void kt_grammar_name(struct kt_grammar_reader *reader, const struct kt_grammar_k
 
 	if (!text)
 		return;
-	for (const char *at = text; *at; at++) {
-		if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-",
-			   *at))
-			continue;
-		kt_problem_add(reader->problems, node->pos,
-			       "name '%.*s' in %s: only letters, digits, '_', '.' and '-'",
-			       SAID_BYTES, text, reader->table->title);
-		return;
-	}
-	if (*text == '.' || *text == '-') {
+	if (kt_grammar_is_name(text, strlen(text)))
+		*name = text;
+	else if (strchr(".-", *text))
 		kt_problem_add(reader->problems, node->pos,
 			       "name '%.*s' in %s: begins with '%c'; use a letter, a digit or '_'",
 			       SAID_BYTES, text, reader->table->title, *text);
-		return;
-	}
-	*name = text;
+	else
+		kt_problem_add(reader->problems, node->pos,
+			       "name '%.*s' in %s: only letters, digits, '_', '.' and '-'",
+			       SAID_BYTES, text, reader->table->title);
 }
 
 void kt_grammar_word(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
@@ -241,6 +279,21 @@ void kt_grammar_number(struct kt_grammar_reader *reader, const struct kt_grammar
 	*number = (uint64_t)node->integer;
 }
 
+void kt_grammar_integer(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
+			const struct kt_doc_node *node, void *into)
+{
+	int64_t *number = member(into, key->offset);
+
+	if (node->integer < (int64_t)key->min || node->integer > (int64_t)key->max) {
+		kt_problem_add(reader->problems, node->pos,
+			       "'%s' in %s is %" PRId64 "; it goes from %" PRId64 " to %" PRId64,
+			       key->name, reader->table->title, node->integer, (int64_t)key->min,
+			       (int64_t)key->max);
+		return;
+	}
+	*number = node->integer;
+}
+
 void kt_grammar_real(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
 		     const struct kt_doc_node *node, void *into)
 {
@@ -288,8 +341,7 @@ static const struct {
 	{ "K", 10 }, { "KiB", 10 }, { "M", 20 }, { "MiB", 20 }, { "G", 30 }, { "GiB", 30 },
 };
 
-/* "512M": whole numbers only. */
-static bool parse_size(const char *text, uint64_t *bytes)
+bool kt_grammar_parse_size(const char *text, uint64_t *bytes)
 {
 	uint64_t number = 0;
 	const char *at = text;
@@ -316,7 +368,7 @@ void kt_grammar_size(struct kt_grammar_reader *reader, const struct kt_grammar_k
 	uint64_t *size_bytes = member(into, key->offset);
 	uint64_t bytes;
 
-	if (node->has_zero || !parse_size(node->string, &bytes))
+	if (node->has_zero || !kt_grammar_parse_size(node->string, &bytes))
 		kt_problem_add(
 			reader->problems, node->pos,
 			"'%s' in %s: '%.*s' is no size; a whole number and K, M or G, e.g. %s",
@@ -347,6 +399,30 @@ void kt_grammar_map(struct kt_grammar_reader *reader, const struct kt_grammar_ke
 	*n = node->n;
 }
 
+void *kt_grammar_make(struct kt_grammar_reader *reader, const struct kt_grammar_table *table,
+		      size_t n, size_t size)
+{
+	const struct kt_schema *message = table->message;
+	char *items = kt_arena_alloc(reader->arena, n, size);
+
+	kt_must(!message || message->size == size);
+	for (size_t i = 0; message && i < n; i++)
+		for (size_t k = 0; k < message->n_fields; k++)
+			if (message->fields[k].type == KT_FIELD_STR)
+				*(const char **)member(items + i * size,
+						       message->fields[k].offset) = "";
+	return items;
+}
+
+void kt_grammar_new(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
+		    const struct kt_doc_node *node, void *into)
+{
+	void **one = member(into, key->offset);
+
+	*one = kt_grammar_make(reader, key->of, 1, key->item_size);
+	kt_grammar_read(reader, key->of, node, *one);
+}
+
 void kt_grammar_one(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
 		    const struct kt_doc_node *node, void *into)
 {
@@ -368,7 +444,7 @@ void kt_grammar_tables(struct kt_grammar_reader *reader, const struct kt_grammar
 	}
 	if (!check_count(reader, key, node, key->max))
 		return;
-	items = kt_arena_alloc(reader->arena, node->n, key->item_size);
+	items = kt_grammar_make(reader, key->of, node->n, key->item_size);
 	for (const struct kt_doc_node *item = node->first; item && !given_up(reader);
 	     item = item->next, i++) {
 		if (item->type == KT_DOC_TABLE)

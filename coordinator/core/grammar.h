@@ -9,6 +9,7 @@
 #define KT_GRAMMAR_H
 
 #include "coordinator/core/problem.h"
+#include "proto/codec.h"
 
 /* Types a key takes: one or several. */
 #define KT_GRAMMAR_TABLE  (1u << KT_DOC_TABLE)
@@ -63,6 +64,14 @@ struct kt_grammar_table {
 	const char *title; /* "[[kernel]]" */
 	const struct kt_grammar_key *keys;
 	size_t n_keys;
+	/* What a new structure is before it is read: a message's texts are "", all else 0. NULL: all 0. */
+	const struct kt_schema *message;
+	/* Keys of another table that may stand among these: when one of them does, all that table says
+	 * holds, and its structure is what also_into() makes of ours (NULL: it is not read). Messages
+	 * name this table.
+	 */
+	const struct kt_grammar_table *also;
+	void *(*also_into)(struct kt_grammar_reader *reader, void *into);
 	/* After all keys: what they must be to one another. May be NULL. Members whose key was missing
 	 * or refused are as they were before (zero).
 	 */
@@ -85,13 +94,25 @@ kt_grammar_set_fn
 kt_grammar_set_fn kt_grammar_word; /* const char *: one of key->words, that very pointer */
 kt_grammar_set_fn kt_grammar_bool; /* bool */
 kt_grammar_set_fn kt_grammar_number; /* uint64_t: min..max */
+kt_grammar_set_fn kt_grammar_integer; /* int64_t: min..max are its bounds cast to uint64_t */
 kt_grammar_set_fn kt_grammar_real; /* double: min..max; of FLOAT, or of FLOAT and INT */
 kt_grammar_set_fn kt_grammar_span; /* int64_t ns: min..max, "10s" */
 kt_grammar_set_fn kt_grammar_size; /* uint64_t bytes: min..max, "512M" */
 kt_grammar_set_fn
 	kt_grammar_map; /* struct kt_grammar_pair * and a count: a table of any keys, at most max */
 kt_grammar_set_fn kt_grammar_one; /* the structure of `of` at offset */
+kt_grammar_set_fn kt_grammar_new; /* a pointer to a new structure of item_size bytes, of `of` */
 kt_grammar_set_fn kt_grammar_tables; /* an array of item_size structures of `of`, and a count */
+
+/* n structures of size bytes for what a table describes, in the arena, as they are before they are read. */
+void *kt_grammar_make(struct kt_grammar_reader *reader, const struct kt_grammar_table *table,
+		      size_t n, size_t size);
+
+/* One name of what is made of letters, digits, '_', '.' and '-'; what begins with '.' or '-' is none. */
+bool kt_grammar_is_name(const char *text, size_t len);
+
+/* "512M": a whole number and K, M or G (or KiB, MiB, GiB). */
+bool kt_grammar_parse_size(const char *text, uint64_t *bytes);
 
 /* A text without 0 bytes of min..max bytes; NULL (and a problem) when it is not. */
 const char *kt_grammar_check_text(struct kt_grammar_reader *reader,

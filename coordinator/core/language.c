@@ -6,6 +6,7 @@
 #include "coordinator/core/checkskeys.h"
 #include "coordinator/core/expand.h"
 #include "coordinator/core/reading.h"
+#include "coordinator/core/rehearsal.h"
 #include "coordinator/core/rows.h"
 #include "coordinator/core/scenariokeys.h"
 #include "coordinator/core/schedulerkeys.h"
@@ -159,6 +160,7 @@ static void set_scenarios(struct kt_grammar_reader *reader, const struct kt_gram
 	struct kt_reading *reading = reader->context;
 	struct kt_matrix *matrix = into;
 
+	reading->n_problems = reader->problems->n + reader->problems->n_more;
 	kt_grammar_tables(reader, key, node, into);
 	kt_axis_index(reader, &reading->scenarios, "scenario", matrix->scenarios,
 		      matrix->n_scenarios, sizeof(*matrix->scenarios));
@@ -237,6 +239,26 @@ static void count_cells(struct kt_reading *reading, struct kt_problems *problems
 	}
 }
 
+/* Whether what a scenario says of CPUs fits the guests that it runs in. */
+static void check_machines(const struct kt_matrix *matrix, struct kt_problems *problems)
+{
+	for (size_t i = 0; i < matrix->n_scenarios; i++) {
+		const struct kt_matrix_scenario *scenario = &matrix->scenarios[i];
+
+		for (size_t k = 0; scenario->needs_machine && k < scenario->n_topologies; k++) {
+			char name[KT_CELL_NAME_BYTES_MAX];
+
+			if (problems->n == KT_PROBLEMS_MAX)
+				return;
+			kt_matrix_cell_name(matrix, scenario->first_cell + k * scenario->repeats,
+					    name);
+			kt_rehearsal_on(&scenario->msg, scenario->node,
+					&matrix->topologies[scenario->topologies[k]], name,
+					problems);
+		}
+	}
+}
+
 int kt_language_read(struct kt_doc **doc_p, struct kt_problems *problems, struct kt_matrix **matrix,
 		     struct kt_err *err)
 {
@@ -258,6 +280,8 @@ int kt_language_read(struct kt_doc **doc_p, struct kt_problems *problems, struct
 	kt_grammar_read(&reader, &matrix_table, doc->root, reading.matrix);
 	if (problems->n == 0)
 		count_cells(&reading, problems);
+	if (problems->n == 0)
+		check_machines(reading.matrix, problems);
 	if (problems->n == 0)
 		kt_asserts_check(reading.matrix, &scratch, problems);
 	kt_axis_forget(&reading.kernels);

@@ -4,10 +4,15 @@
  *	[[scheduler]]		schedulerkeys.c
  *	[[topology]]		topologykeys.c
  *	[[scenario]]		scenariokeys.c, and what its parts must be to one another
- *	[[scenario.step]]	stepkeys.c: its hold
- *	cgroup = [{ }]		cgroupkeys.c
+ *	[[scenario.step]]	stepkeys.c: its hold; and [scenario.backdrop]
+ *	ops = [{ }]		opkeys.c
+ *	cgroup = [{ }]		cgroupkeys.c: names, limits
+ *	groups = [{ }]		groupkeys.c: workers, what they do, as whom
+ *	"llc(0)"		cpusettext.c
  *	[[*.assert]], expect	asserts.c; assertions/assertion.h has the table
  *	checks = { }		checkskeys.c; assertions/checks.def has it
+ *
+ * Then a scenario is followed from its first moment to its last: rehearsal.c.
  *
  * How a table is written: rows.h. What setters there are: grammar.h. What they know of the matrix: reading.h.
  */

@@ -79,8 +79,15 @@ struct kt_matrix_plugin {
 struct kt_matrix_scenario {
 	const char *name;
 	struct kt_doc_pos pos;
+	const struct kt_doc_node *node;
+	const char *about; /* one sentence; NULL: it says none */
+	const char *group; /* of the catalogue; NULL: of none */
 	struct kt_msg_scenario
 		msg; /* duration, watchdog, samples, steps: holds are resolved to ns */
+	uint64_t n_captures; /* samples that its ops take beside the periodic ones, at most */
+	bool needs_machine; /* cpusets, affinities, CPUs: whether it fits depends on the topology */
+	uint32_t *others; /* schedulers that its ops load: indexes, each once */
+	size_t n_others;
 	const char *script; /* scripted runner only; "" when there is none */
 	const char *guest; /* KT_JOB_GUEST_*: its own or the sweep's */
 	uint64_t repeats; /* of this scenario: its own or the sweep's */

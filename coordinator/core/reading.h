@@ -14,6 +14,7 @@ struct kt_reading {
 	struct kt_axis schedulers;
 	struct kt_axis topologies;
 	struct kt_axis scenarios;
+	size_t n_problems; /* before the scenario being read */
 	int64_t duration_ns; /* of the scenario being read; 0 when it is not known */
 };
 

@@ -18,6 +18,10 @@
 
 #define TABLE(title_, keys_, check_) { .title = (title_), .keys = (keys_), .n_keys = LENGTH(keys_), .check = (check_) }
 
+/* Of a message's structure, struct kt_msg_<message_>. */
+#define MESSAGE_TABLE(title_, keys_, check_, message_) \
+	{ .title = (title_), .keys = (keys_), .n_keys = LENGTH(keys_), .check = (check_), .message = &kt_schema_##message_ }
+
 #define ROW(name_, types_, need_, min_, max_, example_, sentence_, set_, in_, member_) \
 	{ .name = #name_, .types = KT_GRAMMAR_##types_, .need = KT_GRAMMAR_##need_, .min = (min_), .max = (max_), \
 	  .example = (example_), .sentence = (sentence_), .set = (set_), .offset = offsetof(struct in_, member_) }
@@ -39,6 +43,11 @@
 	{ .name = #name_, .types = KT_GRAMMAR_ARRAY, .need = KT_GRAMMAR_##need_, .min = (min_), .max = (max_), \
 	  .example = (example_), .sentence = (sentence_), .set = (set_), .offset = offsetof(struct in_, member_), \
 	  .count_offset = offsetof(struct in_, count_), .item_size = sizeof(*((struct in_ *)0)->member_), .of = (of_) }
+
+/* A table; the member is a pointer to a new structure. */
+#define NEW(name_, need_, example_, sentence_, in_, member_, of_) \
+	{ .name = #name_, .types = KT_GRAMMAR_TABLE, .need = KT_GRAMMAR_##need_, .example = (example_), .sentence = (sentence_), \
+	  .set = kt_grammar_new, .offset = offsetof(struct in_, member_), .item_size = sizeof(*((struct in_ *)0)->member_), .of = (of_) }
 
 /* clang-format on */
 

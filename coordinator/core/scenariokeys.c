@@ -1,11 +1,14 @@
 #include "coordinator/core/scenariokeys.h"
 #include "coordinator/core/asserts.h"
 #include "coordinator/core/checkskeys.h"
+#include "coordinator/core/opkeys.h"
 #include "coordinator/core/reading.h"
+#include "coordinator/core/rehearsal.h"
 #include "coordinator/core/rows.h"
 #include "coordinator/core/stepkeys.h"
 #include "proto/base/duration.h"
 #include "proto/job.h"
+#include "proto/ops.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -147,20 +150,60 @@ static void check_steps(struct kt_grammar_reader *reader, const struct kt_doc_no
 			       kt_duration_format(last_ns, at));
 }
 
-/* Every process sends one report, and a result has room for so many. */
-static void check_workers(struct kt_grammar_reader *reader, const struct kt_doc_node *node,
-			  const struct kt_msg_scenario *msg)
-{
-	uint64_t n = 0;
+/* ---- what is done ---- */
 
-	for (size_t i = 0; i < msg->n_steps; i++)
-		for (size_t j = 0; j < msg->steps[i].n_cgroups; j++)
-			for (size_t k = 0; k < msg->steps[i].cgroups[j].n_groups; k++)
-				n += msg->steps[i].cgroups[j].groups[k].workers;
-	if (n > KT_WORKERS_MAX)
-		kt_problem_add(reader->problems, node->pos,
-			       "[[scenario]] starts %" PRIu64 " workers in all; at most %d", n,
-			       KT_WORKERS_MAX);
+static void add_other(struct kt_grammar_reader *reader, struct kt_matrix_scenario *scenario,
+		      const struct kt_msg_op *op, struct kt_doc_pos pos)
+{
+	const struct kt_reading *reading = reader->context;
+	const struct kt_matrix *matrix = reading->matrix;
+	size_t index = 0;
+
+	while (index < matrix->n_schedulers &&
+	       !(matrix->schedulers[index].name &&
+		 strcmp(matrix->schedulers[index].name, op->name) == 0))
+		index++;
+	if (index == matrix->n_schedulers)
+		return; /* it may be the one whose name was refused */
+	if (!scenario->others)
+		scenario->others =
+			kt_arena_alloc(reader->arena, KT_OTHERS_MAX, sizeof(*scenario->others));
+	for (size_t i = 0; i < scenario->n_others; i++)
+		if (scenario->others[i] == index)
+			return;
+	if (scenario->n_others < KT_OTHERS_MAX)
+		scenario->others[scenario->n_others++] = (uint32_t)index;
+	else
+		kt_problem_add(reader->problems, pos,
+			       "one scenario changes between %d schedulers at most", KT_OTHERS_MAX);
+}
+
+static void add_others(struct kt_grammar_reader *reader, struct kt_matrix_scenario *scenario,
+		       const struct kt_msg_op *ops, size_t n, const struct kt_doc_node *list)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(ops[i].kind, kt_ops[KT_OPS_ID_replace_scheduler].name) == 0)
+			add_other(reader, scenario, &ops[i],
+				  kt_opkeys_node(kt_doc_item(list, i), &ops[i])->pos);
+}
+
+/* Of a scenario that was read without a problem: what would go wrong in it, and what else follows from it. */
+static void rehearse(struct kt_grammar_reader *reader, const struct kt_doc_node *node,
+		     struct kt_matrix_scenario *scenario)
+{
+	const struct kt_msg_backdrop *backdrop = scenario->msg.backdrop;
+	const struct kt_doc_node *steps = kt_doc_get(node, "step");
+	struct kt_rehearsal rehearsal;
+
+	kt_rehearsal_follow(&scenario->msg, node, reader->problems, &rehearsal);
+	scenario->n_captures = rehearsal.n_captures;
+	scenario->needs_machine = rehearsal.needs_machine;
+	if (backdrop)
+		add_others(reader, scenario, backdrop->ops, backdrop->n_ops,
+			   kt_doc_get(kt_doc_get(node, "backdrop"), "ops"));
+	for (size_t i = 0; steps && i < scenario->msg.n_steps; i++)
+		add_others(reader, scenario, scenario->msg.steps[i].ops,
+			   scenario->msg.steps[i].n_ops, kt_doc_get(kt_doc_item(steps, i), "ops"));
 }
 
 static void hold_full(struct kt_grammar_reader *reader, struct kt_msg_scenario *msg)
@@ -170,11 +213,10 @@ static void hold_full(struct kt_grammar_reader *reader, struct kt_msg_scenario *
 	msg->n_steps = 1;
 }
 
-static void check_scenario(struct kt_grammar_reader *reader, const struct kt_doc_node *node,
-			   void *into)
+static void check_parts(struct kt_grammar_reader *reader, const struct kt_doc_node *node,
+			struct kt_matrix_scenario *scenario)
 {
 	struct kt_reading *reading = reader->context;
-	struct kt_matrix_scenario *scenario = into;
 	const struct kt_doc_node *samples = kt_doc_get(node, "samples");
 
 	scenario->msg.name = scenario->name;
@@ -186,7 +228,7 @@ static void check_scenario(struct kt_grammar_reader *reader, const struct kt_doc
 	else if (!kt_doc_get(node, "step"))
 		kt_problem_add(reader->problems, node->pos,
 			       "[[scenario]] needs [[scenario.step]]: what runs in the guest");
-	check_workers(reader, node, &scenario->msg);
+	scenario->node = node;
 	/* Where duration or samples were refused, what follows from them would only confuse. */
 	if (scenario->msg.duration_ns == 0 ||
 	    (samples && scenario->msg.samples == 0 &&
@@ -197,10 +239,24 @@ static void check_scenario(struct kt_grammar_reader *reader, const struct kt_doc
 		check_steps(reader, node, &scenario->msg);
 }
 
+static void check_scenario(struct kt_grammar_reader *reader, const struct kt_doc_node *node,
+			   void *into)
+{
+	const struct kt_problems *problems = reader->problems;
+	struct kt_reading *reading = reader->context;
+
+	check_parts(reader, node, into);
+	if (problems->n + problems->n_more == reading->n_problems)
+		rehearse(reader, node, into);
+	reading->n_problems = problems->n + problems->n_more;
+}
+
 /* clang-format off */
 
 static const struct kt_grammar_key scenario_keys[] = {
 	ROW(name,     STRING, MUST, 1, KT_NAME_BYTES_MAX, "name = \"two_spinners\"", "its part of the cells' names", kt_axis_set_head, kt_matrix_scenario, name),
+	ROW(about,    STRING, MAY,  1, KT_TEXT_BYTES_MAX, "about = \"Finds schedulers that ...\"", "what it would catch", kt_grammar_text, kt_matrix_scenario, about),
+	ROW(group,    STRING, MAY,  1, KT_NAME_BYTES_MAX, "group = \"cpuset\"", "its part of the catalogue", kt_grammar_name, kt_matrix_scenario, group),
 	ROW(duration, STRING, MUST, DURATION_NS_MIN, KT_DURATION_NS_MAX, "duration = \"10s\"", "the window in which samples are taken", set_duration, kt_matrix_scenario, msg.duration_ns),
 	ROW(samples,  INT,    MAY,  0, KT_SAMPLES_MAX, "samples = 3", "periodic samples within the duration", kt_grammar_number, kt_matrix_scenario, msg.samples),
 	ROW(watchdog, STRING, MAY,  WATCHDOG_NS_MIN, WATCHDOG_NS_MAX, "watchdog = \"15s\"", "sched_ext's stall watchdog", kt_grammar_span, kt_matrix_scenario, msg.watchdog_ns),
@@ -212,6 +268,7 @@ static const struct kt_grammar_key scenario_keys[] = {
 	LIST(kernels,    MAY, 1, KT_AXIS_ENTRIES_MAX, "kernels = [\"sid\"]", "the kernels it runs on; left out: all", choose_kernels, kt_matrix_scenario, kernels, NULL),
 	LIST(schedulers, MAY, 1, KT_AXIS_ENTRIES_MAX, "schedulers = [\"scx_kt\"]", "the schedulers it runs with; left out: all", choose_schedulers, kt_matrix_scenario, schedulers, NULL),
 	LIST(topologies, MAY, 1, KT_AXIS_ENTRIES_MAX, "topologies = [\"small\"]", "the topologies it runs in; left out: all", choose_topologies, kt_matrix_scenario, topologies, NULL),
+	NEW(backdrop, MAY, "[scenario.backdrop]", "what is there from the first step to the last", kt_matrix_scenario, msg.backdrop, &kt_stepkeys_backdrop_table),
 	LIST_IN(step, MAY, 1, KT_STEPS_MAX, "[[scenario.step]]", "what happens, in order", kt_grammar_tables, kt_matrix_scenario, msg.steps, msg.n_steps, &kt_stepkeys_table),
 	ROW(assert, ARRAY, MAY, 0, KT_ASSERTS_MAX, "[[scenario.assert]]", "what must hold of a series", kt_asserts_set, kt_matrix_scenario, asserts),
 	ROW(checks, TABLE, MAY, 0, 0, "checks = { not_stuck = true, gap = \"3s\" }", "what must hold of its workers and run queues", kt_checkskeys_set, kt_matrix_scenario, checks),

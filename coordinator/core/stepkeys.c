@@ -1,5 +1,6 @@
 #include "coordinator/core/stepkeys.h"
 #include "coordinator/core/cgroupkeys.h"
+#include "coordinator/core/opkeys.h"
 #include "coordinator/core/reading.h"
 #include "coordinator/core/rows.h"
 #include "proto/base/duration.h"
@@ -7,6 +8,8 @@
 #include <ctype.h>
 #include <math.h>
 #include <string.h>
+
+#define LOOP_NS_MIN KT_NS_PER_MS
 
 /* "50%", "12.5%": at most six digits after the point; in millionths of a percent. */
 static bool parse_percent(const char *text, int64_t *micro)
@@ -53,8 +56,9 @@ static int64_t hold_of(const struct kt_doc_node *node, int64_t duration_ns)
 	return kt_duration_parse(node->string, &ns) ? ns : 0;
 }
 
-static void set_hold(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
-		     const struct kt_doc_node *node, void *into)
+/* Fills the ns at offset; the rest of the step is left alone. */
+static void set_for(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
+		    const struct kt_doc_node *node, void *into)
 {
 	const struct kt_reading *reading = reader->context;
 	struct kt_msg_step *step = into;
@@ -64,42 +68,71 @@ static void set_hold(struct kt_grammar_reader *reader, const struct kt_grammar_k
 		return;
 	if (node->type == KT_DOC_FLOAT)
 		kt_problem_add(reader->problems, node->pos,
-			       "'hold' in [[scenario.step]] is %g; a share of the duration is more "
-			       "than 0 and at most 1.0",
-			       node->real);
+			       "'%s' in %s is %g; a share of the duration is more than 0 and at "
+			       "most 1.0",
+			       key->name, reader->table->title, node->real);
 	else
-		kt_problem_add(
-			reader->problems, node->pos,
-			"'hold' in [[scenario.step]] is \"%.64s\"; it is \"full\", a share of "
-			"the duration (\"50%%\", 0.5) or a time of more than 0 (\"3s\")",
-			node->string);
-}
-
-/* At most KT_CGROUPS_MAX of them: comparing all pairs is cheap. */
-static void check_step(struct kt_grammar_reader *reader, const struct kt_doc_node *node, void *into)
-{
-	const struct kt_msg_step *step = into;
-
-	for (size_t i = 0; i < step->n_cgroups; i++) {
-		for (size_t j = 0; j < i; j++) {
-			if (!step->cgroups[i].name || !step->cgroups[j].name ||
-			    strcmp(step->cgroups[i].name, step->cgroups[j].name) != 0)
-				continue;
-			kt_problem_add(
-				reader->problems, kt_doc_item(kt_doc_get(node, "cgroup"), i)->pos,
-				"a second cgroup named '%s' in one step; a step makes each once",
-				step->cgroups[i].name);
-			break;
-		}
-	}
+		kt_problem_add(reader->problems, node->pos,
+			       "'%s' in %s is \"%.64s\"; it is \"full\", a share of the duration "
+			       "(\"50%%\", 0.5) or a time of more than 0 (\"3s\")",
+			       key->name, reader->table->title, node->string);
 }
 
 /* clang-format off */
 
-static const struct kt_grammar_key step_keys[] = {
-	ROW2(hold, STRING, FLOAT, MUST, 1, KT_DURATION_NS_MAX, "hold = \"full\"", "how long it lasts: \"full\", \"50%\", 0.5 or \"3s\"", set_hold, kt_msg_step, hold_ns),
-	LIST(cgroup, MAY, 0, KT_CGROUPS_MAX, "cgroup = [{ name = \"cg_0\", workers = 2, work = \"spin\" }]", "the cgroups made when it begins", kt_grammar_tables, kt_msg_step, cgroups, &kt_cgroupkeys_table),
+static const struct kt_grammar_key loop_keys[] = {
+	ROW(loop, STRING, MUST, LOOP_NS_MIN, KT_DURATION_NS_MAX, "loop = \"100ms\"", "when the ops are done again", kt_grammar_span, kt_msg_step, loop_ns),
+	ROW2(for, STRING, FLOAT, MUST, 1, KT_DURATION_NS_MAX, "for = \"50%\"", "how long it lasts", set_for, kt_msg_step, hold_ns),
 };
-const struct kt_grammar_table kt_stepkeys_table = TABLE("[[scenario.step]]", step_keys, check_step);
+static const struct kt_grammar_table loop_table = TABLE("hold of [[scenario.step]]", loop_keys, NULL);
+
+/* clang-format on */
+
+static void set_hold(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
+		     const struct kt_doc_node *node, void *into)
+{
+	if (node->type == KT_DOC_TABLE)
+		kt_grammar_read(reader, &loop_table, node, into);
+	else
+		set_for(reader, key, node, into);
+}
+
+static void check_step(struct kt_grammar_reader *reader, const struct kt_doc_node *node, void *into)
+{
+	const struct kt_msg_step *step = into;
+	struct kt_doc_pos pos;
+
+	if (!step->loop_ns)
+		return;
+	pos = kt_doc_get(kt_doc_get(node, "hold"), "loop")->pos;
+	if (!kt_doc_get(node, "ops"))
+		kt_problem_add(reader->problems, pos,
+			       "a loop does ops again, and this step has none");
+	else if (step->hold_ns > 0 && step->loop_ns >= step->hold_ns)
+		kt_problem_add(reader->problems, pos,
+			       "the step has ended before its ops are done again; leave 'loop' "
+			       "out, or make it shorter");
+}
+
+/* clang-format off */
+
+#define CGROUPS(in_) \
+	LIST(cgroup, MAY, 0, KT_CGROUPS_MAX, "cgroup = [{ name = \"cg_0\", workers = 2, work = \"spin\" }]", "the cgroups that are made", kt_grammar_tables, in_, cgroups, &kt_cgroupkeys_table)
+#define OPS(in_) \
+	LIST(ops, MAY, 0, KT_OPS_MAX, "ops = [{ freeze_cgroup = \"cg_0\" }]", "what is done", kt_opkeys_set, in_, ops, NULL)
+
+static const struct kt_grammar_key step_keys[] = {
+	{ .name = "hold", .types = KT_GRAMMAR_STRING | KT_GRAMMAR_FLOAT | KT_GRAMMAR_TABLE, .need = KT_GRAMMAR_MUST, .min = 1, .max = KT_DURATION_NS_MAX,
+	  .example = "hold = \"full\"", .sentence = "how long it lasts: \"full\", \"50%\", 0.5, \"3s\" or { loop = \"100ms\", for = \"50%\" }", .set = set_hold },
+	CGROUPS(kt_msg_step),
+	OPS(kt_msg_step),
+};
+const struct kt_grammar_table kt_stepkeys_table = MESSAGE_TABLE("[[scenario.step]]", step_keys, check_step, step);
+
+static const struct kt_grammar_key backdrop_keys[] = {
+	CGROUPS(kt_msg_backdrop),
+	OPS(kt_msg_backdrop),
+};
+const struct kt_grammar_table kt_stepkeys_backdrop_table = MESSAGE_TABLE("[scenario.backdrop]", backdrop_keys, NULL, backdrop);
 
 /* clang-format on */

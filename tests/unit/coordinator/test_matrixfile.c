@@ -214,8 +214,9 @@ static const struct {
 	  "m.toml:20:8: 'hold' in [[scenario.step]] is nan; a share of the duration is more than 0 "
 	  "and at most 1.0" },
 	{ 20, "hold = 1",
-	  "m.toml:20:8: 'hold' in [[scenario.step]] must be a string or a decimal number, not an "
-	  "integer; e.g. hold = \"full\"" },
+	  "m.toml:20:8: 'hold' in [[scenario.step]] must be a table or a string or a decimal "
+	  "number, "
+	  "not an integer; e.g. hold = \"full\"" },
 	{ 20, "hold = \"101%\"",
 	  "m.toml:20:8: 'hold' in [[scenario.step]] is \"101%\"; it is \"full\", a share of the "
 	  "duration (\"50%\", 0.5) or a time of more than 0 (\"3s\")" },
@@ -229,10 +230,10 @@ static const struct {
 	  "m.toml:19:1: the steps end after 5s, before the last of 3 samples at 7s; hold longer or "
 	  "make the duration shorter" },
 	{ 21, "cgroup = [{ name = \"c\", workers = 2, work = \"spn\" }]",
-	  "m.toml:21:45: unknown work type 'spn' in cgroup of [[scenario.step]]; did you mean "
+	  "m.toml:21:45: unknown work type 'spn' in cgroup; did you mean "
 	  "'spin'?" },
 	{ 21, "cgroup = [{ name = \"c\", workers = 2, work = \"juggle\" }]",
-	  "m.toml:21:45: unknown work type 'juggle' in cgroup of [[scenario.step]]; known: spin, "
+	  "m.toml:21:45: unknown work type 'juggle' in cgroup; known: spin, "
 	  "yield, mixed, alu, bursty, idle_churn, timer_latency, io_sync, io_rand_read, "
 	  "cache_pressure, cache_yield, page_fault, numa_sweep, fork_exit, nice_sweep, "
 	  "affinity_churn, policy_churn, cgroup_churn, sequence, pipe, cache_pipe, "
@@ -240,17 +241,17 @@ static const struct {
 	  "producer_consumer, mutex, priority_inversion, signal_storm, preempt_storm, "
 	  "rt_starvation" },
 	{ 21, "cgroup = [{ name = \"c\", workers = 4097, work = \"spin\" }]",
-	  "m.toml:21:35: 'workers' in cgroup of [[scenario.step]] is 4097; it goes from 0 to "
+	  "m.toml:21:35: 'workers' in cgroup is 4097; it goes from 1 to "
 	  "4096" },
 	{ 21, "cgroup = [{ name = \"cpu.max\", workers = 1, work = \"spin\" }]",
-	  "m.toml:21:20: name 'cpu.max' in cgroup of [[scenario.step]]: the kernel's own files "
+	  "m.toml:21:20: name 'cpu.max' in cgroup: the kernel's own files "
 	  "there "
 	  "begin with 'cpu.'; choose another" },
 	{ 21,
 	  "cgroup = [{ name = \"c\", workers = 1, work = \"spin\" },\n { name = \"c\", workers = "
 	  "1, "
 	  "work = \"spin\" }]",
-	  "m.toml:22:2: a second cgroup named 'c' in one step; a step makes each once" },
+	  "m.toml:22:11: there is a cgroup 'c' already, of line 21" },
 	{ 21,
 	  "cgroup = [{ name = \"c\", workers = 4000, work = \"spin\" },\n { name = \"d\", workers "
 	  "= 97, "
