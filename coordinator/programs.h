@@ -7,10 +7,11 @@
 #define KT_PROGRAMS_H
 
 #include "coordinator/artifacts.h"
+#include "coordinator/core/payloadkeys.h"
 
 #include <limits.h>
 
-#define KT_PROGRAMS_ROOT "/kt/program"
+#define KT_PROGRAMS_ROOT KT_PAYLOADKEYS_PROGRAMS
 
 struct kt_program {
 	struct kt_program *next;

@@ -5,6 +5,7 @@
 #include "coordinator/core/asserts.h"
 #include "coordinator/core/checkskeys.h"
 #include "coordinator/core/expand.h"
+#include "coordinator/core/payloadkeys.h"
 #include "coordinator/core/reading.h"
 #include "coordinator/core/rehearsal.h"
 #include "coordinator/core/rows.h"
@@ -154,6 +155,17 @@ static void set_topologies(struct kt_grammar_reader *reader, const struct kt_gra
 		      matrix->n_topologies, sizeof(*matrix->topologies));
 }
 
+static void set_payloads(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
+			 const struct kt_doc_node *node, void *into)
+{
+	struct kt_reading *reading = reader->context;
+	struct kt_matrix *matrix = into;
+
+	kt_grammar_tables(reader, key, node, into);
+	kt_axis_index(reader, &reading->payloads, "payload", matrix->payloads, matrix->n_payloads,
+		      sizeof(*matrix->payloads));
+}
+
 static void set_scenarios(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
 			  const struct kt_doc_node *node, void *into)
 {
@@ -174,6 +186,7 @@ static const struct kt_grammar_key matrix_keys[] = {
 	LIST(kernel,    MUST, 1, KT_AXIS_ENTRIES_MAX, "[[kernel]]",    "what boots",             set_kernels,    kt_matrix, kernels,    &kernel_table),
 	LIST(scheduler, MUST, 1, KT_AXIS_ENTRIES_MAX, "[[scheduler]]", "what schedules",         set_schedulers, kt_matrix, schedulers, &kt_schedulerkeys_table),
 	LIST(topology,  MUST, 1, KT_AXIS_ENTRIES_MAX, "[[topology]]",  "the guest's CPUs",       set_topologies, kt_matrix, topologies, &kt_topologykeys_table),
+	LIST(payload,   MAY,  0, KT_PAYLOADS_MAX,     "[[payload]]",   "programs of yours that run in the guest", set_payloads, kt_matrix, payloads, &kt_payloadkeys_table),
 	LIST(scenario,  MUST, 1, KT_AXIS_ENTRIES_MAX, "[[scenario]]",  "what happens in a cell", set_scenarios,  kt_matrix, scenarios,  &kt_scenariokeys_table),
 };
 static const struct kt_grammar_table matrix_table = TABLE("the matrix", matrix_keys, NULL);
@@ -287,6 +300,7 @@ int kt_language_read(struct kt_doc **doc_p, struct kt_problems *problems, struct
 	kt_axis_forget(&reading.kernels);
 	kt_axis_forget(&reading.schedulers);
 	kt_axis_forget(&reading.topologies);
+	kt_axis_forget(&reading.payloads);
 	kt_axis_forget(&reading.scenarios);
 	if (problems->n > 0) {
 		problems->file = NULL; /* the document goes; the lines are complete */

@@ -3,6 +3,7 @@
  *	[sweep], [[kernel]]	language.c, and the matrix as a whole
  *	[[scheduler]]		schedulerkeys.c
  *	[[topology]]		topologykeys.c
+ *	[[payload]]		payloadkeys.c
  *	[[scenario]]		scenariokeys.c, and what its parts must be to one another
  *	[[scenario.step]]	stepkeys.c: its hold; and [scenario.backdrop]
  *	ops = [{ }]		opkeys.c

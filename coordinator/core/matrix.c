@@ -263,6 +263,19 @@ static uint64_t seed_of(uint64_t sweep_seed, const char *cell_name)
 	return seed;
 }
 
+/* `first` of them are left for the program. */
+static struct kt_msg_arg *copy_args(const char *const *texts, size_t n, size_t first,
+				    struct kt_arena *arena)
+{
+	struct kt_msg_arg *args = kt_arena_alloc(arena, first + n, sizeof(*args));
+
+	for (size_t i = 0; i < first; i++)
+		args[i].text = "";
+	for (size_t i = 0; i < n; i++)
+		args[first + i].text = texts[i];
+	return args;
+}
+
 static void fill_scheduler(const struct kt_matrix_scheduler *scheduler, struct kt_arena *arena,
 			   struct kt_msg_scheduler *msg)
 {
@@ -270,11 +283,74 @@ static void fill_scheduler(const struct kt_matrix_scheduler *scheduler, struct k
 	if (!scheduler->binary)
 		return;
 	msg->n_args = scheduler->n_args + 1;
-	msg->args = kt_arena_alloc(arena, msg->n_args, sizeof(*msg->args));
-	kt_must(msg->args);
-	msg->args[0].text = "";
-	for (size_t i = 0; i < scheduler->n_args; i++)
-		msg->args[i + 1].text = scheduler->args[i];
+	msg->args = copy_args(scheduler->args, scheduler->n_args, 1, arena);
+}
+
+static bool is_named(const char *name, const char *payload)
+{
+	return name && payload && strcmp(name, payload) == 0;
+}
+
+static bool any_cgroup_starts(const struct kt_msg_cgroup *cgroups, size_t n, const char *payload)
+{
+	for (size_t i = 0; i < n; i++)
+		if (is_named(cgroups[i].payload, payload))
+			return true;
+	return false;
+}
+
+static bool any_op_starts(const struct kt_msg_op *ops, size_t n, const char *payload)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((strcmp(ops[i].kind, "run_payload") == 0 && is_named(ops[i].name, payload)) ||
+		    (ops[i].make && any_cgroup_starts(ops[i].make, 1, payload)))
+			return true;
+	return false;
+}
+
+static bool starts(const struct kt_msg_scenario *msg, const char *payload)
+{
+	const struct kt_msg_backdrop *backdrop = msg->backdrop;
+
+	if (backdrop && (any_cgroup_starts(backdrop->cgroups, backdrop->n_cgroups, payload) ||
+			 any_op_starts(backdrop->ops, backdrop->n_ops, payload)))
+		return true;
+	for (size_t i = 0; i < msg->n_steps; i++)
+		if (any_cgroup_starts(msg->steps[i].cgroups, msg->steps[i].n_cgroups, payload) ||
+		    any_op_starts(msg->steps[i].ops, msg->steps[i].n_ops, payload))
+			return true;
+	return false;
+}
+
+size_t kt_matrix_payloads(const struct kt_matrix *matrix, const struct kt_matrix_scenario *scenario,
+			  struct kt_arena *arena, const struct kt_matrix_payload ***payloads)
+{
+	size_t n = 0;
+
+	*payloads = kt_arena_alloc(arena, matrix->n_payloads, sizeof(const void *));
+	for (size_t i = 0; i < matrix->n_payloads; i++)
+		if (starts(&scenario->msg, matrix->payloads[i].name))
+			(*payloads)[n++] = &matrix->payloads[i];
+	return n;
+}
+
+static void fill_payloads(const struct kt_matrix *matrix, const struct kt_matrix_scenario *scenario,
+			  struct kt_arena *arena, struct kt_msg_job *job)
+{
+	const struct kt_matrix_payload **payloads;
+	size_t n = kt_matrix_payloads(matrix, scenario, arena, &payloads);
+
+	job->payloads = kt_arena_alloc(arena, n, sizeof(*job->payloads));
+	job->n_payloads = n;
+	for (size_t i = 0; i < n; i++)
+		job->payloads[i] = (struct kt_msg_payload){
+			.name = payloads[i]->name,
+			.args = copy_args(payloads[i]->args, payloads[i]->n_args, 1, arena),
+			.n_args = payloads[i]->n_args + 1,
+			.env = copy_args(payloads[i]->env, payloads[i]->n_env, 0, arena),
+			.n_env = payloads[i]->n_env,
+			.deadline_ns = payloads[i]->check.deadline_ns,
+		};
 }
 
 void kt_matrix_job(const struct kt_matrix *matrix, uint64_t index, struct kt_arena *arena,
@@ -311,6 +387,7 @@ void kt_matrix_job(const struct kt_matrix *matrix, uint64_t index, struct kt_are
 		.n_nodes = cell.topology->n_nodes,
 	};
 	*job->scenario = cell.scenario->msg; /* its steps are never written to */
+	fill_payloads(matrix, cell.scenario, arena, job);
 }
 
 int64_t kt_matrix_cell_run_ns(const struct kt_matrix_cell *cell)

@@ -13,6 +13,7 @@
 #include "assertions/assertion.h"
 #include "assertions/checks.h"
 #include "assertions/expect.h"
+#include "assertions/payloadcheck.h"
 #include "coordinator/core/doc.h"
 #include "proto/base/err.h"
 #include "proto/base/limits.h"
@@ -66,6 +67,28 @@ struct kt_matrix_topology {
 	uint64_t mem_bytes; /* after the rule of semantics.md section 7; of all nodes together */
 	const struct kt_msg_node *nodes; /* numa_nodes of them; NULL: all alike */
 	size_t n_nodes;
+};
+
+/* A file of the user's for a payload. */
+struct kt_matrix_payload_file {
+	const char *path; /* as written, from the matrix's folder on */
+	struct kt_doc_pos pos;
+	const char *to; /* in the guest */
+};
+
+/* A program of the user's; cgroups and ops of scenarios name it. */
+struct kt_matrix_payload {
+	const char *name;
+	struct kt_doc_pos pos;
+	const char *program; /* as written */
+	struct kt_doc_pos program_pos;
+	const char *const *args; /* without args[0] */
+	size_t n_args;
+	const char *const *env; /* NAME=value */
+	size_t n_env;
+	const struct kt_matrix_payload_file *files;
+	size_t n_files;
+	struct kt_payloadcheck check; /* its deadline, how it must end, its metrics */
 };
 
 /* verdict = { plugin = "path.so" }: a program part of the user's that judges too (assertions/lib/ktassert_plugin.h). */
@@ -127,6 +150,8 @@ struct kt_matrix {
 	size_t n_schedulers;
 	struct kt_matrix_topology *topologies;
 	size_t n_topologies;
+	struct kt_matrix_payload *payloads;
+	size_t n_payloads;
 	struct kt_matrix_scenario *scenarios;
 	size_t n_scenarios;
 	uint64_t n_cells; /* at most KT_CELLS_MAX */
@@ -162,11 +187,15 @@ bool kt_matrix_find_cell(const struct kt_matrix *matrix, const char *name, uint6
 
 /* Everything about cell `index` that the matrix knows, allocated in arena (which must outlive the job;
  * texts are borrowed from the matrix). Left for whoever knows the artifacts: kernel->version, digest
- * and bytes; scheduler->files and scheduler->args[0].text (the program's path in the guest; "" here;
- * no args at all for KT_MATRIX_EEVDF). seed is drawn from the sweep's seed and the cell's name.
+ * and bytes; files and args[0].text of the scheduler and of each payload (the program's path in the
+ * guest; "" here; no args at all for KT_MATRIX_EEVDF). seed is drawn from the sweep's seed and the cell's name.
  */
 void kt_matrix_job(const struct kt_matrix *matrix, uint64_t index, struct kt_arena *arena,
 		   struct kt_msg_job *job);
+
+/* The payloads that a scenario starts, in the matrix's order, each once. In the arena. */
+size_t kt_matrix_payloads(const struct kt_matrix *matrix, const struct kt_matrix_scenario *scenario,
+			  struct kt_arena *arena, const struct kt_matrix_payload ***payloads);
 
 /* How long the cell's scenario itself takes, without boot: the longer of duration and all holds. */
 int64_t kt_matrix_cell_run_ns(const struct kt_matrix_cell *cell);

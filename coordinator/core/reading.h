@@ -13,6 +13,7 @@ struct kt_reading {
 	struct kt_axis kernels;
 	struct kt_axis schedulers;
 	struct kt_axis topologies;
+	struct kt_axis payloads; /* no axis of cells, but found by name in the same way */
 	struct kt_axis scenarios;
 	size_t n_problems; /* before the scenario being read */
 	int64_t duration_ns; /* of the scenario being read; 0 when it is not known */
