@@ -1,4 +1,5 @@
 #include "coordinator/plan.h"
+#include "coordinator/core/fit.h"
 #include "proto/base/buf.h"
 #include "proto/base/duration.h"
 #include "proto/base/must.h"
@@ -50,8 +51,8 @@ static int64_t cell_ns(const struct kt_matrix_cell *cell, const char *accel)
 	return guest_ns + LOAD_NS + kt_matrix_cell_run_ns(cell);
 }
 
-/* They are in the matrix's order. */
-static bool has_topology(const struct kt_matrix_scenario *scenario, size_t topology)
+/* Where a topology stands among the scenario's; they are in the matrix's order. */
+static bool find_topology(const struct kt_matrix_scenario *scenario, size_t topology, size_t *at)
 {
 	size_t low = 0;
 	size_t high = scenario->n_topologies;
@@ -64,6 +65,7 @@ static bool has_topology(const struct kt_matrix_scenario *scenario, size_t topol
 		else
 			high = middle;
 	}
+	*at = low;
 	return scenario->topologies[low] == topology;
 }
 
@@ -76,11 +78,14 @@ static uint64_t n_templates(const struct kt_matrix *matrix, size_t topology)
 
 	for (size_t i = 0; i < matrix->n_scenarios; i++) {
 		const struct kt_matrix_scenario *scenario = &matrix->scenarios[i];
+		uint64_t each;
+		size_t at;
 
-		if (!is_warm(scenario) || !has_topology(scenario, topology))
+		if (!is_warm(scenario) || !find_topology(scenario, topology, &at))
 			continue;
+		each = kt_matrix_n_schedulers_in(scenario, at) * scenario->repeats;
 		for (size_t k = 0; k < scenario->n_kernels; k++)
-			cells[scenario->kernels[k]] += scenario->n_schedulers * scenario->repeats;
+			cells[scenario->kernels[k]] += each;
 	}
 	for (size_t k = 0; k < matrix->n_kernels; k++)
 		n += renew ? (cells[k] + renew - 1) / renew : cells[k] > 0;
@@ -94,7 +99,6 @@ static int64_t all_ns(const struct kt_matrix *matrix, const struct kt_plan_optio
 
 	for (size_t i = 0; i < matrix->n_scenarios; i++) {
 		const struct kt_matrix_scenario *scenario = &matrix->scenarios[i];
-		uint64_t each = scenario->n_cells / scenario->n_topologies;
 
 		for (size_t j = 0; j < scenario->n_topologies; j++) {
 			struct kt_matrix_cell cell = {
@@ -102,7 +106,9 @@ static int64_t all_ns(const struct kt_matrix *matrix, const struct kt_plan_optio
 				.topology = &matrix->topologies[scenario->topologies[j]],
 			};
 
-			sum += (__int128)cell_ns(&cell, options->accel) * each;
+			sum += (__int128)cell_ns(&cell, options->accel) *
+			       kt_matrix_n_schedulers_in(scenario, j) * scenario->n_kernels *
+			       scenario->repeats;
 		}
 	}
 	for (size_t i = 0; i < matrix->n_topologies; i++)
@@ -140,6 +146,16 @@ static const char *entry_name(const struct left_out *axis, size_t i)
 
 #define N_AXES 3
 
+/* Of its topologies those of the matrix; they come first. */
+static size_t n_own(const struct kt_matrix *matrix, const struct kt_matrix_scenario *scenario)
+{
+	size_t n = scenario->n_topologies;
+
+	while (n > 0 && scenario->topologies[n - 1] >= matrix->n_own_topologies)
+		n--;
+	return n;
+}
+
 static void axes_of(const struct kt_matrix *matrix, const struct kt_matrix_scenario *scenario,
 		    struct left_out axes[N_AXES])
 {
@@ -150,19 +166,25 @@ static void axes_of(const struct kt_matrix *matrix, const struct kt_matrix_scena
 		matrix->n_schedulers, scenario->schedulers, scenario->n_schedulers
 	};
 	axes[2] = (struct left_out){
-		"topologies",         matrix->topologies,   sizeof(*matrix->topologies),
-		matrix->n_topologies, scenario->topologies, scenario->n_topologies
+		"topologies",
+		matrix->topologies,
+		sizeof(*matrix->topologies),
+		matrix->n_own_topologies,
+		scenario->topologies,
+		n_own(matrix, scenario),
 	};
 }
 
+/* Presets of a gauntlet are not the matrix's, so they are neither left out nor make up for what is. */
 static uint64_t n_left_out(const struct kt_matrix *matrix,
 			   const struct kt_matrix_scenario *scenario)
 {
 	unsigned __int128 all = (unsigned __int128)matrix->n_kernels * matrix->n_schedulers *
-				matrix->n_topologies * scenario->repeats;
+				matrix->n_own_topologies * scenario->repeats;
 
 	/* 4096^3 * 10000 is below 2^64. */
-	return (uint64_t)all - scenario->n_cells;
+	return (uint64_t)all - scenario->n_kernels * scenario->n_schedulers *
+				       n_own(matrix, scenario) * scenario->repeats;
 }
 
 static void print_left_axis(const struct left_out *axis, struct kt_buf *out)
@@ -203,10 +225,25 @@ static const char *plural(uint64_t n)
 	return n == 1 ? "" : "s";
 }
 
+static uint64_t n_dropped(const struct kt_matrix *matrix)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < matrix->n_scenarios; i++) {
+		const struct kt_matrix_scenario *scenario = &matrix->scenarios[i];
+
+		n += scenario->n_kernels * scenario->n_schedulers * scenario->n_topologies *
+			     scenario->repeats -
+		     scenario->n_cells;
+	}
+	return n;
+}
+
 static void print_head(const struct kt_matrix *matrix, const struct kt_plan_options *options,
 		       FILE *out)
 {
 	uint64_t slots = options->slots ? options->slots : 1;
+	uint64_t n = n_dropped(matrix);
 	char text[KT_DURATION_TEXT_BYTES];
 
 	fprintf(out,
@@ -214,6 +251,8 @@ static void print_head(const struct kt_matrix *matrix, const struct kt_plan_opti
 		matrix->sweep.name, matrix->n_cells, plural(matrix->n_cells),
 		kt_duration_format(wall_ns(matrix, options), text), slots, plural(slots),
 		options->accel ? options->accel : "tcg");
+	if (n)
+		fprintf(out, "%" PRIu64 " more do%s not fit\n", n, n == 1 ? "es" : "");
 }
 
 static void print_cells(const struct kt_matrix *matrix, const struct kt_plan_options *options,
@@ -258,6 +297,38 @@ static void print_left_out(const struct kt_matrix *matrix, FILE *out)
 		fprintf(out, "%s%8" PRIu64 " cell%s of %s:%s\n", any ? "" : "\nleft out\n", n,
 			plural(n), scenario->name, kt_buf_text(&why));
 		any = true;
+	}
+}
+
+/* "small, odd and 3 more" */
+static void print_names(const char *const *names, size_t n, struct kt_buf *out)
+{
+	for (size_t i = 0; i < n && i < LEFT_OUT_NAMES; i++)
+		kt_buf_printf(out, "%s%s", i ? ", " : "", names[i]);
+	if (n > LEFT_OUT_NAMES)
+		kt_buf_printf(out, " and %zu more", n - LEFT_OUT_NAMES);
+}
+
+static void print_dropped(const struct kt_matrix *matrix, FILE *out)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < matrix->n_scenarios; i++) {
+		const struct kt_matrix_scenario *scenario = &matrix->scenarios[i];
+		KT_AUTO_ARENA arena = { 0 };
+		struct kt_fit_drop *drops;
+		size_t n = kt_fit_drops(matrix, scenario, &arena, &drops);
+
+		for (size_t k = 0; k < n; k++, any = true) {
+			KT_AUTO_BUF names = { 0 };
+
+			print_names(drops[k].names, drops[k].n_names, &names);
+			fprintf(out, "%s%8" PRIu64 " cell%s of %s: %s%s%s; not %s: %s\n",
+				any ? "" : "\ndoes not fit\n", drops[k].n_cells,
+				plural(drops[k].n_cells), scenario->name,
+				drops[k].with ? drops[k].with : "", drops[k].with ? " " : "",
+				drops[k].why, drops[k].what, kt_buf_text(&names));
+		}
 	}
 }
 
@@ -388,6 +459,35 @@ static struct json_object *json_left_out(const struct kt_matrix *matrix)
 	return list;
 }
 
+static struct json_object *json_dropped(const struct kt_matrix *matrix)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < matrix->n_scenarios; i++) {
+		const struct kt_matrix_scenario *scenario = &matrix->scenarios[i];
+		KT_AUTO_ARENA arena = { 0 };
+		struct kt_fit_drop *drops;
+		size_t n = kt_fit_drops(matrix, scenario, &arena, &drops);
+
+		for (size_t k = 0; k < n; k++) {
+			struct json_object *entry = json_object_new_object();
+			struct json_object *names = json_object_new_array();
+
+			add_text(entry, "scenario", scenario->name);
+			if (drops[k].with)
+				add_text(entry, "scheduler", drops[k].with);
+			add_u64(entry, "cells", drops[k].n_cells);
+			add_text(entry, "why", drops[k].why);
+			for (size_t m = 0; m < drops[k].n_names; m++)
+				json_object_array_add(names,
+						      json_object_new_string(drops[k].names[m]));
+			json_object_object_add(entry, drops[k].what, names);
+			json_object_array_add(list, entry);
+		}
+	}
+	return list;
+}
+
 static struct json_object *json_assert(const struct kt_matrix_assert *assert_)
 {
 	struct json_object *entry = json_object_new_object();
@@ -485,6 +585,8 @@ static void print_as_json(const struct kt_matrix *matrix, const struct kt_plan_o
 		",\"left_out\":",
 		matrix->n_cells, wall_ns(matrix, options), options->slots ? options->slots : 1);
 	print_json(json_left_out(matrix), out);
+	fputs(",\"dropped\":", out);
+	print_json(json_dropped(matrix), out);
 	fputs(",\"cells\":[", out);
 	for (uint64_t i = 0; i < matrix->n_cells && !ferror(out); i++) {
 		fputs(i ? ",\n" : "\n", out);
@@ -503,6 +605,7 @@ int kt_plan_print(const struct kt_matrix *matrix, const struct kt_plan_options *
 		print_head(matrix, options, out);
 		print_cells(matrix, options, out);
 		print_left_out(matrix, out);
+		print_dropped(matrix, out);
 		if (options->asserts)
 			print_asserts(matrix, out);
 	}

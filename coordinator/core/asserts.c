@@ -300,6 +300,10 @@ static void check_scenario(struct checking *checking, bool each_scheduler)
 		struct kt_matrix_assert *asserts;
 		size_t n;
 
+		/* profiles of one scheduler follow each other */
+		if (s > 0 && scheduler->base ==
+				     checking->matrix->schedulers[scenario->schedulers[s - 1]].base)
+			continue;
 		kt_arena_reset(checking->scratch);
 		n = kt_matrix_asserts(checking->matrix, scenario, scheduler, checking->scratch,
 				      &asserts);

@@ -4,8 +4,9 @@
 #include "coordinator/core/language.h"
 #include "coordinator/core/asserts.h"
 #include "coordinator/core/checkskeys.h"
-#include "coordinator/core/expand.h"
+#include "coordinator/core/fit.h"
 #include "coordinator/core/payloadkeys.h"
+#include "coordinator/core/profile.h"
 #include "coordinator/core/reading.h"
 #include "coordinator/core/rehearsal.h"
 #include "coordinator/core/rows.h"
@@ -140,6 +141,7 @@ static void set_schedulers(struct kt_grammar_reader *reader, const struct kt_gra
 	struct kt_matrix *matrix = into;
 
 	kt_grammar_tables(reader, key, node, into);
+	kt_profile_expand(reader, node, matrix);
 	kt_axis_index(reader, &reading->schedulers, "scheduler", matrix->schedulers,
 		      matrix->n_schedulers, sizeof(*matrix->schedulers));
 }
@@ -206,50 +208,10 @@ static void check_size(struct kt_problems *problems, const struct kt_matrix_scen
 			       scenario->name, encoded.len, KT_JOB_BYTES_MAX);
 }
 
-/* What a filter left open is everything; then cells get their numbers. */
-static void count_cells(struct kt_reading *reading, struct kt_problems *problems)
+static void check_sizes(const struct kt_matrix *matrix, struct kt_problems *problems)
 {
-	struct kt_matrix *matrix = reading->matrix;
-
-	for (size_t i = 0; i < matrix->n_scenarios; i++) {
-		struct kt_matrix_scenario *scenario = &matrix->scenarios[i];
-		uint64_t sizes[4];
-
-		if (!scenario->kernels) {
-			scenario->kernels = reading->kernels.all;
-			scenario->n_kernels = reading->kernels.n;
-		}
-		if (!scenario->schedulers) {
-			scenario->schedulers = reading->schedulers.all;
-			scenario->n_schedulers = reading->schedulers.n;
-		}
-		if (!scenario->topologies) {
-			scenario->topologies = reading->topologies.all;
-			scenario->n_topologies = reading->topologies.n;
-		}
-		if (scenario->repeats == 0)
-			scenario->repeats = matrix->sweep.repeats;
-		if (!scenario->guest)
-			scenario->guest = matrix->sweep.guest;
-		scenario->first_cell = matrix->n_cells;
-		sizes[0] = scenario->n_kernels;
-		sizes[1] = scenario->n_schedulers;
-		sizes[2] = scenario->n_topologies;
-		sizes[3] = scenario->repeats;
-		if (!kt_expand_count(sizes, 4, KT_CELLS_MAX - matrix->n_cells,
-				     &scenario->n_cells)) {
-			kt_problem_add(
-				problems, scenario->pos,
-				"with scenario '%s' (%zu kernels x %zu schedulers x %zu "
-				"topologies x %" PRIu64
-				" repeats) the matrix has more than %llu cells; choose fewer",
-				scenario->name, scenario->n_kernels, scenario->n_schedulers,
-				scenario->n_topologies, scenario->repeats, KT_CELLS_MAX);
-			return;
-		}
-		matrix->n_cells += scenario->n_cells;
-		check_size(problems, scenario);
-	}
+	for (size_t i = 0; i < matrix->n_scenarios; i++)
+		check_size(problems, &matrix->scenarios[i]);
 }
 
 /* Whether what a scenario says of CPUs fits the guests that it runs in. */
@@ -260,11 +222,13 @@ static void check_machines(const struct kt_matrix *matrix, struct kt_problems *p
 
 		for (size_t k = 0; scenario->needs_machine && k < scenario->n_topologies; k++) {
 			char name[KT_CELL_NAME_BYTES_MAX];
+			uint64_t first;
 
 			if (problems->n == KT_PROBLEMS_MAX)
 				return;
-			kt_matrix_cell_name(matrix, scenario->first_cell + k * scenario->repeats,
-					    name);
+			if (!kt_matrix_first_cell_in(scenario, k, &first))
+				continue; /* it does not fit */
+			kt_matrix_cell_name(matrix, first, name);
 			kt_rehearsal_on(&scenario->msg, scenario->node,
 					&matrix->topologies[scenario->topologies[k]], name,
 					problems);
@@ -292,7 +256,9 @@ int kt_language_read(struct kt_doc **doc_p, struct kt_problems *problems, struct
 	reading.matrix->sweep.guest = KT_JOB_GUEST_WARM;
 	kt_grammar_read(&reader, &matrix_table, doc->root, reading.matrix);
 	if (problems->n == 0)
-		count_cells(&reading, problems);
+		kt_fit_expand(&reader);
+	if (problems->n == 0)
+		check_sizes(reading.matrix, problems);
 	if (problems->n == 0)
 		check_machines(reading.matrix, problems);
 	if (problems->n == 0)

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The axes of one scenario's cells, slowest first. */
-enum { KERNEL, SCHEDULER, TOPOLOGY, REPEAT, N_AXES };
+/* The axes of one scenario's cells, slowest first. A place is a scheduler in a topology. */
+enum { KERNEL, PLACE, REPEAT, N_AXES };
 
 void kt_matrix_destroy(struct kt_matrix **matrix_p)
 {
@@ -116,12 +116,11 @@ uint64_t kt_matrix_n_cells(const struct kt_matrix *matrix)
 static void sizes_of(const struct kt_matrix_scenario *scenario, uint64_t sizes[N_AXES])
 {
 	sizes[KERNEL] = scenario->n_kernels;
-	sizes[SCHEDULER] = scenario->n_schedulers;
-	sizes[TOPOLOGY] = scenario->n_topologies;
+	sizes[PLACE] = scenario->n_places;
 	sizes[REPEAT] = scenario->repeats;
 }
 
-/* The last scenario that begins at or before index: scenarios are never empty. */
+/* The last scenario that begins at or before index: one without cells begins where the next one does. */
 static const struct kt_matrix_scenario *scenario_of(const struct kt_matrix *matrix, uint64_t index)
 {
 	size_t low = 0;
@@ -138,23 +137,104 @@ static const struct kt_matrix_scenario *scenario_of(const struct kt_matrix *matr
 	return &matrix->scenarios[low];
 }
 
+/* The last scheduler with at most `place` places before it, as above. */
+static size_t scheduler_at(const struct kt_matrix_scenario *scenario, uint64_t place)
+{
+	size_t low = 0;
+	size_t high = scenario->n_schedulers;
+
+	if (!scenario->places)
+		return place / scenario->n_topologies;
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+
+		if (scenario->places[middle].before <= place)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct kt_matrix_places places_of(const struct kt_matrix_scenario *scenario,
+					 size_t scheduler)
+{
+	if (scenario->places)
+		return scenario->places[scheduler];
+	return (struct kt_matrix_places){
+		.topologies = scenario->topologies,
+		.n = (uint32_t)scenario->n_topologies,
+		.before = (uint32_t)(scheduler * scenario->n_topologies),
+	};
+}
+
 void kt_matrix_cell(const struct kt_matrix *matrix, uint64_t index, struct kt_matrix_cell *cell)
 {
 	const struct kt_matrix_scenario *scenario;
+	struct kt_matrix_places places;
 	uint64_t sizes[N_AXES];
 	uint64_t at[N_AXES];
+	size_t scheduler;
 
 	kt_must(index < matrix->n_cells);
 	scenario = scenario_of(matrix, index);
 	sizes_of(scenario, sizes);
 	kt_expand_split(sizes, N_AXES, index - scenario->first_cell, at);
+	scheduler = scheduler_at(scenario, at[PLACE]);
+	places = places_of(scenario, scheduler);
 	*cell = (struct kt_matrix_cell){
 		.scenario = scenario,
 		.kernel = &matrix->kernels[scenario->kernels[at[KERNEL]]],
-		.scheduler = &matrix->schedulers[scenario->schedulers[at[SCHEDULER]]],
-		.topology = &matrix->topologies[scenario->topologies[at[TOPOLOGY]]],
+		.scheduler = &matrix->schedulers[scenario->schedulers[scheduler]],
+		.topology = &matrix->topologies[places.topologies[at[PLACE] - places.before]],
 		.repeat = at[REPEAT],
 	};
+}
+
+/* Where topology number index stands among a scheduler's places. */
+static bool find_place(const struct kt_matrix_places *places, uint32_t index, uint32_t *at)
+{
+	size_t low = 0;
+	size_t high = places->n;
+
+	while (high > low) {
+		size_t middle = low + (high - low) / 2;
+
+		if (places->topologies[middle] < index)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*at = (uint32_t)low;
+	return low < places->n && places->topologies[low] == index;
+}
+
+bool kt_matrix_first_cell_in(const struct kt_matrix_scenario *scenario, size_t k, uint64_t *index)
+{
+	for (size_t i = 0; i < scenario->n_schedulers; i++) {
+		struct kt_matrix_places places = places_of(scenario, i);
+		uint32_t at;
+
+		if (!find_place(&places, scenario->topologies[k], &at))
+			continue;
+		*index = scenario->first_cell + (places.before + at) * scenario->repeats;
+		return true;
+	}
+	return false;
+}
+
+uint64_t kt_matrix_n_schedulers_in(const struct kt_matrix_scenario *scenario, size_t k)
+{
+	uint64_t n = 0;
+
+	if (!scenario->places)
+		return scenario->n_schedulers;
+	for (size_t i = 0; i < scenario->n_schedulers; i++) {
+		uint32_t at;
+
+		n += find_place(&scenario->places[i], scenario->topologies[k], &at);
+	}
+	return n;
 }
 
 const char *kt_matrix_cell_name(const struct kt_matrix *matrix, uint64_t index,
@@ -216,28 +296,41 @@ static bool parse_repeat(const char *text, uint64_t repeats, uint64_t *repeat)
 	return strcmp(again, text) == 0;
 }
 
+static const struct kt_matrix_scenario *find_scenario(const struct kt_matrix *matrix,
+						      const char *name)
+{
+	for (size_t i = 0; i < matrix->n_scenarios; i++)
+		if (strcmp(matrix->scenarios[i].name, name) == 0)
+			return &matrix->scenarios[i];
+	return NULL;
+}
+
 bool kt_matrix_find_cell(const struct kt_matrix *matrix, const char *name, uint64_t *index)
 {
 	char parts[4][KT_NAME_BYTES_MAX + 1];
-	const struct kt_matrix_scenario *scenario = NULL;
+	const struct kt_matrix_scenario *scenario;
+	struct kt_matrix_places places;
 	uint64_t sizes[N_AXES];
 	uint64_t at[N_AXES];
+	uint64_t scheduler;
+	uint64_t topology;
 
 	if (!take_part(&name, '/', parts[0]) || !take_part(&name, '/', parts[1]) ||
 	    !take_part(&name, '/', parts[2]) || !take_part(&name, '#', parts[3]))
 		return false;
-	for (size_t i = 0; i < matrix->n_scenarios && !scenario; i++)
-		if (strcmp(matrix->scenarios[i].name, parts[0]) == 0)
-			scenario = &matrix->scenarios[i];
+	scenario = find_scenario(matrix, parts[0]);
 	if (!scenario ||
 	    !find_entry(parts[1], matrix->kernels, sizeof(*matrix->kernels), scenario->kernels,
 			scenario->n_kernels, &at[KERNEL]) ||
 	    !find_entry(parts[2], matrix->schedulers, sizeof(*matrix->schedulers),
-			scenario->schedulers, scenario->n_schedulers, &at[SCHEDULER]) ||
-	    !find_entry(parts[3], matrix->topologies, sizeof(*matrix->topologies),
-			scenario->topologies, scenario->n_topologies, &at[TOPOLOGY]) ||
+			scenario->schedulers, scenario->n_schedulers, &scheduler))
+		return false;
+	places = places_of(scenario, scheduler);
+	if (!find_entry(parts[3], matrix->topologies, sizeof(*matrix->topologies),
+			places.topologies, places.n, &topology) ||
 	    !parse_repeat(name, scenario->repeats, &at[REPEAT]))
 		return false;
+	at[PLACE] = places.before + topology;
 	sizes_of(scenario, sizes);
 	*index = scenario->first_cell + kt_expand_join(sizes, N_AXES, at);
 	return true;

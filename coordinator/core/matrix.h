@@ -5,7 +5,9 @@
  * coordinator/matrixfile.h does all of it for a file. A matrix is immutable once it is there (but for
  * kt_matrix_make_cold) and owns everything that it points to. Cells are never listed: cell number i is found by arithmetic
  * (scenario slowest, then kernel, scheduler, topology, repeat fastest), so ten million cells cost
- * nothing. The same text always gives the same numbers and names: journals may keep either.
+ * nothing. Where a scenario or a scheduler requires something of a topology, each scheduler of a scenario has its
+ * own list of topologies, and the places of those before it are summed up (coordinator/core/fit.h).
+ * The same text always gives the same numbers and names: journals may keep either.
  */
 #ifndef KT_MATRIX_H
 #define KT_MATRIX_H
@@ -44,14 +46,44 @@ struct kt_matrix_asserts {
 	size_t n;
 };
 
-#define KT_MATRIX_EEVDF "eevdf" /* the kernel's own scheduler: no binary */
+/* requires = { ... }: what a scenario or a scheduler needs of a topology; 0: it does not mind. */
+enum kt_matrix_smt { KT_MATRIX_SMT_ANY, KT_MATRIX_SMT_YES, KT_MATRIX_SMT_NO };
 
-struct kt_matrix_scheduler {
+struct kt_matrix_requires {
+	uint64_t min_cpus, max_cpus;
+	uint64_t min_llcs, max_llcs;
+	uint64_t min_nodes, max_nodes;
+	uint64_t smt; /* enum kt_matrix_smt */
+};
+
+/* flags = [{ ... }] of a scheduler: what it can be told beside its args. */
+struct kt_matrix_flag {
 	const char *name;
 	struct kt_doc_pos pos;
+	const char *const *args;
+	size_t n_args;
+	const char *const *requires; /* flags that must be given as well */
+	size_t n_requires;
+	const char *const *excludes; /* flags that must not */
+	size_t n_excludes;
+};
+
+#define KT_MATRIX_EEVDF "eevdf" /* the kernel's own scheduler: no binary */
+
+/* A profile of a [[scheduler]]: one for every set of its flags that their rules allow, the one without any first
+ * (coordinator/core/profile.h).
+ */
+struct kt_matrix_scheduler {
+	const char *name; /* "scx_x+llc+steal": the base's, then its flags' */
+	struct kt_doc_pos pos;
+	const char *base; /* of [[scheduler]] */
+	struct kt_matrix_requires requires;
+	const struct kt_matrix_flag *flags; /* that it may be given */
+	size_t n_flags;
+	uint32_t given; /* bit i: flags[i] */
 	const char *binary; /* as written; NULL exactly for KT_MATRIX_EEVDF */
 	struct kt_doc_pos binary_pos;
-	const char *const *args; /* without args[0] */
+	const char *const *args; /* without args[0]; with those of its flags */
 	size_t n_args;
 	struct kt_matrix_asserts asserts;
 };
@@ -99,6 +131,21 @@ struct kt_matrix_plugin {
 };
 #define KT_MATRIX_PLUGIN_DEADLINE_NS (10 * KT_NS_PER_S) /* when the matrix says nothing */
 
+/* Of one scheduler in one scenario: the topologies that both agree to. */
+struct kt_matrix_places {
+	const uint32_t *topologies; /* ascending */
+	uint32_t n;
+	uint32_t before; /* the sum of n of the schedulers before it */
+};
+
+/* flags = { required = [...], excluded = [...] }: which profiles a scenario runs with. */
+struct kt_matrix_flag_filter {
+	const char *const *required;
+	size_t n_required;
+	const char *const *excluded;
+	size_t n_excluded;
+};
+
 struct kt_matrix_scenario {
 	const char *name;
 	struct kt_doc_pos pos;
@@ -120,12 +167,18 @@ struct kt_matrix_scenario {
 	size_t n_schedulers;
 	const uint32_t *topologies;
 	size_t n_topologies;
+	const struct kt_doc_node *topologies_node; /* its filter; NULL: it has none */
+	bool gauntlet; /* also in every preset that fits */
+	struct kt_matrix_requires requires;
+	struct kt_matrix_flag_filter flags;
+	const struct kt_matrix_places *places; /* of each scheduler; NULL: all of the topologies */
+	uint64_t n_places; /* pairs of scheduler and topology that have cells */
 	struct kt_matrix_asserts asserts; /* of [[scenario.assert]] */
 	struct kt_checks checks; /* its own; kt_matrix_checks() says what counts */
 	const struct kt_expect *expect; /* NULL: it is not meant to fail */
 	struct kt_matrix_plugin plugin; /* judges beside the assertions */
 	uint64_t first_cell; /* number of its first cell */
-	uint64_t n_cells; /* kernels * schedulers * topologies * repeats */
+	uint64_t n_cells; /* kernels * n_places * repeats; 0 when nothing fits */
 };
 
 struct kt_matrix_sweep {
@@ -150,6 +203,7 @@ struct kt_matrix {
 	size_t n_schedulers;
 	struct kt_matrix_topology *topologies;
 	size_t n_topologies;
+	size_t n_own_topologies; /* of these from [[topology]]; presets of a gauntlet follow */
 	struct kt_matrix_payload *payloads;
 	size_t n_payloads;
 	struct kt_matrix_scenario *scenarios;
@@ -184,6 +238,12 @@ const char *kt_matrix_cell_name(const struct kt_matrix *matrix, uint64_t index,
 
 /* The way back: false when no cell of this matrix has that name. */
 bool kt_matrix_find_cell(const struct kt_matrix *matrix, const char *name, uint64_t *index);
+
+/* The first cell of the scenario in its topology number k; false when none of its schedulers runs there. */
+bool kt_matrix_first_cell_in(const struct kt_matrix_scenario *scenario, size_t k, uint64_t *index);
+
+/* How many of the scenario's schedulers run in its topology number k. */
+uint64_t kt_matrix_n_schedulers_in(const struct kt_matrix_scenario *scenario, size_t k);
 
 /* Everything about cell `index` that the matrix knows, allocated in arena (which must outlive the job;
  * texts are borrowed from the matrix). Left for whoever knows the artifacts: kernel->version, digest

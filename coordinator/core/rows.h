@@ -36,6 +36,11 @@
 	{ .name = #name_, .types = KT_GRAMMAR_STRING, .need = KT_GRAMMAR_##need_, .min = 1, .max = KT_NAME_BYTES_MAX, \
 	  .example = (example_), .sentence = (sentence_), .set = kt_grammar_word, .offset = offsetof(struct in_, member_), .words = (words_) }
 
+/* A table of its own language. */
+#define NEST(name_, need_, example_, sentence_, in_, member_, of_) \
+	{ .name = #name_, .types = KT_GRAMMAR_TABLE, .need = KT_GRAMMAR_##need_, .example = (example_), .sentence = (sentence_), \
+	  .set = kt_grammar_one, .offset = offsetof(struct in_, member_), .of = (of_) }
+
 /* An array; its count is the member n_<member>. */
 #define LIST(name_, need_, min_, max_, example_, sentence_, set_, in_, member_, of_) \
 	LIST_IN(name_, need_, min_, max_, example_, sentence_, set_, in_, member_, n_##member_, of_)

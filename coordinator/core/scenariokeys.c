@@ -2,8 +2,10 @@
 #include "coordinator/core/asserts.h"
 #include "coordinator/core/checkskeys.h"
 #include "coordinator/core/opkeys.h"
+#include "coordinator/core/profile.h"
 #include "coordinator/core/reading.h"
 #include "coordinator/core/rehearsal.h"
+#include "coordinator/core/requires.h"
 #include "coordinator/core/rows.h"
 #include "coordinator/core/stepkeys.h"
 #include "proto/base/duration.h"
@@ -39,16 +41,22 @@ static void choose_kernels(struct kt_grammar_reader *reader, const struct kt_gra
 static void choose_schedulers(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
 			      const struct kt_doc_node *node, void *into)
 {
+	struct kt_matrix_scenario *scenario = into;
 	struct kt_reading *reading = reader->context;
 
 	kt_axis_choose(reader, &reading->schedulers, key, node, into);
+	if (scenario->schedulers)
+		kt_profile_widen(reader->arena, reading->matrix, &scenario->schedulers,
+				 &scenario->n_schedulers);
 }
 
 static void choose_topologies(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
 			      const struct kt_doc_node *node, void *into)
 {
+	struct kt_matrix_scenario *scenario = into;
 	struct kt_reading *reading = reader->context;
 
+	scenario->topologies_node = node;
 	kt_axis_choose(reader, &reading->topologies, key, node, into);
 }
 
@@ -269,6 +277,9 @@ static const struct kt_grammar_key scenario_keys[] = {
 	LIST(schedulers, MAY, 1, KT_AXIS_ENTRIES_MAX, "schedulers = [\"scx_kt\"]", "the schedulers it runs with; left out: all", choose_schedulers, kt_matrix_scenario, schedulers, NULL),
 	LIST(topologies, MAY, 1, KT_AXIS_ENTRIES_MAX, "topologies = [\"small\"]", "the topologies it runs in; left out: all", choose_topologies, kt_matrix_scenario, topologies, NULL),
 	NEW(backdrop, MAY, "[scenario.backdrop]", "what is there from the first step to the last", kt_matrix_scenario, msg.backdrop, &kt_stepkeys_backdrop_table),
+	ROW(gauntlet, BOOL,   MAY,  0, 0, "gauntlet = true", "also in every preset that fits", kt_grammar_bool, kt_matrix_scenario, gauntlet),
+	NEST(requires, MAY, "requires = { min_llcs = 2, max_cpus = 16 }", "what it needs of a topology", kt_matrix_scenario, requires, &kt_requires_table),
+	NEST(flags,    MAY, "flags = { required = [\"llc\"] }", "which profiles of the schedulers it runs with", kt_matrix_scenario, flags, &kt_profile_filter_table),
 	LIST_IN(step, MAY, 1, KT_STEPS_MAX, "[[scenario.step]]", "what happens, in order", kt_grammar_tables, kt_matrix_scenario, msg.steps, msg.n_steps, &kt_stepkeys_table),
 	ROW(assert, ARRAY, MAY, 0, KT_ASSERTS_MAX, "[[scenario.assert]]", "what must hold of a series", kt_asserts_set, kt_matrix_scenario, asserts),
 	ROW(checks, TABLE, MAY, 0, 0, "checks = { not_stuck = true, gap = \"3s\" }", "what must hold of its workers and run queues", kt_checkskeys_set, kt_matrix_scenario, checks),

@@ -123,3 +123,60 @@ Test(plan, json_is_one_object_with_every_cell)
 			 "not its schedulers: s0");
 	json_object_put(json);
 }
+
+static const char constrained[] =
+	"[sweep]\nname = \"s\"\n[[kernel]]\nname = \"k\"\npath = \"a\"\n"
+	"[[scheduler]]\nname = \"x\"\nbinary = \"b\"\nrequires = { max_cpus = 4 }\n"
+	"flags = [{ name = \"llc\", args = [] }]\n"
+	"[[topology]]\nname = \"one\"\ncpus = \"1n1l2c1t\"\n"
+	"[[topology]]\nname = \"two\"\ncpus = \"1n2l4c1t\"\n"
+	"[[topology]]\nname = \"not\"\ncpus = \"1n1l1c1t\"\n"
+	"[[scenario]]\nname = \"a\"\nduration = \"10s\"\nrepeats = 3\ntopologies = [\"one\", "
+	"\"two\"]\nflags = { excluded = [\"llc\"] }\n[[scenario.step]]\nhold = \"full\"\n"
+	"[[scenario]]\nname = \"b\"\nduration = \"10s\"\nrequires = { min_llcs = 2 }\n"
+	"[[scenario.step]]\nhold = \"full\"\n";
+
+static char *print_constrained(const struct kt_plan_options *options)
+{
+	KT_AUTO(kt_matrix_destroy) struct kt_matrix *matrix = NULL;
+	struct kt_err err = { 0 };
+	char *printed = NULL;
+	size_t len;
+	FILE *out = open_memstream(&printed, &len);
+
+	cr_assert_eq(kt_matrixfile_parse("m.toml", constrained, strlen(constrained), NULL, NULL,
+					 &matrix, &err),
+		     0, "%s", err.text);
+	cr_assert_eq(kt_plan_print(matrix, options, out, &err), 0);
+	fclose(out);
+	return printed;
+}
+
+Test(plan, what_does_not_fit_is_counted_by_its_reason)
+{
+	static const char *const lines[] = {
+		/* 3 cells and a boot for them: those that were dropped take no time */
+		"s: 3 cells, about 35.2s with 1 guest at a time under tcg\n15 more do not fit\n",
+		"       6 cells of a: not its topologies: not\n",
+		"\ndoes not fit\n",
+		"       3 cells of a: x requires max_cpus = 4; not topologies: two\n",
+		"       6 cells of a: excludes flags llc; not profiles: x+llc\n",
+		"       4 cells of b: requires min_llcs = 2; not topologies: one, not\n",
+		"       2 cells of b: x requires max_cpus = 4; not topologies: two\n",
+	};
+	struct kt_plan_options options = { 0 };
+	KT_AUTO_FREE char *printed = print_constrained(&options);
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		cr_expect(strstr(printed, lines[i]), "%s%s", lines[i], printed);
+}
+
+Test(plan, json_has_what_does_not_fit)
+{
+	struct kt_plan_options options = { .json = true };
+	KT_AUTO_FREE char *printed = print_constrained(&options);
+
+	cr_assert(strstr(printed, "{\"scenario\":\"a\",\"scheduler\":\"x\",\"cells\":3,\"why\":"
+				  "\"requires max_cpus = 4\",\"topologies\":[\"two\"]}"),
+		  "%s", printed);
+}
