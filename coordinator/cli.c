@@ -10,6 +10,7 @@
 #include "coordinator/server.h"
 #include "coordinator/statedir.h"
 #include "coordinator/stored.h"
+#include "coordinator/worktypes.h"
 #include "proto/base/clock.h"
 #include "proto/base/duration.h"
 #include "proto/base/log.h"
@@ -65,7 +66,7 @@ static const struct {
 	  "run resume plan show judge report sweeps kernels",
 	  "where sweeps, kernels and artifacts are kept (default: ~/.local/state/ktcoord)" },
 	{ "json", FLAG, offsetof(struct options, json), NULL,
-	  "run resume plan show judge report sweeps kernels patterns",
+	  "run resume plan show judge report sweeps kernels patterns work",
 	  "the result as JSON on standard output" },
 	{ "out", TEXT, offsetof(struct options, out), "FILE", "run",
 	  "write the sweep there instead of below the state folder" },
@@ -108,6 +109,7 @@ static int command_report(const struct options *options);
 static int command_judge(const struct options *options);
 static int command_sweeps(const struct options *options);
 static int command_patterns(const struct options *options);
+static int command_work(const struct options *options);
 static int command_kernels(const struct options *options);
 
 static const struct command {
@@ -137,6 +139,8 @@ static const struct command {
 	{ "patterns", "[NAME]", 0, 1, command_patterns,
 	  "what may be asserted of a series, and checked of workers: patterns, options, checks",
 	  "ktcoord patterns converges_to" },
+	{ "work", "[NAME]", 0, 1, command_work,
+	  "what workers of a scenario can do, with which parameters", "ktcoord work bursty" },
 	{ "sweeps", "", 0, 0, command_sweeps, "the stored sweeps", "ktcoord sweeps" },
 	{ "kernels", "get | list | add NAME FILE | remove NAME", 1, 3, command_kernels,
 	  "kernel images from Debian's archive or from a file", "ktcoord kernels get --suite sid" },
@@ -777,6 +781,15 @@ static int command_patterns(const struct options *options)
 	struct kt_err err = { 0 };
 	int status = kt_patterns_print(options->n_words ? options->words[0] : NULL, options->json,
 				       stdout, &err);
+
+	return status < 0 ? complain(&err) : 0;
+}
+
+static int command_work(const struct options *options)
+{
+	struct kt_err err = { 0 };
+	int status = kt_worktypes_print(options->n_words ? options->words[0] : NULL, options->json,
+					stdout, &err);
 
 	return status < 0 ? complain(&err) : 0;
 }

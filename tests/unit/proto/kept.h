@@ -44,7 +44,7 @@ static inline void kept_check(const char *name, const struct kt_buf *now, const 
 			  memcmp(kt_buf_text(&kept), kt_buf_text(now), now->len) == 0,
 		  "%s is not what the code makes now.\n%s\n"
 		  "When the change is meant: KT_KEEP=1 ctest --preset release -R "
-		  "'test_golden|test_catalog', "
+		  "'test_golden|test_catalog|test_worktypes', "
 		  "read the difference in git, commit it with the change.",
 		  name, what);
 }
