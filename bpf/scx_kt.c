@@ -27,7 +27,8 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
-#define POLL_MS 50 /* how late a reported exit or --exit-after may be noticed */
+#define POLL_MS               50 /* how late a reported exit or --exit-after may be noticed */
+#define SCX_ECODE_ACT_RESTART (1ll << 48) /* kernel/sched/ext_internal.h */
 
 /* ---- options ---- */
 
@@ -271,6 +272,12 @@ static void unload(void)
 	bpf_link__disconnect(link_of_ops); /* the entry is gone already */
 }
 
+/* A CPU came or went, which we do not know how to cope with: the kernel asks to be loaded anew, as it asks others. */
+static bool is_to_restart(void)
+{
+	return has_exited() && skel->bss->exit_report.code & SCX_ECODE_ACT_RESTART;
+}
+
 /* What the map's entries hold, in the order of the CPUs. */
 static void print_stats(void)
 {
@@ -394,17 +401,21 @@ int main(int argc, char **argv)
 		wait_for_signal(signals, -1);
 		return 1;
 	}
-	status = load(&options);
-	if (status < 0) {
-		fprintf(stderr, "scx_kt: not loaded: %s\n", strerror(-status));
-		return 1;
-	}
-	serve(signals, statsd, &options);
-	thrown_out = has_exited();
-	unload();
-	if (has_exited())
-		print_exit();
-	print_counters();
+	do {
+		if (skel)
+			scx_kt__destroy(skel);
+		status = load(&options);
+		if (status < 0) {
+			fprintf(stderr, "scx_kt: not loaded: %s\n", strerror(-status));
+			return 1;
+		}
+		serve(signals, statsd, &options);
+		thrown_out = has_exited();
+		unload();
+		if (has_exited())
+			print_exit();
+		print_counters();
+	} while (thrown_out && is_to_restart());
 	kt_statsd_destroy(&statsd); /* there is nothing more to be asked */
 	linger(signals, options.linger_s);
 	scx_kt__destroy(skel);

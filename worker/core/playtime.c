@@ -16,6 +16,7 @@ static int64_t op_ns(const struct kt_msg_op *op, const struct prices *prices)
 		return 0;
 	switch (row->id) {
 	case KT_OPS_ID_attach_scheduler:
+	case KT_OPS_ID_hotplug_cpu: /* most schedulers are loaded anew when a CPU comes or goes */
 		return prices->load_ns;
 	case KT_OPS_ID_detach_scheduler:
 		return prices->unload_ns;

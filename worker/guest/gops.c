@@ -191,11 +191,20 @@ static int begin_hotplug(struct kt_gops *ops, struct kt_err *err)
 	return kt_ghotplug_begin(ops->plug, (uint32_t)op->cpu, op->online, err);
 }
 
+/* A scheduler that does not know about CPUs that come and go is taken out a moment later: when it has been
+ * noticed, the scenario waits until it is back (gsched.h).
+ */
 static int look_hotplug(struct kt_gops *ops, int64_t now_ns, struct kt_err *err)
 {
 	int status = kt_ghotplug_look(ops->plug, err);
 
-	return status ? status : not_yet(ops, now_ns, "the kernel was not done", err);
+	if (status == 0)
+		return not_yet(ops, now_ns, "the kernel was not done", err);
+	if (status < 0 || ops->change->loaded == KT_GSWITCH_NONE)
+		return status;
+	if (!ops->settled_ns)
+		ops->settled_ns = now_ns + KT_GOPS_SETTLE_NS;
+	return now_ns >= ops->settled_ns;
 }
 
 /* ---- freezing ---- */
@@ -371,6 +380,7 @@ int kt_gops_begin(struct kt_gops *ops, const struct kt_msg_op *op, size_t owner,
 	ops->owner = owner;
 	ops->begun_ns = now_ns;
 	ops->due_ns = INT64_MAX;
+	ops->settled_ns = 0;
 	ops->cgroup = NULL;
 	kt_buf_reset(&ops->text);
 	kt_buf_puts(&ops->text, row->name);
@@ -384,11 +394,6 @@ int kt_gops_look(struct kt_gops *ops, int64_t now_ns, struct kt_err *err)
 {
 	kt_must(ops->op);
 	return finish(ops, table[ops->row->id].look(ops, now_ns, err));
-}
-
-int64_t kt_gops_due_ns(const struct kt_gops *ops, int64_t now_ns)
-{
-	return ops->op ? now_ns + KT_GOPS_LOOK_NS : INT64_MAX;
 }
 
 void kt_gops_destroy(struct kt_gops *ops)

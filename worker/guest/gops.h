@@ -17,6 +17,7 @@
 #define KT_GOPS_FREEZE_NS (30 * KT_NS_PER_S) /* for the tasks of a cgroup to freeze */
 #define KT_GOPS_PLUG_NS   (60 * KT_NS_PER_S) /* for a CPU to come or go */
 #define KT_GOPS_MAP_NS    (2 * KT_NS_PER_S) /* for the maps of a scheduler that was unloaded to go */
+#define KT_GOPS_SETTLE_NS (200 * KT_NS_PER_MS) /* for a scheduler to be seen taken out by it */
 #define KT_GOPS_LOOK_NS   (2 * KT_NS_PER_MS) /* between two looks at what tells nothing by itself */
 
 struct kt_gops {
@@ -31,6 +32,7 @@ struct kt_gops {
 	size_t owner; /* of what it brings on stage */
 	int64_t begun_ns;
 	int64_t due_ns; /* its time is up */
+	int64_t settled_ns; /* 0, or when what the kernel is done with has shown its effect */
 	int64_t stop_ns; /* how long workers may take to stop: set before kt_gops_begin() */
 	bool is_let_go; /* gates open when workers are ready; before the anchor they wait for it */
 	struct kt_gstage_cgroup *cgroup;
@@ -46,7 +48,6 @@ int kt_gops_check(const struct kt_msg_op *op, struct kt_err *err);
 int kt_gops_begin(struct kt_gops *ops, const struct kt_msg_op *op, size_t owner, int64_t now_ns,
 		  struct kt_err *err);
 int kt_gops_look(struct kt_gops *ops, int64_t now_ns, struct kt_err *err);
-int64_t kt_gops_due_ns(const struct kt_gops *ops, int64_t now_ns); /* INT64_MAX: never */
 void kt_gops_destroy(struct kt_gops *ops); /* frees the memory, not the struct */
 
 /* Pure. Which end of an attempt an error of an op, or of a setup, is. */

@@ -206,6 +206,26 @@ static enum kt_gscenario_event fail_op(struct kt_gscenario *scenario, struct kt_
 	return fail(scenario, what, err);
 }
 
+/* The op that is under way, else the next one: not while the host is still to see to a scheduler that came back. */
+static int do_op(struct kt_gscenario *scenario, const struct kt_msg_op *next, struct kt_err *err)
+{
+	struct kt_gops *ops = &scenario->ops;
+	int64_t now_ns = kt_gtime_now_ns();
+	int status;
+
+	if (ops->op)
+		return kt_gops_look(ops, now_ns, err);
+	status = kt_gask_look(&scenario->ask, now_ns, err);
+	if (status <= 0) {
+		kt_buf_reset(&ops->text);
+		kt_buf_printf(&ops->text, "before %s", next->kind);
+		return status;
+	}
+	ops->stop_ns = stop_ns(scenario);
+	ops->is_let_go = scenario->anchor_ns >= 0;
+	return kt_gops_begin(ops, next, scenario->act, now_ns, err);
+}
+
 /* As far as it goes now. */
 static enum kt_gscenario_event do_round(struct kt_gscenario *scenario)
 {
@@ -215,16 +235,8 @@ static enum kt_gscenario_event do_round(struct kt_gscenario *scenario)
 
 	while (scenario->next_op < n) {
 		struct kt_err err = { 0 };
-		int64_t now_ns = kt_gtime_now_ns();
-		int status;
+		int status = do_op(scenario, &list[scenario->next_op], &err);
 
-		ops->stop_ns = stop_ns(scenario);
-		ops->is_let_go = scenario->anchor_ns >= 0;
-		if (ops->op)
-			status = kt_gops_look(ops, now_ns, &err);
-		else
-			status = kt_gops_begin(ops, &list[scenario->next_op], scenario->act, now_ns,
-					       &err);
 		if (status < 0)
 			return fail_op(scenario, &err);
 		if (status == 0)
@@ -447,6 +459,7 @@ enum kt_gscenario_event kt_gscenario_step(struct kt_gscenario *scenario, int64_t
 	enum kt_gscenario_state before;
 	size_t act;
 
+	kt_gswitch_tell(&scenario->change, now_ns);
 	do {
 		before = scenario->state;
 		act = scenario->act;
@@ -530,8 +543,8 @@ int64_t kt_gscenario_due_ns(const struct kt_gscenario *scenario, int64_t now_ns)
 	if (scenario->state == KT_GSCENARIO_IDLE)
 		return INT64_MAX;
 	/* a round that has begun is finished, whatever has come due meanwhile */
-	if (scenario->ops.op)
-		return kt_gops_due_ns(&scenario->ops, now_ns);
+	if (scenario->ops.op || scenario->ask.is_open)
+		return now_ns + KT_GOPS_LOOK_NS;
 	if (scenario->state == KT_GSCENARIO_HOLDING)
 		due_ns = earlier(due_ns, scenario->loop_ns);
 	/* a cgroup that still has somebody in it tells nobody when they are gone */

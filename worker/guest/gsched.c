@@ -244,6 +244,7 @@ enum kt_gsched_event kt_gsched_load(struct kt_gsched *sched, const struct kt_msg
 	forget_output(sched);
 	sched->idle = (struct kt_gidle){ 0 };
 	sched->begun_ns = kt_gtime_now_ns();
+	sched->load_ns = load->deadline_ns;
 	sched->deadline_ns = sched->begun_ns + load->deadline_ns;
 	sched->looked_ns = 0;
 	sched->broken_ns = 0;
@@ -384,6 +385,24 @@ static void lose_program(struct kt_gsched *sched)
 		     "the scheduler is lost: %s, sched_ext is %s", end, state);
 }
 
+/* The kernel takes out a scheduler that does not know about CPUs that come and go, and asks its program to load it
+ * again, as those of the kernel's tools do (UEI_ECODE_RESTART in tools/sched_ext). It says so before the state leaves
+ * "disabling": enabled after that is enabled again.
+ */
+static bool may_restart(const struct kt_gsched *sched)
+{
+	return sched->kmsg->disabled && sched->kmsg->disabled->asks_for_restart &&
+	       !sched->has_ended;
+}
+
+static enum kt_gsched_event forget_loss(struct kt_gsched *sched)
+{
+	sched->broken_ns = 0;
+	sched->kmsg->disabled = NULL;
+	sched->kmsg->message[0] = 0;
+	return KT_GSCHED_RELOADED;
+}
+
 static enum kt_gsched_event step_enabled(struct kt_gsched *sched, int64_t now_ns)
 {
 	char end[128];
@@ -396,6 +415,12 @@ static enum kt_gsched_event step_enabled(struct kt_gsched *sched, int64_t now_ns
 		if (!sched->has_ended && !sched->kmsg->disabled && is_state("enabled"))
 			return KT_GSCHED_NOTHING;
 		sched->broken_ns = now_ns;
+	}
+	if (may_restart(sched)) {
+		if (is_state("enabled"))
+			return forget_loss(sched);
+		if (now_ns - sched->broken_ns < sched->load_ns)
+			return KT_GSCHED_NOTHING;
 	}
 	/* Wait for the rest of the story: the kernel's reason, and the dump that its program prints. */
 	if (!grace_is_over(sched, now_ns) &&

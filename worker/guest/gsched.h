@@ -30,6 +30,7 @@ enum kt_gsched_event {
 	KT_GSCHED_LOADED, /* the kernel says enabled */
 	KT_GSCHED_REFUSED, /* it did not come up: failure is filled */
 	KT_GSCHED_LOST, /* it was enabled and is no more: failure is filled */
+	KT_GSCHED_RELOADED, /* its program loaded it again, as the kernel had asked: a CPU came or went */
 	KT_GSCHED_UNLOADED,
 	KT_GSCHED_FORCED, /* unloaded, but only by SIGKILL and SysRq-S: failure is filled */
 };
@@ -59,6 +60,7 @@ struct kt_gsched {
 	const struct kt_gsched_refusal *refusal; /* the gravest that a line of it spoke of */
 	struct kt_gsched_verifier verifier;
 	int64_t begun_ns;
+	int64_t load_ns; /* how long a load may take */
 	int64_t deadline_ns;
 	int64_t looked_ns; /* last look at the state file */
 	int64_t broken_ns; /* when it was first seen to be broken */

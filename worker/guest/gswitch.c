@@ -80,6 +80,10 @@ bool kt_gswitch_take(struct kt_gswitch *change, enum kt_gsched_event event, int6
 		       (change->state == KT_GSWITCH_LOADING &&
 			(event == KT_GSCHED_LOADED || event == KT_GSCHED_REFUSED));
 
+	if (event == KT_GSCHED_RELOADED && change->loaded != KT_GSWITCH_NONE) {
+		change->is_back = true;
+		return true;
+	}
 	if (!is_mine)
 		return false;
 	if (event == KT_GSCHED_FORCED || event == KT_GSCHED_REFUSED) {
@@ -98,6 +102,15 @@ bool kt_gswitch_take(struct kt_gswitch *change, enum kt_gsched_event event, int6
 	}
 	kt_gask_scheduler(change->ask, change->epoch, name_of(change, change->loaded), now_ns);
 	return true;
+}
+
+void kt_gswitch_tell(struct kt_gswitch *change, int64_t now_ns)
+{
+	if (!change->is_back || change->ask->is_open)
+		return;
+	change->is_back = false;
+	change->epoch++;
+	kt_gask_scheduler(change->ask, change->epoch, name_of(change, change->loaded), now_ns);
 }
 
 int kt_gswitch_look(struct kt_gswitch *change, int64_t now_ns, struct kt_err *err)

@@ -41,6 +41,7 @@ struct kt_gswitch {
 	size_t last; /* the one that was loaded last: restart means it */
 	size_t wanted;
 	uint64_t epoch;
+	bool is_back; /* it was loaded again by its own program, and the host does not know yet */
 	enum kt_gsched_event failed; /* REFUSED or FORCED: calls.failure says more */
 };
 
@@ -57,6 +58,8 @@ int kt_gswitch_replace(struct kt_gswitch *change, const char *name, struct kt_bu
 
 /* What gsched reports. False when no change waits for it: then it is somebody else's. */
 bool kt_gswitch_take(struct kt_gswitch *change, enum kt_gsched_event event, int64_t now_ns);
+/* Tells the host of one that came back by itself, as soon as nothing else is open. Nobody waits for the answer. */
+void kt_gswitch_tell(struct kt_gswitch *change, int64_t now_ns);
 /* 1 when the change is done, 0 while not; -ECANCELED when `failed` is set, else what gask says. */
 int kt_gswitch_look(struct kt_gswitch *change, int64_t now_ns, struct kt_err *err);
 

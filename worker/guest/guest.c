@@ -229,12 +229,13 @@ static void after_sched(struct guest *guest, enum kt_gsched_event event)
 	const char *evidence = kt_buf_text(&failure->evidence);
 	int64_t now_ns = kt_gtime_now_ns();
 
-	if (event == KT_GSCHED_LOADED)
+	if (event == KT_GSCHED_LOADED || event == KT_GSCHED_RELOADED)
 		kt_gstats_expect(&guest->stats, now_ns);
 	if (kt_gscenario_take(&guest->scenario, event, now_ns))
 		return;
 	switch (event) {
 	case KT_GSCHED_NOTHING:
+	case KT_GSCHED_RELOADED:
 		return;
 	case KT_GSCHED_LOADED:
 		done(guest, "load");

@@ -9,21 +9,21 @@
 /* kernel/sched/ext.c, scx_exit_reason(). The first row is also for reasons that are not here. */
 static const struct kt_kmsg_row rows[] = {
 	{ "runtime error", KT_CAUSE_ID_scheduler_crashed,
-	  "the kernel threw the scheduler out for an error it made" },
+	  "the kernel threw the scheduler out for an error it made", false },
 	{ "scx_bpf_error", KT_CAUSE_ID_scheduler_crashed,
-	  "the scheduler gave up with scx_bpf_error" },
+	  "the scheduler gave up with scx_bpf_error", false },
 	{ "runnable task stall", KT_CAUSE_ID_scheduler_stalled,
-	  "a runnable task was not run for longer than the watchdog allows" },
+	  "a runnable task was not run for longer than the watchdog allows", false },
 	{ "unregistered from user space", KT_CAUSE_ID_scheduler_exited,
-	  "the scheduler's program took it out" },
+	  "the scheduler's program took it out", false },
 	{ "unregistered from BPF", KT_CAUSE_ID_scheduler_exited,
-	  "the scheduler left with scx_bpf_exit" },
+	  "the scheduler left with scx_bpf_exit", false },
 	{ "unregistered from the main kernel", KT_CAUSE_ID_scheduler_exited,
-	  "the kernel took the scheduler out, as when a CPU came or went" },
+	  "the kernel took the scheduler out, as when a CPU came or went", true },
 	{ "disabled by sysrq-S", KT_CAUSE_ID_scheduler_exited,
-	  "somebody took the scheduler out with SysRq-S" },
+	  "somebody took the scheduler out with SysRq-S", false },
 	{ "parent exiting", KT_CAUSE_ID_scheduler_exited,
-	  "the scheduler that it was attached to left" },
+	  "the scheduler that it was attached to left", false },
 };
 
 enum kt_kmsg_kind kt_kmsg_classify(const char *line, const struct kt_kmsg_row **row)

@@ -19,6 +19,7 @@ struct kt_kmsg_row {
 	const char *reason; /* as the kernel words it */
 	enum kt_cause_id cause;
 	const char *sentence; /* for the first line of a result */
+	bool asks_for_restart; /* SCX_ECODE_ACT_RESTART: its program is to load it again */
 };
 
 enum kt_kmsg_kind {

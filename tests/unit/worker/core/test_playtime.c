@@ -8,14 +8,12 @@
 Test(playtime, ops_that_wait_add_to_the_holds)
 {
 	struct kt_msg_op backdrop_ops[] = { { .kind = "wait_payload", .deadline_ns = 7 * S } };
-	struct kt_msg_op ops[] = { { .kind = "restart_scheduler" },
-				   { .kind = "detach_scheduler" },
-				   { .kind = "attach_scheduler" },
-				   { .kind = "set_cpuset" },
-				   { .kind = "no such op" } };
+	struct kt_msg_op ops[] = { { .kind = "restart_scheduler" }, { .kind = "detach_scheduler" },
+				   { .kind = "attach_scheduler" },  { .kind = "hotplug_cpu" },
+				   { .kind = "set_cpuset" },        { .kind = "no such op" } };
 	struct kt_msg_backdrop backdrop = { .ops = backdrop_ops, .n_ops = 1 };
 	struct kt_msg_step steps[] = {
-		{ .hold_ns = 3 * S, .ops = ops, .n_ops = 5 },
+		{ .hold_ns = 3 * S, .ops = ops, .n_ops = 6 },
 		{ .hold_ns = 4 * S, .ops = ops, .n_ops = 1, .loop_ns = S },
 	};
 	struct kt_msg_scenario scenario = {
@@ -25,8 +23,8 @@ Test(playtime, ops_that_wait_add_to_the_holds)
 
 	cr_assert_eq(playtime.holds_ns, 7 * S);
 	cr_assert_eq(playtime.op_ns_max, 110 * S);
-	/* backdrop; restart, detach, attach; restart twice */
-	cr_assert_eq(playtime.ops_ns, (7 + 110 + 10 + 100 + 2 * 110) * S);
+	/* backdrop; restart, detach, attach, hotplug; restart twice */
+	cr_assert_eq(playtime.ops_ns, (7 + 110 + 10 + 100 + 100 + 2 * 110) * S);
 	cr_assert_eq(kt_playtime_extra_ns(&playtime, 0), 110 * S);
 	cr_assert_eq(kt_playtime_extra_ns(&playtime, 30 * S), 140 * S);
 	cr_assert_eq(kt_playtime_extra_ns(&playtime, INT64_MAX), playtime.ops_ns);

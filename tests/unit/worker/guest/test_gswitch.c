@@ -48,6 +48,8 @@ static void send(void *arg, uint32_t tag, const void *message)
 {
 	const struct kt_msg_guest_scheduler *scheduler = message;
 
+	if (tag == KT_TAG_guest_capture)
+		return;
 	cr_assert_eq(tag, KT_TAG_guest_scheduler);
 	note("tell %d '%s'; ", (int)scheduler->epoch, scheduler->name);
 }
@@ -198,6 +200,24 @@ Test(gswitch, what_nobody_waits_for_is_not_taken, .fini = teardown)
 	cr_assert_eq(kt_gswitch_detach(&change, &text, &err), 0);
 	cr_assert_not(kt_gswitch_take(&change, KT_GSCHED_LOST, 0), "it broke: that is a failure");
 	cr_assert_not(kt_gswitch_take(&change, KT_GSCHED_LOADED, 0));
+}
+
+/* As the kernel asks for when a CPU comes or goes. */
+Test(gswitch, one_that_comes_back_by_itself_begins_an_epoch, .fini = teardown)
+{
+	begin(true);
+	kt_gask_capture(&ask, "open", 0);
+	done[0] = 0;
+	cr_assert(kt_gswitch_take(&change, KT_GSCHED_RELOADED, 0));
+	kt_gswitch_tell(&change, 0);
+	cr_assert_str_eq(done, "", "the host is asked one thing at a time");
+	cr_assert_eq(change.epoch, 0);
+	seen();
+	kt_gswitch_tell(&change, 0);
+	kt_gswitch_tell(&change, 0);
+	cr_assert_str_eq(done, "tell 1 'one'; ", "once");
+	cr_assert_eq(change.epoch, 1);
+	cr_assert_eq(kt_gswitch_look(&change, 0, &err), 1, "nobody waits for it");
 }
 
 Test(gswitch, a_host_that_does_not_answer_ends_the_wait, .fini = teardown)

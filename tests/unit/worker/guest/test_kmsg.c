@@ -49,6 +49,21 @@ Test(kmsg, every_way_a_scheduler_ends_has_its_cause)
 	}
 }
 
+/* kernel/sched/ext.c: only these come with SCX_ECODE_ACT_RESTART. */
+Test(kmsg, a_cpu_that_came_or_went_asks_for_a_restart)
+{
+	static const char line[] =
+		"sched_ext: BPF scheduler \"x\" disabled (unregistered from the main kernel)";
+	const struct kt_kmsg_row *row = NULL;
+
+	cr_assert_eq(kt_kmsg_classify(line, &row), KT_KMSG_SCX_DISABLED);
+	cr_assert(row->asks_for_restart);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		kt_kmsg_classify(lines[i].line, &row);
+		cr_assert(!row || !row->asks_for_restart, "%s", lines[i].line);
+	}
+}
+
 Test(kmsg, a_record_gives_its_text_alone)
 {
 	char record[] = "6,339,5140900,-;sched_ext: a; b\n SUBSYSTEM=x\n";
