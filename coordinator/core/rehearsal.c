@@ -608,8 +608,11 @@ static void play_step(struct show *show, size_t index, const struct kt_doc_node 
 	show->act = index;
 	show->cgroups = step->cgroups;
 	show->n_cgroups = step->n_cgroups;
-	play_ops(show, step->ops, step->n_ops, ops);
+	if (!step->loop_ns)
+		play_ops(show, step->ops, step->n_ops, ops);
 	bring_cgroups(show, kt_doc_get(node, "cgroup"));
+	if (step->loop_ns)
+		play_ops(show, step->ops, step->n_ops, ops);
 	if (step->loop_ns && n_problems(show) == before) {
 		show->rounds = (uint64_t)((step->hold_ns - 1) / step->loop_ns);
 		show->is_again = true;

@@ -2,6 +2,7 @@
  * done then is refused now, with its place.
  *
  *	backdrop: its ops, its cgroups;  each step: its ops, its cgroups, its hold;  then what the step brought goes
+ *	(a step that loops: its cgroups, then its ops, again and again)
  *
  * Once for what does not depend on the guest's CPUs: ops on cgroups that are not there, payloads that nobody
  * started, a scheduler that is not loaded, controllers below a cgroup with processes. Then once for every

@@ -158,6 +158,8 @@ static const char *const right[] = {
 	LOOP("{ run_payload = 'p' }, { wait_payload = 'p', deadline = '1s' }"),
 	LOOP("{ capture = 'x' }"),
 	LOOP("{ restart_scheduler = true }"),
+	/* its ops come behind its cgroups */
+	LOOP("{ set_cpuset = 'own', to = '0' }") "cgroup = [{ name = 'own' }]\n",
 	/* each step makes its own */
 	STEP("cgroup = [{ name = 'c' }]") STEP("cgroup = [{ name = 'c' }]"),
 	/* left frozen: who must stop is thawed, the backdrop's stays */
