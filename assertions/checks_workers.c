@@ -2,6 +2,7 @@
 #include "assertions/checks_talk.h"
 #include "proto/base/limits.h"
 #include "proto/cpuset.h"
+#include "proto/work.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -242,6 +243,7 @@ static void add_worker(struct group *group, const struct kt_msg_worker_report *r
 static void judge_group(const struct kt_checks_judge_input *input, size_t number,
 			const struct share *share, struct kt_checks_talk *talk)
 {
+	const struct kt_work *work;
 	struct group group = { 0 };
 	KT_AUTO_BUF text = { 0 };
 
@@ -249,7 +251,11 @@ static void judge_group(const struct kt_checks_judge_input *input, size_t number
 		if (input->group_of[i] == number)
 			add_worker(&group, &input->result->reports[i], share, talk);
 	print_group(&group, &text);
-	if (group.workers < 2) {
+	work = kt_work_by_name(group.first->work);
+	if (work && kt_work_has_roles(work)) {
+		kt_buf_puts(&text, "they do different things and are not compared");
+		kt_checks_talk_skip(talk, &text);
+	} else if (group.workers < 2) {
 		kt_buf_puts(&text, "nobody to compare with");
 		kt_checks_talk_skip(talk, &text);
 	} else if (group.n >= 2) {

@@ -62,6 +62,12 @@ uint64_t kt_work_group_size(const struct kt_work *work, int64_t by_value)
 	return size ? size : 1;
 }
 
+/* size is then how many lead, and `by` counts those that are led. */
+bool kt_work_has_roles(const struct kt_work *work)
+{
+	return work->size > 0 && work->by[0];
+}
+
 const char *kt_work_unit_name(enum kt_work_unit unit)
 {
 	static const char *const names[] = {

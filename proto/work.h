@@ -2,6 +2,7 @@
 #ifndef KT_WORK_H
 #define KT_WORK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,6 +53,8 @@ const struct kt_work_param *kt_work_param_by_name(const struct kt_work *work, co
 const struct kt_work_param *kt_work_params_of(const struct kt_work *work, size_t *n);
 /* Workers that work together when the parameter `by` has this value (its default: by->value). At least 1. */
 uint64_t kt_work_group_size(const struct kt_work *work, int64_t by_value);
+/* Whether they do different things (one wakes, the others are woken), so that they cannot be compared. */
+bool kt_work_has_roles(const struct kt_work *work);
 const char *kt_work_unit_name(enum kt_work_unit unit); /* "ns", "bytes", "count", "percent" */
 
 #endif

@@ -150,6 +150,20 @@ Test(checks_judge, spread)
 		{ "spread=true", "report cg_0 wall_ns=1s cpu_ns=1s; report cg_1 wall_ns=1s", SKIP,
 		  "spread (at most 15%): does not apply: cg_0 (1 x work): nobody to compare with, "
 		  "cg_1 (1 x work): nobody to compare with" },
+		/* who wakes and who is woken are not expected to be alike; two that throw a ball are */
+		{ "spread=true",
+		  "report cg_0 wall_ns=1s cpu_ns=1s work=futex_fan_out; report cg_0 wall_ns=1s "
+		  "work=futex_fan_out",
+		  SKIP,
+		  "spread (at most 15%): does not apply: cg_0 (2 x futex_fan_out): they do "
+		  "different "
+		  "things and are not compared" },
+		{ "spread=true",
+		  "report cg_0 wall_ns=1s cpu_ns=1s work=pipe; report cg_0 wall_ns=1s cpu_ns=500ms "
+		  "work=pipe",
+		  FAIL,
+		  "spread (at most 15%): cg_0 (2 x pipe): 50%, from 0% off the CPU (cg_0/0) to 50% "
+		  "(cg_0/1)" },
 		/* one group alone is unfair; those between two of another are found all the same */
 		{ "spread=true",
 		  "report cg_0 " WORKS "; report cg_1 " WORKS "; report cg_0 " WORKS
