@@ -164,20 +164,36 @@ static void put_program(const struct kt_msg_scheduler *bundle, struct kt_arena *
 	scheduler->n_args = n;
 }
 
+static void complete(const struct kt_msg_scheduler *bundle, struct kt_arena *arena,
+		     struct kt_msg_scheduler *scheduler)
+{
+	scheduler->files = bundle->files;
+	scheduler->n_files = bundle->n_files;
+	if (bundle->n_args && scheduler->n_args)
+		put_program(bundle, arena, scheduler);
+	else if (scheduler->n_args) /* scripted: nothing is started */
+		scheduler->args[0].text = scheduler->name;
+}
+
+static const struct kt_msg_scheduler *bundle_of(const struct kt_msg_manifest *manifest,
+						const char *name)
+{
+	size_t i = 0;
+
+	while (strcmp(manifest->schedulers[i].name, name) != 0)
+		kt_must(++i < manifest->n_schedulers);
+	return &manifest->schedulers[i];
+}
+
 void kt_prepare_job(const struct kt_matrix *matrix, const struct kt_msg_manifest *manifest,
 		    uint64_t index, struct kt_arena *arena, struct kt_msg_job *job)
 {
 	struct kt_matrix_cell cell;
-	const struct kt_msg_scheduler *bundle;
 
 	kt_matrix_job(matrix, index, arena, job);
 	kt_matrix_cell(matrix, index, &cell);
 	*job->kernel = manifest->kernels[cell.kernel - matrix->kernels];
-	bundle = &manifest->schedulers[cell.scheduler - matrix->schedulers];
-	job->scheduler->files = bundle->files;
-	job->scheduler->n_files = bundle->n_files;
-	if (bundle->n_args && job->scheduler->n_args)
-		put_program(bundle, arena, job->scheduler);
-	else if (job->scheduler->n_args) /* scripted: nothing is started */
-		job->scheduler->args[0].text = job->scheduler->name;
+	complete(&manifest->schedulers[cell.scheduler - matrix->schedulers], arena, job->scheduler);
+	for (size_t i = 0; i < job->n_schedulers; i++)
+		complete(bundle_of(manifest, job->schedulers[i].name), arena, &job->schedulers[i]);
 }

@@ -446,6 +446,42 @@ static void fill_payloads(const struct kt_matrix *matrix, const struct kt_matrix
 		};
 }
 
+static bool any_op_loads(const struct kt_msg_op *ops, size_t n, const char *scheduler)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(ops[i].kind, "replace_scheduler") == 0 &&
+		    strcmp(ops[i].name, scheduler) == 0)
+			return true;
+	return false;
+}
+
+static bool loads(const struct kt_msg_scenario *msg, const char *scheduler)
+{
+	const struct kt_msg_backdrop *backdrop = msg->backdrop;
+
+	if (backdrop && any_op_loads(backdrop->ops, backdrop->n_ops, scheduler))
+		return true;
+	for (size_t i = 0; i < msg->n_steps; i++)
+		if (any_op_loads(msg->steps[i].ops, msg->steps[i].n_ops, scheduler))
+			return true;
+	return false;
+}
+
+/* Those that replace_scheduler loads; the cell's own is there anyway. */
+static void fill_others(const struct kt_matrix *matrix, const struct kt_matrix_cell *cell,
+			struct kt_arena *arena, struct kt_msg_job *job)
+{
+	job->schedulers = kt_arena_alloc(arena, KT_OTHERS_MAX, sizeof(*job->schedulers));
+	for (size_t i = 0; i < matrix->n_schedulers; i++) {
+		const struct kt_matrix_scheduler *other = &matrix->schedulers[i];
+
+		if (other == cell->scheduler || !loads(&cell->scenario->msg, other->name))
+			continue;
+		kt_must(job->n_schedulers < KT_OTHERS_MAX); /* kt_rehearsal_follow() counts them */
+		fill_scheduler(other, arena, &job->schedulers[job->n_schedulers++]);
+	}
+}
+
 void kt_matrix_job(const struct kt_matrix *matrix, uint64_t index, struct kt_arena *arena,
 		   struct kt_msg_job *job)
 {
@@ -481,6 +517,7 @@ void kt_matrix_job(const struct kt_matrix *matrix, uint64_t index, struct kt_are
 	};
 	*job->scenario = cell.scenario->msg; /* its steps are never written to */
 	fill_payloads(matrix, cell.scenario, arena, job);
+	fill_others(matrix, &cell, arena, job);
 }
 
 int64_t kt_matrix_cell_run_ns(const struct kt_matrix_cell *cell)

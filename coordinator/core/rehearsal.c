@@ -30,6 +30,7 @@ struct show {
 	struct kt_standing standing;
 	struct said *filled; /* cgroups that the scenario ever puts processes into */
 	struct said *tags;
+	struct said *others; /* schedulers that are loaded in place of the cell's */
 	struct said *payloads; /* that were started, and not waited for or ended */
 	bool is_attached;
 	struct kt_cpuset offline;
@@ -510,8 +511,7 @@ static void restart_scheduler(struct show *show, const struct kt_msg_op *op,
 static void replace_scheduler(struct show *show, const struct kt_msg_op *op,
 			      const struct kt_doc_node *item)
 {
-	(void)op;
-	(void)item;
+	add_said(&show->others, op->name, item->pos, show->act);
 	show->is_attached = true;
 }
 
@@ -646,6 +646,7 @@ static void check_totals(struct show *show)
 	} totals[] = {
 		{ "starts", "workers", show->n_workers, KT_WORKERS_MAX },
 		{ "starts", "payloads", show->n_payloads, KT_PAYLOADS_MAX },
+		{ "loads", "other schedulers", HASH_COUNT(show->others), KT_OTHERS_MAX },
 		{ "takes", "samples", show->n_captures + show->scenario->samples,
 		  KT_SAMPLES_PER_ATTEMPT_MAX },
 	};
@@ -778,6 +779,7 @@ static void play(struct show *show)
 	kt_standing_clear(&show->standing);
 	clear_said(&show->filled);
 	clear_said(&show->tags);
+	clear_said(&show->others);
 	clear_said(&show->payloads);
 }
 

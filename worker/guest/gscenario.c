@@ -364,6 +364,9 @@ static enum kt_gscenario_event step_holding(struct kt_gscenario *scenario, int64
 	event = do_round(scenario);
 	if (event != KT_GSCENARIO_NOTHING || !round_is_done(scenario) || now_ns < scenario->due_ns)
 		return event;
+	/* without a CPU the kernel gives cgroups others, some time after it went */
+	if (kt_cpuset_count(&scenario->plug.offline))
+		kt_gstage_see_cpus(&scenario->stage);
 	enter(scenario, KT_GSCENARIO_ENDING, now_ns + stop_ns(scenario));
 	if (is_last(scenario))
 		kt_gstage_end_all(&scenario->stage, now_ns);

@@ -87,8 +87,7 @@ bool kt_gstage_is_frozen(const struct kt_gstage *stage, const struct kt_gstage_c
 	return false;
 }
 
-/* Its cpuset, or one above it, changed: reports tell all CPUs that their workers had. */
-static void see_cpus(struct kt_gstage *stage)
+void kt_gstage_see_cpus(struct kt_gstage *stage)
 {
 	for (struct kt_gstage_crew *crew = stage->crews; crew; crew = crew->next)
 		kt_gcrew_see_cpus(crew->crew, crew->where->name);
@@ -203,7 +202,7 @@ int kt_gstage_set_cpus(struct kt_gstage *stage, struct kt_gstage_cgroup *cgroup,
 	if (spec && strcmp(spec->kind, "exact") != 0)
 		kt_buf_printf(text, "%s = ", kt_cpuset_describe(spec, words, sizeof(words)));
 	say_cpus(cgroup, spec ? &cpus : NULL, text);
-	see_cpus(stage);
+	kt_gstage_see_cpus(stage);
 	return 0;
 }
 
@@ -230,7 +229,7 @@ int kt_gstage_swap_cpus(struct kt_gstage *stage, struct kt_gstage_cgroup *one,
 	say_cpus(one, second, text);
 	kt_buf_printf(text, ", %s = ", other->name);
 	say_cpus(other, first, text);
-	see_cpus(stage);
+	kt_gstage_see_cpus(stage);
 	return 0;
 }
 
@@ -495,7 +494,7 @@ int kt_gstage_move_all(struct kt_gstage *stage, struct kt_gstage_cgroup *from,
 	for (struct kt_gstage_crew *crew = stage->crews; crew; crew = crew->next)
 		if (crew->where == from)
 			crew->where = to;
-	see_cpus(stage);
+	kt_gstage_see_cpus(stage);
 	return 0;
 }
 

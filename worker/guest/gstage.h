@@ -93,6 +93,9 @@ int kt_gstage_freeze(struct kt_gstage_cgroup *cgroup, bool freeze, struct kt_err
 /* It or one above it was told to be. */
 bool kt_gstage_is_frozen(const struct kt_gstage *stage, const struct kt_gstage_cgroup *cgroup);
 
+/* Cpusets may have changed, because CPUs came or went: reports tell all CPUs that their workers had. */
+void kt_gstage_see_cpus(struct kt_gstage *stage);
+
 /* ---- crews ---- */
 
 /* More workers in a cgroup that is there. They gather. n: how many. */

@@ -213,3 +213,39 @@ Test(matrix_play, samples_on_demand_count)
 		kt_buf_text(&problems),
 		"m:25:15: min_samples = 11 can never be reached: scenario 'a' takes 10 samples\n");
 }
+
+/* Cell 0 has scx_kt, cell 1 other. */
+Test(matrix_play, a_cell_carries_the_schedulers_that_its_scenario_changes_to)
+{
+	static const struct {
+		const char *scenario;
+		uint64_t cell;
+		const char *others;
+	} cases[] = {
+		{ STEP(""), 0, "" },
+		{ OPS("{ replace_scheduler = 'other' }"), 0, "other " },
+		{ OPS("{ replace_scheduler = 'other' }"), 1, "" },
+		{ OPS("{ replace_scheduler = 'other' }") OPS("{ replace_scheduler = 'scx_kt' }"), 1,
+		  "scx_kt " },
+		{ "[scenario.backdrop]\nops = [{ replace_scheduler = 'other' }]\n" STEP(""), 0,
+		  "other " },
+		{ OPS("{ capture = 'other' }"), 0, "" },
+	};
+
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		KT_AUTO(kt_matrix_destroy) struct kt_matrix *matrix = NULL;
+		KT_AUTO_ARENA arena = { 0 };
+		KT_AUTO_BUF problems = { 0 };
+		KT_AUTO_BUF others = { 0 };
+		struct kt_msg_job job;
+
+		cr_assert_eq(matrixtext_parse(cases[i].scenario, &matrix, &problems), 0, "%s",
+			     kt_buf_text(&problems));
+		kt_matrix_job(matrix, cases[i].cell, &arena, &job);
+		for (size_t s = 0; s < job.n_schedulers; s++) {
+			kt_buf_printf(&others, "%s ", job.schedulers[s].name);
+			cr_assert_eq(job.schedulers[s].n_args, 1);
+		}
+		cr_assert_str_eq(kt_buf_text(&others), cases[i].others, "case %zu", i);
+	}
+}
