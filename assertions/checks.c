@@ -149,6 +149,15 @@ void kt_checks_print_ms(int64_t ns, struct kt_buf *out)
 	kt_buf_printf(out, "%.*s ms", len, text);
 }
 
+void kt_checks_print_about_ms(int64_t ns, double limit_ns, struct kt_buf *out)
+{
+	int64_t up = ns % KT_NS_PER_US >= KT_NS_PER_US / 2 ? KT_NS_PER_US : 0;
+	int64_t about = ns / KT_NS_PER_US * KT_NS_PER_US;
+
+	about += about <= INT64_MAX - up ? up : 0;
+	kt_checks_print_ms((double)about == limit_ns ? ns : about, out);
+}
+
 /* The shortest text that reads back as the same number, so that no two values look alike. */
 static void print_value(const struct kt_checks_row *row, double value, struct kt_buf *out)
 {

@@ -74,6 +74,8 @@ size_t kt_checks_n_on(const struct kt_checks *checks);
 void kt_checks_print(const struct kt_checks *checks, enum kt_checks_id id, struct kt_buf *out);
 /* Nanoseconds, exactly: "2000 ms", "0.25 ms", "5.000001 ms". */
 void kt_checks_print_ms(int64_t ns, struct kt_buf *out);
+/* The same to a microsecond, but exactly where that would read as the limit and is not: "97.886 ms". */
+void kt_checks_print_about_ms(int64_t ns, double limit_ns, struct kt_buf *out);
 /* How its value is written: "a time, e.g. \"2s\"; true: 2000 ms". */
 void kt_checks_print_written(enum kt_checks_id id, struct kt_buf *out);
 

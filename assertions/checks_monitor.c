@@ -76,11 +76,11 @@ static void judge_sustained(const struct kt_checks_judge_input *input, bool of_s
 		return;
 	kt_buf_printf(&text, "%d looks in a row did not fall below %.6g%s, until +",
 		      KT_CHECKS_LOOKS, measure->sustained, talk->row->unit);
-	kt_checks_print_ms(measure->sustained_at_ns, &text);
+	kt_checks_print_about_ms(measure->sustained_at_ns, 0, &text);
 	if (has_cpu)
 		kt_buf_printf(&text, " (then on CPU %" PRIu64 ")", measure->sustained_cpu);
 	kt_buf_printf(&text, "; the highest %.6g%s at +", measure->highest, talk->row->unit);
-	kt_checks_print_ms(measure->highest_at_ns, &text);
+	kt_checks_print_about_ms(measure->highest_at_ns, 0, &text);
 	if (has_cpu)
 		kt_buf_printf(&text, " on CPU %" PRIu64, measure->highest_cpu);
 	kt_checks_talk_value(talk, measure->sustained, &text);
@@ -126,7 +126,7 @@ void kt_checks_monitor_stuck(const struct kt_checks_judge_input *input, struct k
 	kt_buf_printf(&text,
 		      "the clock of CPU %" PRIu64 " stood still for %.15g looks in a row, until +",
 		      measure->highest_cpu, measure->highest);
-	kt_checks_print_ms(measure->highest_at_ns, &text);
+	kt_checks_print_about_ms(measure->highest_at_ns, 0, &text);
 	kt_checks_talk_flag(talk, measure->highest < KT_CHECKS_LOOKS, &text);
 }
 

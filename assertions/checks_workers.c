@@ -53,7 +53,7 @@ void kt_checks_workers_not_stuck(const struct kt_checks_judge_input *input,
 			kt_buf_printf(&text, ": no report: %s", report->missing);
 		} else {
 			kt_buf_puts(&text, ": no progress: 0 work units in ");
-			kt_checks_print_ms(report->wall_ns, &text);
+			kt_checks_print_about_ms(report->wall_ns, 0, &text);
 		}
 		kt_checks_talk_flag(talk, !*report->missing && report->work_units > 0, &text);
 	}
@@ -69,10 +69,10 @@ static void judge_gap(const struct kt_msg_worker_report *report, struct kt_buf *
 		kt_checks_talk_unsure(talk, text);
 		return;
 	}
-	kt_checks_print_ms(ns, text);
+	kt_checks_print_about_ms(ns, talk->limit, text);
 	if (report->work_units) {
 		kt_buf_puts(text, ", until +");
-		kt_checks_print_ms(report->gap_at_ns, text);
+		kt_checks_print_about_ms(report->gap_at_ns, 0, text);
 		kt_buf_printf(text, " on CPU %" PRIu64, report->gap_cpu);
 	} else {
 		kt_buf_puts(text, ", all of its wall time: it did no round of its work");
@@ -137,7 +137,7 @@ static void judge_rate(const struct kt_msg_worker_report *report, int64_t ns, co
 	}
 	rate = (double)report->work_units / seconds(ns);
 	kt_buf_printf(text, "%.6g/s, %" PRIu64 " work units in ", rate, report->work_units);
-	kt_checks_print_ms(ns, text);
+	kt_checks_print_about_ms(ns, 0, text);
 	kt_buf_printf(text, " of %s", of);
 	kt_checks_talk_value(talk, rate, text);
 }
@@ -506,7 +506,7 @@ static void print_wakes(const struct kt_msg_wake_report *wakes, struct kt_buf *t
 static void judge_p99(const struct kt_msg_wake_report *wakes, struct kt_buf *text,
 		      struct kt_checks_talk *talk)
 {
-	kt_checks_print_ms(wakes->p99_ns, text);
+	kt_checks_print_about_ms(wakes->p99_ns, talk->limit, text);
 	print_wakes(wakes, text);
 	kt_checks_talk_value(talk, (double)wakes->p99_ns, text);
 }

@@ -42,6 +42,7 @@ void kt_attempt_init(struct kt_attempt *attempt, int control_fd, const struct kt
 
 void kt_attempt_destroy(struct kt_attempt *attempt)
 {
+	kt_monitor_destroy(&attempt->monitor);
 	kt_introspect_destroy(&attempt->introspect);
 	kt_gmem_destroy(&attempt->gmem);
 	kt_introspect_kernel_destroy(&attempt->kernel);
@@ -321,7 +322,8 @@ void kt_attempt_listen(struct kt_attempt *attempt)
 void kt_attempt_pump(struct kt_attempt *attempt, int64_t until_ns)
 {
 	struct pollfd fds[1 + KT_VM_POLL_FDS];
-	int64_t left_ns = until_ns - kt_clock_now_ns();
+	int64_t look_ns = kt_monitor_due_ns(attempt);
+	int64_t left_ns = (until_ns < look_ns ? until_ns : look_ns) - kt_clock_now_ns();
 	struct timespec left;
 	sigset_t none;
 	size_t n;
@@ -337,6 +339,7 @@ void kt_attempt_pump(struct kt_attempt *attempt, int64_t until_ns)
 	kt_attempt_listen(attempt);
 	kt_vm_digest(&attempt->vm);
 	kt_attempt_look(attempt);
+	kt_monitor_look(attempt);
 }
 
 bool kt_attempt_wait_until(struct kt_attempt *attempt,

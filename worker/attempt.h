@@ -12,6 +12,7 @@
 #include "worker/capture.h"
 #include "worker/core/patience.h"
 #include "worker/demand.h"
+#include "worker/monitor.h"
 #include "worker/sampling.h"
 #include "worker/vm.h"
 
@@ -78,6 +79,7 @@ struct kt_attempt {
 	struct kt_capture capture;
 	struct kt_sampling sampling;
 	struct kt_demand demand;
+	struct kt_monitor monitor;
 
 	/* the result */
 	bool ending; /* cause is final but for a panic after it */

@@ -100,6 +100,7 @@ static void hand_over(struct kt_attempt *attempt)
 	kt_attempt_moment(attempt, "end", "%s", result.cause);
 	result.n_timeline = attempt->n_moments;
 	add_outcome(attempt, &result);
+	result.monitor = kt_monitor_report(attempt);
 	add_evidence(attempt);
 	result.evidence = kt_buf_text(&attempt->evidence);
 	if (attempt->n_events > KT_ATTEMPT_EVENTS_MAX)

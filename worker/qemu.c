@@ -44,6 +44,9 @@ static const struct option options[] = {
 	  "nothing that is not asked for here: no network, no disk, no VGA" },
 	{ ALWAYS, "-no-user-config", NULL, "the same machine on every host" },
 	{ ALWAYS, "-display", "none", "no window, no VNC" },
+	{ ALWAYS, "-name", "kt,debug-threads=on",
+	  "which thread runs which vCPU, for whoever asks how long the host ran it "
+	  "(worker/vcputime.h)" },
 	{ ALWAYS, "-machine",
 	  "q35,smm=off,vmport=off,graphics=off,usb=off,sata=off,smbus=off,hpet=off,dump-guest-core="
 	  "off"

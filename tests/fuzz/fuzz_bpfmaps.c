@@ -7,7 +7,7 @@
 #include "proto/base/limits.h"
 #include "proto/base/must.h"
 #include "tests/unit/worker/introspect/toyguest.h"
-#include "worker/introspect/runqueue.h"
+#include "worker/introspect/scxevents.h"
 
 #include <bpf/libbpf.h>
 
@@ -23,6 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct kt_bpfval_budget budget = { .bytes = BUDGET_BYTES, .values = 8192, .work = 200000 };
 	struct kt_value tree, list, back;
 	struct kt_scx scx;
+	static struct kt_runqueue_cpus cpus;
+	int64_t counts[KT_KLAYOUT_EVENTS_MAX];
 	int64_t now_ns;
 
 	libbpf_set_print(NULL);
@@ -42,6 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		}
 	}
 	kt_runqueue_read(&toy.pagewalk, &toy.layout, 0, &arena, &list);
+	kt_runqueue_cpus(&toy.pagewalk, &toy.layout, 0, &cpus);
+	kt_scxevents_read(&toy.pagewalk, &toy.layout, 0, &scx, &cpus, counts);
 	kt_scx_set_watchdog(&toy.pagewalk, &toy.layout, 0, 5 * KT_NS_PER_S, &now_ns, NULL);
 	return 0;
 }

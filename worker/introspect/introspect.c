@@ -5,6 +5,7 @@
 #include "worker/introspect/ktext.h"
 #include "worker/introspect/locate.h"
 #include "worker/introspect/runqueue.h"
+#include "worker/introspect/scxevents.h"
 #include "worker/introspect/vmcache.h"
 
 #include <bpf/libbpf.h>
@@ -32,7 +33,13 @@ struct kt_introspect {
 	struct kt_pagewalk pagewalk;
 	struct kt_locate_found found;
 	struct kt_bpfmaps *bpfmaps;
+	/* Of the look that is under way: too large for a stack. */
+	struct kt_runqueue_cpus cpus;
+	struct kt_runqueue queues[KT_RUNQUEUE_CPUS_MAX];
 };
+
+_Static_assert(KT_INTROSPECT_EVENTS_MAX == KT_KLAYOUT_EVENTS_MAX,
+	       "one table, one header without it");
 
 /* "Linux version 7.2.13+deb14-cloud-amd64 (...": the third word is the release. */
 static int read_banner(struct kt_introspect_kernel *kernel, struct kt_err *err)
@@ -239,6 +246,31 @@ void kt_introspect_all_maps(struct kt_introspect *introspect, struct kt_arena *a
 		axis_error(arena, axis, "unmapped", "the list of BPF maps is not mapped");
 }
 
+static int read_events(struct kt_introspect *introspect, const struct kt_scx *scx,
+		       int64_t counts[KT_KLAYOUT_EVENTS_MAX])
+{
+	return kt_scxevents_read(&introspect->pagewalk, &introspect->kernel->klayout,
+				 introspect->found.va_slide, scx, &introspect->cpus, counts);
+}
+
+static void add_events(struct kt_introspect *introspect, const struct kt_scx *scx,
+		       struct kt_arena *arena, struct kt_value *map)
+{
+	const struct kt_introspect_kernel *kernel = introspect->kernel;
+	int64_t counts[KT_KLAYOUT_EVENTS_MAX];
+	struct kt_value events;
+
+	kt_runqueue_cpus(&introspect->pagewalk, &kernel->klayout, introspect->found.va_slide,
+			 &introspect->cpus);
+	if (read_events(introspect, scx, counts))
+		return;
+	events = kt_value_map(arena, kernel->klayout.n_events);
+	for (size_t i = 0; i < kernel->klayout.n_events; i++)
+		events.pairs[i] = (struct kt_value_pair){ kt_introspect_event(kernel, i, arena),
+							  kt_value_i64(counts[i]) };
+	map->pairs[map->n++] = (struct kt_value_pair){ "events", events };
+}
+
 void kt_introspect_monitor(struct kt_introspect *introspect, struct kt_arena *arena,
 			   struct kt_msg_axis *axis)
 {
@@ -255,7 +287,8 @@ void kt_introspect_monitor(struct kt_introspect *introspect, struct kt_arena *ar
 		axis_error(arena, axis, "unmapped", "no CPU's run queue is mapped");
 		return;
 	}
-	axis->value = kt_value_map(arena, 3);
+	axis->value = kt_value_map(arena, 4);
+	axis->value.n = 3;
 	axis->value.pairs[0] =
 		(struct kt_value_pair){ "scx_state", kt_value_str(arena, scx.state) };
 	axis->value.pairs[1] = (struct kt_value_pair){ "scheduler", kt_value_nil() };
@@ -264,6 +297,49 @@ void kt_introspect_monitor(struct kt_introspect *introspect, struct kt_arena *ar
 			kt_value_str(arena, kt_ktext_clean(arena, scx.name, sizeof(scx.name),
 							   4 * sizeof(scx.name)));
 	axis->value.pairs[2] = (struct kt_value_pair){ "cpus", cpus };
+	add_events(introspect, &scx, arena, &axis->value);
+}
+
+int kt_introspect_look(struct kt_introspect *introspect, struct kt_introspect_look *look,
+		       struct kt_err *err)
+{
+	const struct kt_klayout *klayout = &introspect->kernel->klayout;
+	struct kt_runqueue_cpus *cpus = &introspect->cpus;
+	struct kt_scx scx;
+
+	if (read_scx(introspect, &scx))
+		return kt_err_set(err, KT_FAULT_GUEST, EFAULT, "sched_ext's state is not mapped");
+	kt_runqueue_cpus(&introspect->pagewalk, klayout, introspect->found.va_slide, cpus);
+	if (kt_runqueue_look(&introspect->pagewalk, klayout, introspect->found.va_slide, cpus,
+			     introspect->queues))
+		return kt_err_set(err, KT_FAULT_GUEST, EFAULT, "no CPU's run queue is mapped");
+	look->enabled = scx.enabled;
+	look->life = scx.sched_va ? scx.sched_va : scx.ops_va;
+	look->n_cpus = cpus->n <= KT_GUEST_CPUS_MAX ? cpus->n : KT_GUEST_CPUS_MAX;
+	for (size_t i = 0; i < look->n_cpus; i++) {
+		const struct kt_runqueue *queue = &introspect->queues[i];
+
+		look->queues[i] = (struct kt_introspect_queue){ .there = queue->there,
+								.idle = queue->idle,
+								.nr_running = queue->nr_running,
+								.clock = queue->clock,
+								.local_dsq = queue->local_dsq };
+	}
+	look->has_events = read_events(introspect, &scx, look->events) == 0;
+	return 0;
+}
+
+size_t kt_introspect_n_events(const struct kt_introspect_kernel *kernel)
+{
+	return kernel->klayout.n_events;
+}
+
+const char *kt_introspect_event(const struct kt_introspect_kernel *kernel, size_t event,
+				struct kt_arena *arena)
+{
+	char name[KT_SCXEVENTS_NAME_BYTES];
+
+	return kt_arena_strdup(arena, kt_scxevents_name(&kernel->klayout.events[event], name));
 }
 
 int kt_introspect_scx_enabled(struct kt_introspect *introspect, bool *enabled, struct kt_err *err)

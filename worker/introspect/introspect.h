@@ -112,11 +112,41 @@ void kt_introspect_all_maps(struct kt_introspect *introspect, struct kt_arena *a
 			    struct kt_msg_axis *axis);
 
 /* "monitor": { "scx_state": "enabled", "scheduler": "<ops name>" or nil,
- *              "cpus": [ { "cpu", "idle", "nr_running", "clock", "scx_nr_running", "scx_flags", "local_dsq" } ] }
- * A CPU that is not possible or not mapped is nil.
+ *              "cpus": [ { "cpu", "idle", "nr_running", "clock", "scx_nr_running", "scx_flags", "local_dsq" } ],
+ *              "events": { "select_cpu_fallback": n, ... } }
+ * A CPU that is not possible or not mapped is nil. events: what the enabled sched_ext scheduler's kernel counted
+ * (scxevents.h), over all CPUs; not there without one, or when this kernel counts none.
  */
 void kt_introspect_monitor(struct kt_introspect *introspect, struct kt_arena *arena,
 			   struct kt_msg_axis *axis);
+
+/* The same, but for one who looks often: run queues and counters, nothing allocated. */
+#define KT_INTROSPECT_EVENTS_MAX 32
+
+struct kt_introspect_queue {
+	bool there;
+	bool idle; /* its idle task runs */
+	uint64_t nr_running;
+	uint64_t clock;
+	uint64_t local_dsq;
+};
+
+struct kt_introspect_look {
+	bool enabled; /* a sched_ext scheduler */
+	uint64_t life; /* which one: another number, another scheduler */
+	size_t n_cpus;
+	struct kt_introspect_queue queues[KT_GUEST_CPUS_MAX + 1];
+	bool has_events;
+	int64_t events[KT_INTROSPECT_EVENTS_MAX]; /* of kt_introspect_event() */
+};
+
+/* As of the last refresh. -EFAULT with fault GUEST: not mapped. */
+int kt_introspect_look(struct kt_introspect *introspect, struct kt_introspect_look *look,
+		       struct kt_err *err);
+size_t kt_introspect_n_events(const struct kt_introspect_kernel *kernel);
+/* "select_cpu_fallback"; lives in the arena. */
+const char *kt_introspect_event(const struct kt_introspect_kernel *kernel, size_t event,
+				struct kt_arena *arena);
 
 /* Is a sched_ext scheduler enabled? */
 int kt_introspect_scx_enabled(struct kt_introspect *introspect, bool *enabled, struct kt_err *err);

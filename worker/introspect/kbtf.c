@@ -134,6 +134,27 @@ int kt_kbtf_sizeof(const struct btf *btf, const char *name, uint32_t *bytes)
 	return 0;
 }
 
+size_t kt_kbtf_members(const struct btf *btf, const char *name, struct kt_kbtf_named *members,
+		       size_t max)
+{
+	int32_t id = find_struct(btf, name, strlen(name));
+	const struct btf_type *type = id < 0 ? NULL : btf__type_by_id(btf, (uint32_t)id);
+	size_t n = 0;
+
+	for (uint32_t i = 0; type && i < btf_vlen(type) && n < max; i++) {
+		const struct btf_member *member = &btf_members(type)[i];
+		const char *is = btf__name_by_offset(btf, member->name_off);
+		int64_t bytes = btf__resolve_size(btf, member->type);
+		uint32_t bits = btf_member_bit_offset(type, i);
+
+		if (!is || !*is || btf_member_bitfield_size(type, i) || bytes < 0 ||
+		    bytes > UINT32_MAX)
+			continue;
+		members[n++] = (struct kt_kbtf_named){ is, bits / 8, (uint32_t)bytes };
+	}
+	return n;
+}
+
 uint32_t kt_kbtf_enum(const struct btf *btf, const char *name)
 {
 	int32_t id = btf__find_by_name_kind(btf, name, BTF_KIND_ENUM);

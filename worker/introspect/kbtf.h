@@ -27,6 +27,17 @@ int kt_kbtf_member(const struct btf *btf, const char *path, struct kt_kbtf_membe
 /* sizeof a struct; -ENOENT. */
 int kt_kbtf_sizeof(const struct btf *btf, const char *name, uint32_t *bytes);
 
+/* The members of a struct in their order, at most max of them; how many. 0: there is no such struct. Anonymous ones and
+ * bit-fields are left out. Names are borrowed from btf.
+ */
+struct kt_kbtf_named {
+	const char *name;
+	uint32_t offset;
+	uint32_t bytes;
+};
+size_t kt_kbtf_members(const struct btf *btf, const char *name, struct kt_kbtf_named *members,
+		       size_t max);
+
 /* The id of an enum by name, 0 when there is none: looking it up takes a while (100 us), asking it does not. */
 uint32_t kt_kbtf_enum(const struct btf *btf, const char *name);
 /* The name of the first enumerator with that value; NULL when there is none. */

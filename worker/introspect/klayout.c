@@ -132,6 +132,8 @@ int kt_klayout_open(const struct kt_vmlinux *vmlinux, struct kt_klayout *klayout
 	klayout->scx_state_enum = kt_kbtf_enum(klayout->btf, "scx_enable_state");
 	if (!klayout->scx_state_enum) /* 6.12 .. 6.15 */
 		klayout->scx_state_enum = kt_kbtf_enum(klayout->btf, "scx_ops_enable_state");
+	klayout->n_events = kt_kbtf_members(klayout->btf, "scx_event_stats", klayout->events,
+					    KT_KLAYOUT_EVENTS_MAX);
 	klayout->hz = find_hz(vmlinux, klayout);
 	return 0;
 }

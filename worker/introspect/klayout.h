@@ -25,6 +25,7 @@
 	X(scx_watchdog_timeout, MAY) /* jiffies, before 7.1 */                    \
 	X(scx_watchdog_interval, MAY) /* jiffies between two checks, since 7.1 */ \
 	X(scx_watchdog_timestamp, MAY) /* jiffies of the last check */            \
+	X(event_stats_cpu, MAY) /* of sched_ext, per CPU, 6.15 */                 \
 	X(jiffies_64, MUST)                                                       \
 	X(clocksource_jiffies, MAY) /* its mult and shift say how long a jiffy is: HZ */
 
@@ -59,10 +60,15 @@
 	X(rq_scx_local_dsq_nr, "rq.scx.local_dsq.nr", MAY)             \
 	X(sched_ops, "scx_sched.ops", MAY)                             \
 	X(sched_watchdog, "scx_sched.watchdog_timeout", MAY)           \
+	X(sched_event_stats, "scx_sched.event_stats_cpu", MAY)         \
+	X(sched_pcpu, "scx_sched.pcpu", MAY)                           \
+	X(pcpu_event_stats, "scx_sched_pcpu.event_stats", MAY)         \
 	X(ops_name, "sched_ext_ops.name", MAY)                         \
 	X(ops_after_calls, "sched_ext_ops.dispatch_max_batch", MAY)    \
 	X(clocksource_mult, "clocksource.mult", MUST)                  \
 	X(clocksource_shift, "clocksource.shift", MUST)
+
+#define KT_KLAYOUT_EVENTS_MAX 32 /* counters of struct scx_event_stats; 13 in 7.2 */
 
 struct kt_klayout {
 	struct btf *btf; /* owned */
@@ -76,6 +82,8 @@ struct kt_klayout {
 		KT_KLAYOUT_MEMBERS(X)
 	} at;
 #undef X
+	struct kt_kbtf_named events[KT_KLAYOUT_EVENTS_MAX]; /* of struct scx_event_stats */
+	size_t n_events; /* 0: this kernel counts none */
 	uint32_t map_bytes; /* sizeof(struct bpf_map) */
 	uint32_t node_bytes; /* sizeof(struct xa_node) */
 	uint32_t map_type_enum; /* BTF ids of bpf_map_type and scx_enable_state; 0: none */

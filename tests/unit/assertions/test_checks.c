@@ -158,6 +158,32 @@ Test(checks, the_inner_word_counts_and_not_stuck_turns_on_two)
 	}
 }
 
+Test(checks, what_was_measured_is_printed_to_a_microsecond_unless_that_hides_the_failure)
+{
+	static const struct {
+		int64_t ns;
+		double limit_ns;
+		const char *text;
+	} rows[] = {
+		{ 97885917, 0, "97.886 ms" },
+		{ 97885499, 0, "97.885 ms" },
+		{ 499, 1000, "0 ms" },
+		{ 500, 2000, "0.001 ms" },
+		{ 2000000001, 2e9, "2000.000001 ms" },
+		{ 1999999999, 2e9, "1999.999999 ms" },
+		{ 2000000000, 2e9, "2000 ms" },
+		{ 2000000001, 3e9, "2000 ms" },
+		{ INT64_MAX, 0, "9223372036854.775 ms" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		KT_AUTO_BUF text = { 0 };
+
+		kt_checks_print_about_ms(rows[i].ns, rows[i].limit_ns, &text);
+		cr_assert_str_eq(kt_buf_text(&text), rows[i].text, "%s", kt_buf_text(&text));
+	}
+}
+
 Test(checks, times_are_printed_exactly)
 {
 	static const struct {

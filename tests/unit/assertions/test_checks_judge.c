@@ -532,7 +532,7 @@ Test(checks_judge, stuck)
 		  "monitor looks=9 vcpu_time=thread; measure stuck windows=5 highest=4", PASS,
 		  "stuck: holds" },
 		{ "stuck=true",
-		  "monitor looks=9 vcpu_time=process; measure stuck windows=5 highest=5 "
+		  "monitor looks=9 vcpu_time=shared; measure stuck windows=5 highest=5 "
 		  "highest_cpu=1 highest_at_ns=3s",
 		  FAIL,
 		  "stuck: the clock of CPU 1 stood still for 5 looks in a row, until +3000 ms" },
@@ -819,9 +819,9 @@ static const struct shown {
 				  "monitor looks=4 enabled=4; measure dsq_depth highest=90",
 				  "monitor looks=99" },
 	[KT_CHECKS_stuck] = { "stuck=true",
-			      "monitor looks=99 vcpu_time=process; measure stuck windows=95 "
+			      "monitor looks=99 vcpu_time=shared; measure stuck windows=95 "
 			      "highest=4",
-			      "monitor looks=99 vcpu_time=process; measure stuck windows=95 "
+			      "monitor looks=99 vcpu_time=shared; measure stuck windows=95 "
 			      "highest=7 highest_cpu=1 highest_at_ns=3s",
 			      "monitor looks=99; measure stuck windows=95 highest=7", NULL },
 	[KT_CHECKS_fallback] = { "fallback=true",

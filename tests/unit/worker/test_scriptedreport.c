@@ -33,7 +33,7 @@ Test(scriptedreport, what_a_script_says_stands_in_the_result)
 		"wakes cg_0 mean_ns=2us",
 		"latency else 1ms=3 1s=4",
 		"payload stress exited status=3 out={}",
-		"monitor looks=99 vcpu_time=process",
+		"monitor looks=99 vcpu_time=shared",
 		"event select_cpu_fallback -3",
 		"monitor invalid=1",
 	};
@@ -68,7 +68,7 @@ Test(scriptedreport, what_a_script_says_stands_in_the_result)
 	cr_assert_eq(result.payloads[0].out.len, 2);
 	cr_assert_eq(result.monitor->looks, 99);
 	cr_assert_eq(result.monitor->invalid, 1);
-	cr_assert_str_eq(result.monitor->vcpu_time, "process");
+	cr_assert_str_eq(result.monitor->vcpu_time, "shared");
 	cr_assert_eq(result.monitor->n_measures, 1);
 	cr_assert_eq(result.monitor->measures[0].sustained, 4.5);
 	cr_assert_eq(result.monitor->n_events, 1);

@@ -42,6 +42,21 @@ static struct btf *make(void)
 	return btf;
 }
 
+Test(kbtf, members_are_listed_in_their_order)
+{
+	KT_AUTO(kt_kbtf_destroy) struct btf *btf = make();
+	struct kt_kbtf_named members[8];
+
+	cr_assert_eq(kt_kbtf_members(btf, "rq", members, 8), 3, "no union, no bit-field");
+	cr_assert_str_eq(members[0].name, "clock");
+	cr_assert_str_eq(members[1].name, "scx");
+	cr_assert_eq(members[1].offset, 16);
+	cr_assert_eq(members[1].bytes, 12);
+	cr_assert_str_eq(members[2].name, "slots");
+	cr_assert_eq(kt_kbtf_members(btf, "rq", members, 1), 1);
+	cr_assert_eq(kt_kbtf_members(btf, "no_such", members, 8), 0);
+}
+
 Test(kbtf, members_are_found_by_path_as_c_finds_them)
 {
 	KT_AUTO(kt_kbtf_destroy) struct btf *btf = make();

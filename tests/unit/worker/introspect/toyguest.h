@@ -142,6 +142,12 @@ static inline void toy_layout(struct toy *toy)
 	layout->at.rq_scx_local_dsq_nr = toy_member(40, 4, 0);
 	layout->at.sched_ops = toy_member(0, 256, 0);
 	layout->at.sched_watchdog = toy_member(256, 8, 0);
+	layout->at.sched_pcpu = toy_member(264, 8, 0);
+	layout->at.pcpu_event_stats = toy_member(16, 24, 0);
+	layout->events[0] = (struct kt_kbtf_named){ "SCX_EV_SELECT_CPU_FALLBACK", 0, 8 };
+	layout->events[1] = (struct kt_kbtf_named){ "SCX_EV_OF_FOUR_BYTES", 8, 4 };
+	layout->events[2] = (struct kt_kbtf_named){ "SCX_EV_INSERT_NOT_OWNED", 16, 8 };
+	layout->n_events = 3;
 	layout->at.ops_name = toy_member(64, 128, 128);
 	layout->at.ops_after_calls = toy_member(48, 4, 0);
 	layout->sym.map_idr = toy_alloc(toy, 64);
