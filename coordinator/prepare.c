@@ -3,6 +3,7 @@
 #include "coordinator/programs.h"
 #include "proto/base/digest.h"
 #include "proto/base/must.h"
+#include "proto/job.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -113,6 +114,33 @@ static int prepare_kernel(const struct kt_prepare *prepare, const struct kt_matr
 	return 0;
 }
 
+/* With every scheduler that it runs with: an artifact that two of its programs share is one. */
+static int check_files(const struct kt_matrix *matrix, const struct kt_msg_manifest *manifest,
+		       const struct kt_matrix_scenario *scenario, struct kt_err *err)
+{
+	struct kt_job_artifact artifacts[KT_FILES_MAX];
+	char why[KT_ERR_TEXT_MAX];
+
+	for (size_t i = 0; i < scenario->n_schedulers; i++) {
+		const struct kt_matrix_places *places =
+			scenario->places ? &scenario->places[i] : NULL;
+		uint64_t before = places ? places->before : i * scenario->n_topologies;
+		uint64_t cell = scenario->first_cell + before * scenario->repeats;
+		KT_AUTO_ARENA arena = { 0 };
+		struct kt_msg_job job;
+
+		if (places && places->n == 0)
+			continue; /* it fits nowhere */
+		kt_prepare_job(matrix, manifest, cell, &arena, &job);
+		if (kt_job_artifacts(&job, artifacts, err) >= 0)
+			continue;
+		snprintf(why, sizeof(why), "%s", err->text);
+		return kt_matrix_err_at(matrix, scenario->pos, err, "scenario '%s': %s",
+					scenario->name, why);
+	}
+	return 0;
+}
+
 int kt_prepare_manifest(const struct kt_prepare *prepare, const struct kt_matrix *matrix,
 			struct kt_artifacts *artifacts, struct kt_arena *arena,
 			struct kt_msg_manifest *manifest, struct kt_err *err)
@@ -131,6 +159,8 @@ int kt_prepare_manifest(const struct kt_prepare *prepare, const struct kt_matrix
 	for (size_t i = 0; i < matrix->n_kernels && status == 0; i++)
 		status = prepare_kernel(prepare, matrix, &matrix->kernels[i], artifacts, arena,
 					&manifest->kernels[i], err);
+	for (size_t i = 0; i < matrix->n_scenarios && status == 0; i++)
+		status = check_files(matrix, manifest, &matrix->scenarios[i], err);
 	return status;
 }
 
