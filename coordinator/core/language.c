@@ -248,7 +248,7 @@ int kt_language_read(struct kt_doc **doc_p, struct kt_problems *problems, struct
 {
 	KT_AUTO(kt_doc_destroy) struct kt_doc *doc = kt_take(doc_p);
 	KT_AUTO_ARENA scratch = { 0 };
-	struct kt_reading reading = { 0 };
+	struct kt_reading reading = { .payloads.what = "payload" }; /* there may be none to index */
 	struct kt_grammar_reader reader = {
 		.problems = problems,
 		.arena = &doc->arena,
