@@ -42,6 +42,7 @@ struct options {
 	bool allow_inconclusive;
 	bool logs;
 	bool all;
+	bool steps;
 	bool asserts;
 	bool refresh;
 	bool verbose;
@@ -90,6 +91,8 @@ static const struct {
 	  "write the cell's samples to FILE, for other tools (docs/series-format.md)" },
 	{ "all", FLAG, offsetof(struct options, all), NULL, "plan",
 	  "every cell, not the first 50" },
+	{ "steps", FLAG, offsetof(struct options, steps), NULL, "plan",
+	  "what happens in each scenario, step by step" },
 	{ "asserts", FLAG, offsetof(struct options, asserts), NULL, "plan",
 	  "what will be judged, and where it is attached" },
 	{ "suite", TEXT, offsetof(struct options, suite), "NAME", "kernels",
@@ -761,6 +764,7 @@ static int command_plan(const struct options *options)
 	KT_AUTO(kt_matrix_destroy) struct kt_matrix *matrix = NULL;
 	struct kt_plan_options plan = { .json = options->json,
 					.all = options->all,
+					.steps = options->steps,
 					.asserts = options->asserts };
 	struct kt_prepare prepare = { 0 };
 	struct kt_err err = { 0 };

@@ -1,9 +1,11 @@
 #include "coordinator/plan.h"
+#include "coordinator/core/playbill.h"
 #include "coordinator/core/fit.h"
 #include "proto/base/buf.h"
 #include "proto/base/duration.h"
 #include "proto/base/must.h"
 #include "proto/job.h"
+#include "proto/json/tojson.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -417,6 +419,25 @@ static void print_asserts(const struct kt_matrix *matrix, FILE *out)
 	}
 }
 
+/* ---- what will happen ---- */
+
+static void print_steps(const struct kt_matrix *matrix, FILE *out)
+{
+	fputs("\nsteps\n", out);
+	for (size_t i = 0; i < matrix->n_scenarios; i++) {
+		const struct kt_matrix_scenario *scenario = &matrix->scenarios[i];
+		char duration[KT_DURATION_TEXT_BYTES];
+		KT_AUTO_BUF steps = { 0 };
+
+		fprintf(out, "  %s, %s\n", scenario->name,
+			kt_duration_format(scenario->msg.duration_ns, duration));
+		if (scenario->about)
+			fprintf(out, "    %s\n", scenario->about);
+		kt_playbill_print(&scenario->msg, 4, &steps);
+		fputs(kt_buf_text(&steps), out);
+	}
+}
+
 /* ---- JSON ---- */
 
 static void add_text(struct json_object *to, const char *key, const char *text)
@@ -574,6 +595,27 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, uint64_t in
 	return json;
 }
 
+/* What each scenario does, as its cells' jobs say it. */
+static struct json_object *json_scenarios(const struct kt_matrix *matrix)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < matrix->n_scenarios; i++) {
+		const struct kt_matrix_scenario *scenario = &matrix->scenarios[i];
+		struct json_object *entry = json_object_new_object();
+
+		add_text(entry, "name", scenario->name);
+		if (scenario->about)
+			add_text(entry, "about", scenario->about);
+		if (scenario->group)
+			add_text(entry, "group", scenario->group);
+		json_object_object_add(entry, "plays",
+				       kt_tojson_struct(&kt_schema_scenario, &scenario->msg));
+		json_object_array_add(list, entry);
+	}
+	return list;
+}
+
 /* Ten million cells do not fit into one tree: the frame is written by hand, what is in it by json-c. */
 static void print_as_json(const struct kt_matrix *matrix, const struct kt_plan_options *options,
 			  FILE *out)
@@ -587,6 +629,8 @@ static void print_as_json(const struct kt_matrix *matrix, const struct kt_plan_o
 	print_json(json_left_out(matrix), out);
 	fputs(",\"dropped\":", out);
 	print_json(json_dropped(matrix), out);
+	fputs(",\"scenarios\":", out);
+	print_json(json_scenarios(matrix), out);
 	fputs(",\"cells\":[", out);
 	for (uint64_t i = 0; i < matrix->n_cells && !ferror(out); i++) {
 		fputs(i ? ",\n" : "\n", out);
@@ -606,6 +650,8 @@ int kt_plan_print(const struct kt_matrix *matrix, const struct kt_plan_options *
 		print_cells(matrix, options, out);
 		print_left_out(matrix, out);
 		print_dropped(matrix, out);
+		if (options->steps)
+			print_steps(matrix, out);
 		if (options->asserts)
 			print_asserts(matrix, out);
 	}

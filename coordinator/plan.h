@@ -13,6 +13,7 @@
 struct kt_plan_options {
 	bool json; /* one object, every cell in it, written as it goes */
 	bool all; /* text: every cell; else the first KT_PLAN_CELLS and "... and n more" */
+	bool steps; /* text: what happens in each scenario; in JSON it always is */
 	bool asserts; /* what will be judged: text by scenario and scheduler, JSON in every cell */
 	uint64_t slots; /* guests at the same time, for the estimate; 0 means 1 */
 	const char *accel; /* "kvm", "tcg", or NULL when not known: TCG's times are used */

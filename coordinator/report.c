@@ -600,6 +600,24 @@ static void show_columns(const struct kt_matrix *matrix, uint64_t index,
 	}
 }
 
+/* What happened in the scenario has its time there too, an op how long it took. */
+static void show_moment(const struct kt_msg_moment *moment, FILE *out)
+{
+	bool is_op = strcmp(moment->name, "op") == 0;
+	bool is_within = is_op || moment->elapsed_ns > 0;
+	char took[KT_DURATION_TEXT_BYTES];
+
+	fprintf(out, "     %+9.3f s  %s", (double)moment->at_ns / 1e9, moment->name);
+	if (is_within)
+		fprintf(out, "  at %+.3f s", (double)moment->elapsed_ns / 1e9);
+	if (is_op)
+		fprintf(out, ", %s%s", moment->failed ? "failed after " : "took ",
+			kt_duration_format(moment->took_ns, took));
+	if (moment->detail[0])
+		fprintf(out, "%s%s", is_within ? ": " : "  ", moment->detail);
+	fputc('\n', out);
+}
+
 static void show_attempts(const struct story *story, FILE *out)
 {
 	fprintf(out, "attempts:\n");
@@ -624,12 +642,8 @@ static void show_attempts(const struct story *story, FILE *out)
 					machine->cpu_model);
 			fputc('\n', out);
 		}
-		for (size_t k = 0; attempt->result && k < attempt->result->n_timeline; k++) {
-			const struct kt_msg_moment *moment = &attempt->result->timeline[k];
-
-			fprintf(out, "     %+9.3f s  %s%s%s\n", (double)moment->at_ns / 1e9,
-				moment->name, moment->detail[0] ? "  " : "", moment->detail);
-		}
+		for (size_t k = 0; attempt->result && k < attempt->result->n_timeline; k++)
+			show_moment(&attempt->result->timeline[k], out);
 	}
 }
 

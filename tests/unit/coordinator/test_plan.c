@@ -101,12 +101,27 @@ Test(plan, checks_are_told_by_scenario)
 		  "%s", json);
 }
 
+Test(plan, steps_are_told_when_they_are_asked_for)
+{
+	static const char told[] = "\nsteps\n  a, 10s\n    step 0, from 0s to 10s\n"
+				   "  b, 5s\n    step 0, from 0s to 5s\n";
+	struct kt_plan_options options = { .steps = true };
+	KT_AUTO_FREE char *with = print(&options);
+	KT_AUTO_FREE char *without = NULL;
+
+	options.steps = false;
+	without = print(&options);
+	cr_assert(strstr(with, told), "%s", with);
+	cr_assert_null(strstr(without, "\nsteps\n"));
+}
+
 Test(plan, json_is_one_object_with_every_cell)
 {
 	struct kt_plan_options options = { .json = true };
 	KT_AUTO_FREE char *printed = print(&options);
 	struct json_object *json = json_tokener_parse(printed);
 	struct json_object *cells;
+	struct json_object *plays;
 	struct json_object *left_out;
 
 	cr_assert(json, "%s", printed);
@@ -116,6 +131,11 @@ Test(plan, json_is_one_object_with_every_cell)
 	cr_assert_str_eq(json_object_get_string(json_object_object_get(
 				 json_object_array_get_idx(cells, 89), "name")),
 			 "b/k/eevdf/t#29");
+	plays = json_object_object_get(
+		json_object_array_get_idx(json_object_object_get(json, "scenarios"), 1), "plays");
+	cr_assert_eq(json_object_get_int64(json_object_object_get(plays, "duration_ns")),
+		     5 * KT_NS_PER_S);
+	cr_assert_eq(json_object_array_length(json_object_object_get(plays, "steps")), 1);
 	left_out = json_object_object_get(json, "left_out");
 	cr_assert_eq(json_object_array_length(left_out), 1);
 	cr_assert_str_eq(json_object_get_string(json_object_object_get(

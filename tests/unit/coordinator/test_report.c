@@ -65,7 +65,28 @@ static void store(struct stored *stored, const char *const guests[N_CELLS])
 			.kernel_release = "",
 			.template = strcmp(guests[i], "warm") == 0 ? "0123456789abcdef" : "",
 		};
-		struct kt_msg_result result = { .cause = "finished", .machine = &machine };
+		struct kt_msg_moment timeline[] = {
+			{ .name = "boot", .at_ns = 1500 * KT_NS_PER_MS, .detail = "" },
+			{ .name = "step", .at_ns = 2 * KT_NS_PER_S, .detail = "0" },
+			{ .name = "op",
+			  .at_ns = 2 * KT_NS_PER_S,
+			  .took_ns = 1500,
+			  .detail = "capture a" },
+			{ .name = "op",
+			  .at_ns = 4 * KT_NS_PER_S,
+			  .elapsed_ns = 2 * KT_NS_PER_S,
+			  .took_ns = KT_NS_PER_S,
+			  .failed = true,
+			  .detail = "freeze_cgroup c: no" },
+			{ .name = "payload",
+			  .at_ns = 5 * KT_NS_PER_S,
+			  .elapsed_ns = 3 * KT_NS_PER_S,
+			  .detail = "p ended" },
+		};
+		struct kt_msg_result result = { .cause = "finished",
+						.machine = &machine,
+						.timeline = timeline,
+						.n_timeline = 5 };
 		struct kt_msg_fact_ended ended = { .cell = i, .epoch = i + 1, .result = &result };
 		struct kt_msg_verdict verdict = { .outcome = "pass" };
 		struct kt_msg_fact_judged judged = { .cell = i,
@@ -147,7 +168,14 @@ Test(report, as_asked_for_is_what_the_whole_sweep_was_forced_to)
 	forget(&stored);
 }
 
-Test(report, show_names_the_template_of_a_warm_guest)
+static const char timeline_text[] =
+	"        +1.500 s  boot\n"
+	"        +2.000 s  step  0\n"
+	"        +2.000 s  op  at +0.000 s, took 1.5us: capture a\n"
+	"        +4.000 s  op  at +2.000 s, failed after 1s: freeze_cgroup c: no\n"
+	"        +5.000 s  payload  at +3.000 s: p ended\n";
+
+Test(report, show_names_the_template_of_a_warm_guest_and_tells_what_happened_in_it)
 {
 	static const char *const guests[N_CELLS] = { "warm", "cold", "cold" };
 	struct kt_report_show how = { 0 };
@@ -167,6 +195,7 @@ Test(report, show_names_the_template_of_a_warm_guest)
 		cr_expect(strstr(printed, i == 0 ? "qemu tcg warm from template 0123456789abcdef  "
 						 : "qemu tcg cold  qemu"),
 			  "%s", printed);
+		cr_expect(strstr(printed, timeline_text), "%s", printed);
 	}
 	forget(&stored);
 }
