@@ -13,10 +13,8 @@
 #define DETAIL_BYTES_MAX   256 /* of a moment */
 
 static const char *const phase_names[] = {
-	[KT_ATTEMPT_BOOT] = "boot",
-	[KT_ATTEMPT_LOAD] = "load",
-	[KT_ATTEMPT_RUN] = "run",
-	[KT_ATTEMPT_DRAIN] = "drain",
+	[KT_ATTEMPT_BOOT] = "boot",   [KT_ATTEMPT_LOAD] = "load",   [KT_ATTEMPT_RUN] = "run",
+	[KT_ATTEMPT_SHELL] = "shell", [KT_ATTEMPT_DRAIN] = "drain",
 };
 
 volatile sig_atomic_t kt_attempt_told_to_end;
@@ -216,6 +214,7 @@ const char *kt_attempt_while_doing(const struct kt_attempt *attempt)
 		[KT_ATTEMPT_BOOT] = "while the guest booted",
 		[KT_ATTEMPT_LOAD] = "while the scheduler was loaded",
 		[KT_ATTEMPT_RUN] = "while the scenario ran",
+		[KT_ATTEMPT_SHELL] = "while the shell was open",
 		[KT_ATTEMPT_DRAIN] = "after the scenario, while the scheduler was unloaded",
 	};
 
@@ -315,6 +314,8 @@ void kt_attempt_listen(struct kt_attempt *attempt)
 			attempt->start = frame;
 			attempt->start_arena = arena;
 			arena = (struct kt_arena){ 0 };
+		} else {
+			kt_shell_hear_agent(attempt, message->tag, frame);
 		}
 	}
 }

@@ -1,6 +1,6 @@
 /* attempt.h - one attempt under way: what its phases share, what they tell the agent, how it ends.
  *
- * The phases (boot.h, load.h, sampling.h, drain.h) are synchronous: they wait here, in one poll loop over the
+ * The phases (boot.h, load.h, sampling.h or shell.h, drain.h) are synchronous: they wait here, in one poll loop over the
  * agent, QEMU and the guest, with a deadline on everything (worker/core/patience.h). What the guest
  * says meanwhile is taken in by hearing.h. An attempt ends once: the first cause tells, and a phase
  * that finds `ending` set returns.
@@ -14,6 +14,7 @@
 #include "worker/demand.h"
 #include "worker/monitor.h"
 #include "worker/sampling.h"
+#include "worker/shell.h"
 #include "worker/vm.h"
 
 #include <signal.h>
@@ -23,7 +24,13 @@
 	600 /* of these told by the guest: ops, and what else happened in it */
 #define KT_ATTEMPT_LOGS 4 /* console, scheduler, qemu, worker */
 
-enum kt_attempt_phase { KT_ATTEMPT_BOOT, KT_ATTEMPT_LOAD, KT_ATTEMPT_RUN, KT_ATTEMPT_DRAIN };
+enum kt_attempt_phase {
+	KT_ATTEMPT_BOOT,
+	KT_ATTEMPT_LOAD,
+	KT_ATTEMPT_RUN, /* or */
+	KT_ATTEMPT_SHELL,
+	KT_ATTEMPT_DRAIN
+};
 
 /* Of a log only so much is passed on; a marker says when it was cut. */
 struct kt_attempt_log {
@@ -80,6 +87,7 @@ struct kt_attempt {
 	struct kt_sampling sampling;
 	struct kt_demand demand;
 	struct kt_monitor monitor;
+	struct kt_shell shell;
 
 	/* the result */
 	bool ending; /* cause is final but for a panic after it */

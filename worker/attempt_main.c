@@ -205,10 +205,18 @@ static void check_memory(struct kt_attempt *attempt)
 		kt_attempt_end_with_advice(attempt, KT_CAUSE_ID_no_memory, "%s", err.text);
 }
 
+static void run_it(struct kt_attempt *attempt)
+{
+	if (kt_shell_is_wanted(attempt))
+		kt_shell_run(attempt);
+	else
+		kt_sampling_run(attempt);
+}
+
 /* Each leaves `ending` unset when the next one may begin. Whatever happens, drain and result follow. */
 static void run_job(struct kt_attempt *attempt)
 {
-	static void (*const phases[])(struct kt_attempt * attempt) = { kt_load, kt_sampling_run };
+	static void (*const phases[])(struct kt_attempt * attempt) = { kt_load, run_it };
 
 	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]) && !attempt->ending; i++)
 		phases[i](attempt);

@@ -3,7 +3,7 @@
  *	fd 3    a socketpair to the agent, frames of runner.def
  *	fd 4    a template's device state, fd 5 and on its RAM: role warm reads them, role template fills them
  *
- *	cold      run_start, boot ----> load ----> run ----> drain ----> run_ended
+ *	cold      run_start, boot ----> load ----> run ----> drain ----> run_ended        (run: the scenario, or a shell)
  *	                       |          |         |          |            ^
  *	                       +----------+---------+----------+------------+   panic, death, deadline, cancel
  *	warm      restore, run_up, (stand still until) run_start, load ----> as above; run_broke before run_start

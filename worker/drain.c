@@ -67,7 +67,7 @@ void kt_drain(struct kt_attempt *attempt)
 {
 	kt_attempt_enter(attempt, KT_ATTEMPT_DRAIN, 0, "");
 	if (!is_off(attempt) && may_answer(attempt->cause)) {
-		if (attempt->load_sent)
+		if (attempt->load_sent && !kt_shell_is_wanted(attempt)) /* nobody asks how */
 			unload(attempt);
 		hear_out(attempt);
 	}

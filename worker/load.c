@@ -125,6 +125,9 @@ static bool send_files(struct kt_attempt *attempt)
 			       job->schedulers[i].n_files);
 	for (size_t i = 0; ok && i < job->n_payloads; i++)
 		ok = send_once(attempt, &sent, job->payloads[i].files, job->payloads[i].n_files);
+	if (ok && kt_shell_is_wanted(attempt))
+		ok = send_once(attempt, &sent, attempt->start->shell->files,
+			       attempt->start->shell->n_files);
 	return ok;
 }
 
@@ -202,6 +205,8 @@ void kt_load(struct kt_attempt *attempt)
 			(long long)kt_attempt_seconds(allowed_ns));
 		return;
 	}
+	if (attempt->shell.without_scheduler)
+		return;
 	kt_attempt_moment(attempt, "enabled", "%s", scheduler->name);
 	kt_load_set_watchdog(attempt);
 }

@@ -1,4 +1,4 @@
-/* main.c - ktworker: the daemon on each host, `check` for people, `attempt` for itself. */
+/* main.c - ktworker: the daemon on each host, `check` for people, `attempt` for itself, `shell` for ktcoord. */
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 #include "proto/base/own.h"
@@ -9,6 +9,7 @@
 #include "worker/kvmproof.h"
 #include "worker/qemu.h"
 #include "worker/runner_scripted.h"
+#include "worker/shellmain.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -242,6 +243,30 @@ static int run(struct options *options, struct texts *texts)
 	return status;
 }
 
+/* For `ktcoord shell`, which has looked at everything else. */
+static int run_shell(const struct options *options, struct texts *texts)
+{
+	struct kt_err err = { 0 };
+	struct kt_shellmain_config config = {
+		.state_dir = options->agent.state_dir,
+		.qemu = texts->qemu,
+		.ktguest = texts->ktguest,
+		.cpu_model = texts->cpu_model,
+		.mem_bytes = options->agent.mem_bytes,
+		.cache_bytes_max = options->agent.cache_bytes_max,
+		.verbose = !options->quiet,
+	};
+
+	kt_log_open("ktworker", !options->quiet);
+	kt_cage_sweep();
+	if (look_at_host(texts, "qemu", options->qemu, &err) < 0) {
+		fprintf(stderr, "ktcoord: %s\n", err.text);
+		return EXIT_HOST;
+	}
+	config.accel = texts->machine.accel;
+	return kt_shellmain_run(&config);
+}
+
 enum { OPT_CACHE_BYTES = 256, OPT_ONCE, OPT_EMBEDDED, OPT_LOG, OPT_QUIET, OPT_QEMU };
 
 static const struct option long_options[] = {
@@ -345,6 +370,8 @@ int main(int argc, char **argv)
 	}
 	if (optind + 1 == argc && strcmp(argv[optind], "check") == 0)
 		return check_host(options.agent.state_dir);
+	if (optind + 1 == argc && strcmp(argv[optind], "shell") == 0)
+		return run_shell(&options, &texts);
 	if (optind < argc)
 		return wrong("not a command", argv[optind]);
 	if (!options.agent.endpoint)

@@ -22,6 +22,7 @@ struct kt_runner_config {
 	const char *ktguest; /* binary */
 	const char *cpu_model; /* of this host */
 	size_t slots;
+	bool single; /* there will be one run: nothing is made ready for a next one */
 	uint64_t mem_bytes; /* for guests */
 	uint64_t cache_bytes_max; /* of cache_dir */
 };
@@ -32,6 +33,8 @@ struct kt_run_events {
 	void (*sample)(void *arg, const void *body, size_t len); /* an encoded struct sample */
 	void (*log)(void *arg, const char *stream, const void *bytes, size_t len);
 	void (*ended)(void *arg, const struct kt_msg_result *result);
+	/* Of start_shell only; else NULL. run_printed, run_took, run_told, run_shell_ended. */
+	void (*shell)(void *arg, uint32_t tag, const void *frame);
 };
 
 struct kt_runner_ops {
@@ -46,6 +49,15 @@ struct kt_runner_ops {
 		     const struct kt_msg_local_file *files, size_t n_files,
 		     const struct kt_run_events *events, void *arg, struct kt_run **run,
 		     struct kt_err *err);
+	/* The same, with a program that somebody types to in place of the job's scenario (worker/shell.h). NULL:
+	 * this runner has no guest to look at.
+	 */
+	int (*start_shell)(struct kt_runner *runner, const struct kt_msg_job *job,
+			   const struct kt_msg_shell *shell, const struct kt_msg_local_file *files,
+			   size_t n_files, const struct kt_run_events *events, void *arg,
+			   struct kt_run **run, struct kt_err *err);
+	/* To the shell, once its phase has begun: run_typed, run_window, run_showed. */
+	void (*tell_shell)(struct kt_run *run, uint32_t tag, const void *message);
 	/* The guest dies; `ended` follows with cause "cancelled". */
 	void (*cancel)(struct kt_run *run, const char *reason);
 	/* Ends every run without further callbacks; returns when their guests are gone. */

@@ -275,6 +275,13 @@ static void run_frame(void *arg, struct kt_arena *arena, const struct kt_message
 		*arena = (struct kt_arena){ 0 };
 		kt_guestproc_kill_in(run->proc, EXIT_MS_MAX);
 		break;
+	case KT_TAG_run_printed:
+	case KT_TAG_run_took:
+	case KT_TAG_run_told:
+	case KT_TAG_run_shell_ended:
+		if (run->events.shell)
+			run->events.shell(run->arg, message->tag, frame);
+		break;
 	default:
 		break; /* our own direction: nothing to us */
 	}
@@ -494,7 +501,7 @@ static void let_go_of_spares(struct kt_runner *runner)
 /* One per slot in use: the guest of its next cell, most likely. When two kinds of cells take turns it is not. */
 static void refill(struct kt_runner *runner)
 {
-	if (runner->destroyed)
+	if (runner->destroyed || runner->config.single)
 		return;
 	let_go_of_spares(runner);
 	while (!runner->no_warm[0] && runner->next_in_a_row >= BELIEVED_IN_A_ROW &&
@@ -756,9 +763,11 @@ static const char *kernel_path(const struct kt_msg_job *job, const struct kt_msg
 
 /* Lives as long as the run: the caller's does not. */
 static void copy_job(struct kt_run *run, const struct kt_msg_job *job,
-		     const struct kt_msg_local_file *files, size_t n_files)
+		     const struct kt_msg_shell *shell, const struct kt_msg_local_file *files,
+		     size_t n_files)
 {
 	const struct kt_msg_run_start start = { .job = (struct kt_msg_job *)job,
+						.shell = (struct kt_msg_shell *)shell,
 						.files = (struct kt_msg_local_file *)files,
 						.n_files = n_files };
 	KT_AUTO_BUF bytes = { 0 };
@@ -769,10 +778,11 @@ static void copy_job(struct kt_run *run, const struct kt_msg_job *job,
 				run->start, NULL) == 0);
 }
 
-static int runner_start(struct kt_runner *runner, const struct kt_msg_job *job,
-			const struct kt_msg_local_file *files, size_t n_files,
-			const struct kt_run_events *events, void *arg, struct kt_run **run_p,
-			struct kt_err *err)
+static int runner_start_shell(struct kt_runner *runner, const struct kt_msg_job *job,
+			      const struct kt_msg_shell *shell,
+			      const struct kt_msg_local_file *files, size_t n_files,
+			      const struct kt_run_events *events, void *arg, struct kt_run **run_p,
+			      struct kt_err *err)
 {
 	const struct kt_runner_config *config = &runner->config;
 	const char *kernel = kernel_path(job, files, n_files);
@@ -786,7 +796,7 @@ static int runner_start(struct kt_runner *runner, const struct kt_msg_job *job,
 	run->events = *events;
 	run->arg = arg;
 	run->began_ns = kt_clock_now_ns();
-	copy_job(run, job, files, n_files);
+	copy_job(run, job, shell, files, n_files);
 	run->cold = strcmp(run->start->job->guest, "cold") == 0;
 	run->guest = kt_arena_alloc(&run->arena, 1, sizeof(*run->guest));
 	*run->guest = (struct kt_msg_run_guest){
@@ -810,6 +820,20 @@ static int runner_start(struct kt_runner *runner, const struct kt_msg_job *job,
 	uv_timer_start(&run->begin, on_begin, 0, 0);
 	*run_p = run;
 	return 0;
+}
+
+static int runner_start(struct kt_runner *runner, const struct kt_msg_job *job,
+			const struct kt_msg_local_file *files, size_t n_files,
+			const struct kt_run_events *events, void *arg, struct kt_run **run_p,
+			struct kt_err *err)
+{
+	return runner_start_shell(runner, job, NULL, files, n_files, events, arg, run_p, err);
+}
+
+static void runner_tell_shell(struct kt_run *run, uint32_t tag, const void *message)
+{
+	if (run->proc && !run->result)
+		kt_guestproc_tell(run->proc, tag, message);
 }
 
 static void runner_cancel(struct kt_run *run, const char *reason)
@@ -866,6 +890,8 @@ const struct kt_runner_ops kt_runner_qemu = {
 	.name = "qemu",
 	.open = runner_open,
 	.start = runner_start,
+	.start_shell = runner_start_shell,
+	.tell_shell = runner_tell_shell,
 	.cancel = runner_cancel,
 	.destroy = runner_destroy,
 };

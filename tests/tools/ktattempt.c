@@ -295,7 +295,7 @@ static void read_job(struct job *job, const char *path)
 
 static void on_next(uv_timer_t *timer)
 {
-	static const struct kt_run_events events = { on_phase, on_sample, on_log, on_ended };
+	static const struct kt_run_events events = { on_phase, on_sample, on_log, on_ended, NULL };
 	struct tool *tool = timer->data;
 	struct kt_err err = { 0 };
 

@@ -50,6 +50,7 @@ struct fake {
 	const struct kt_msg_run_guest *guest;
 	const struct kt_msg_run_start *start;
 	bool is_up; /* it has said so */
+	struct kt_buf typed; /* to its shell */
 	char maker[16]; /* pid of the process that the template's memory is from */
 };
 
@@ -139,6 +140,9 @@ static inline void fake_listen(struct fake *fake, int ms)
 			fake->guest = frame;
 		else if (message->tag == KT_TAG_run_start)
 			fake->start = frame;
+		else if (message->tag == KT_TAG_run_typed)
+			kt_buf_append(&fake->typed, ((struct kt_msg_run_typed *)frame)->body.data,
+				      ((struct kt_msg_run_typed *)frame)->body.len);
 		else if (message->tag == KT_TAG_run_cancel)
 			fake_be_cancelled(fake, ((struct kt_msg_run_cancel *)frame)->reason);
 	}
@@ -247,6 +251,25 @@ static inline void fake_run(struct fake *fake)
 	}
 	fake_say(fake, KT_TAG_run_log, &log);
 	fake_say(fake, KT_TAG_run_sample, &sample);
+}
+
+static inline void fake_shell(struct fake *fake)
+{
+	struct kt_msg_run_phase phase = { .phase = "shell" };
+	struct kt_msg_run_printed printed = { .stream = 2 };
+	struct kt_msg_run_took took = { 0 };
+	struct kt_msg_run_shell_ended ended = { .status = 7 };
+
+	kt_must(fake->start->shell != NULL);
+	fake_say(fake, KT_TAG_run_phase, &phase);
+	while (fake->typed.len < 5)
+		fake_listen(fake, -1);
+	took.bytes = fake->typed.len;
+	printed.body = (struct kt_bin){ fake->typed.data, fake->typed.len };
+	fake_say(fake, KT_TAG_run_took, &took);
+	fake_say(fake, KT_TAG_run_printed, &printed);
+	fake_say(fake, KT_TAG_run_told, &(struct kt_msg_run_told){ .line = "a line" });
+	fake_say(fake, KT_TAG_run_shell_ended, &ended);
 }
 
 static inline void fake_ended(struct fake *fake)
@@ -367,6 +390,7 @@ static const struct fake_step {
 	{ "up", fake_up, "says that the guest is restored, if its memory is whole and sealed" },
 	{ "start", fake_start, "waits for its job" },
 	{ "run", fake_run, "says what a job says: phases, a log, a sample" },
+	{ "shell", fake_shell, "is a shell that prints the first five bytes that are typed" },
 	{ "ended", fake_ended, "says the result" },
 	{ "lied", fake_lied, "says another result" },
 	{ "broke", fake_broke, "says that there is no guest, and ends" },

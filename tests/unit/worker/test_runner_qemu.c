@@ -21,6 +21,7 @@ struct heard {
 	char phases[128];
 	char log[64];
 	char sample[64];
+	char shell[128];
 	unsigned int ends;
 	char cause[64], line[256], note[1024];
 	char guest[32], template[32];
@@ -71,7 +72,31 @@ static void on_ended(void *arg, const struct kt_msg_result *result)
 	cr_assert_str_eq(result->machine->accel, "tcg");
 }
 
-static const struct kt_run_events events = { on_phase, on_sample, on_log, on_ended };
+static void on_shell(void *arg, uint32_t tag, const void *frame)
+{
+	struct heard *heard = arg;
+	const struct kt_msg_run_printed *printed = frame;
+	const struct kt_msg_run_took *took = frame;
+	const struct kt_msg_run_told *told = frame;
+	const struct kt_msg_run_shell_ended *ended = frame;
+	size_t at = strlen(heard->shell);
+	size_t room = sizeof(heard->shell) - at;
+
+	cr_assert_eq(heard->ends, 0);
+	if (tag == KT_TAG_run_printed)
+		snprintf(heard->shell + at, room, "%d:%.*s ", (int)printed->stream,
+			 (int)printed->body.len, printed->body.data);
+	else if (tag == KT_TAG_run_took)
+		snprintf(heard->shell + at, room, "took %d ", (int)took->bytes);
+	else if (tag == KT_TAG_run_told)
+		snprintf(heard->shell + at, room, "%s ", told->line);
+	else if (tag == KT_TAG_run_shell_ended)
+		snprintf(heard->shell + at, room, "ended %d", (int)ended->status);
+}
+
+static const struct kt_run_events events = { on_phase, on_sample, on_log, on_ended, on_shell };
+static const struct kt_msg_shell *shell_wanted; /* in place of the job's scenario */
+static bool is_single;
 
 /* A program that is a QEMU as far as its version is asked for. */
 static void install_qemu(const struct place *p, const char *version)
@@ -97,6 +122,7 @@ static void begin(struct place *p, uint64_t mem_bytes)
 					   .ktguest = p->ktguest,
 					   .cpu_model = "some CPU",
 					   .slots = 4,
+					   .single = is_single,
 					   .mem_bytes = mem_bytes,
 					   .cache_bytes_max = 1 << 30 };
 	struct kt_err err = { 0 };
@@ -154,6 +180,9 @@ static int start_job(struct place *p, struct heard *heard, char kernel_name, con
 	kt_digest_of(name, 1, &digest);
 	kernel.digest = file.digest = (struct kt_bin){ digest.bytes, KT_DIGEST_BYTES };
 	*heard = (struct heard){ 0 };
+	if (shell_wanted)
+		return kt_runner_qemu.start_shell(p->runner, &job, shell_wanted, &file, 1, &events,
+						  heard, &heard->run, err);
 	return kt_runner_qemu.start(p->runner, &job, &file, kernel_name != '-', &events, heard,
 				    &heard->run, err);
 }
@@ -207,6 +236,51 @@ static void assert_cancelled(const struct heard *heard)
 {
 	cr_assert_eq(heard->ends, 1);
 	cr_assert_str_eq(heard->cause, "cancelled");
+}
+
+/* ---- a shell ---- */
+
+Test(runner_qemu, a_shell_takes_the_scenarios_place_and_is_talked_to)
+{
+	static const char *const guests[] = { "cold", "" };
+	struct kt_msg_arg arg = { "/kt/sh" };
+	struct kt_msg_shell shell = { .args = &arg, .n_args = 1 };
+	struct kt_msg_run_typed typed = { .body = { (const uint8_t *)"hello", 5 } };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct place p;
+		struct heard heard;
+
+		shell_wanted = &shell;
+		begin(&p, MUCH);
+		fake_plays("cold", "start+shell+ended");
+		fake_plays("warm", "up+start+shell+ended");
+		start(&p, &heard, 'k', guests[i], 0);
+		cr_assert(fake_until(&p.home, strstr(heard.phases, "shell")));
+		kt_runner_qemu.tell_shell(heard.run, KT_TAG_run_typed, &typed);
+		wait_end(&p, &heard);
+		assert_finished(&heard, i == 0 ? "cold" : "warm");
+		cr_assert_str_eq(heard.shell, "took 5 2:hello a line ended 7");
+		end(&p);
+		shell_wanted = NULL;
+	}
+}
+
+Test(runner_qemu, nobody_stands_by_for_who_runs_one_job_only)
+{
+	struct place p;
+	struct heard heard;
+
+	is_single = true;
+	begin(&p, MUCH);
+	fake_plays("warm", "up+start+hang");
+	start_warm(&p, &heard);
+	cr_assert(fake_until(&p.home, count(&p, "up") == 1));
+	cr_assert(fake_not(&p.home, count(&p, "warm") > 1));
+	cancel(&heard);
+	wait_end(&p, &heard);
+	end(&p);
+	is_single = false;
 }
 
 /* ---- cold and warm ---- */

@@ -70,7 +70,7 @@ static void on_ended(void *arg, const struct kt_msg_result *result)
 	cr_assert_str_eq(result->machine->guest, "none");
 }
 
-static const struct kt_run_events events = { on_phase, on_sample, on_log, on_ended };
+static const struct kt_run_events events = { on_phase, on_sample, on_log, on_ended, NULL };
 
 static void play(struct heard *heard, const char *script, uint64_t seed, uint64_t attempt,
 		 const char *cancel)
