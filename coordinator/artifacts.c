@@ -63,8 +63,8 @@ static struct artifact *find(const struct kt_artifacts *a, const struct kt_diges
 	return one;
 }
 
-static void name_of(const struct kt_artifacts *a, const struct kt_digest *digest,
-		    char path[PATH_MAX])
+void kt_artifacts_path(const struct kt_artifacts *a, const struct kt_digest *digest,
+		       char path[PATH_MAX])
 {
 	char hex[KT_DIGEST_HEX_BYTES];
 
@@ -83,7 +83,7 @@ int kt_artifacts_add_known(struct kt_artifacts *a, const struct kt_digest *diges
 
 	if (find(a, digest))
 		return 0;
-	name_of(a, digest, path);
+	kt_artifacts_path(a, digest, path);
 	KT_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return kt_err_sys(err, KT_FAULT_HOST, errno, "artifact %s", path);
@@ -147,7 +147,7 @@ int kt_artifacts_add(struct kt_artifacts *a, const char *path, struct kt_digest 
 	status = kt_digest_of_fd(fd, digest, bytes, err);
 	if (status < 0)
 		return status;
-	name_of(a, digest, kept);
+	kt_artifacts_path(a, digest, kept);
 	if (access(kept, F_OK) < 0) {
 		status = copy_in(fd, *bytes, kept, err);
 		if (status < 0)

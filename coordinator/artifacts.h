@@ -9,6 +9,8 @@
 
 #include "proto/schema.h"
 
+#include <limits.h>
+
 struct kt_artifacts;
 
 /* Makes the folder. */
@@ -23,6 +25,10 @@ int kt_artifacts_add(struct kt_artifacts *artifacts, const char *path, struct kt
 /* One that an earlier term added: -ENOENT (fault HOST) when it is gone, -EBADMSG when damaged. */
 int kt_artifacts_add_known(struct kt_artifacts *artifacts, const struct kt_digest *digest,
 			   struct kt_err *err);
+
+/* Where it lies, or would lie. */
+void kt_artifacts_path(const struct kt_artifacts *artifacts, const struct kt_digest *digest,
+		       char path[PATH_MAX]);
 
 /* For reading what was added; borrowed, has no position of its own worth keeping. -1: it was not added. */
 int kt_artifacts_fd(const struct kt_artifacts *artifacts, const struct kt_digest *digest);

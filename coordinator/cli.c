@@ -5,6 +5,7 @@
 #include "coordinator/plan.h"
 #include "coordinator/plugins.h"
 #include "coordinator/prepare.h"
+#include "coordinator/prompt.h"
 #include "coordinator/rejudge.h"
 #include "coordinator/report.h"
 #include "coordinator/server.h"
@@ -48,11 +49,19 @@ struct options {
 	bool verbose;
 	bool cold;
 	const char *series;
+	const char *kernel;
+	const char *scheduler;
+	const char *topology;
+	const char *memory;
+	const char *cell;
+	const char *exec;
+	const char *with[KT_PROMPT_WITH_MAX];
+	size_t n_with;
 	const char *words[4]; /* what is not an option */
 	size_t n_words;
 };
 
-enum option_kind { FLAG, TEXT, NUMBER };
+enum option_kind { FLAG, TEXT, NUMBER, WITH };
 
 /* Every option of every command; `commands` says whose they are. */
 static const struct {
@@ -64,7 +73,7 @@ static const struct {
 	const char *sentence;
 } option_table[] = {
 	{ "state", TEXT, offsetof(struct options, state), "DIR",
-	  "run resume plan show judge report sweeps kernels",
+	  "run resume plan show judge report sweeps kernels shell",
 	  "where sweeps, kernels and artifacts are kept (default: ~/.local/state/ktcoord)" },
 	{ "json", FLAG, offsetof(struct options, json), NULL,
 	  "run resume plan show judge report sweeps kernels patterns work",
@@ -78,10 +87,10 @@ static const struct {
 	  "wait for workers there (tcp://127.0.0.1:PORT or ipc://PATH) instead of starting one" },
 	{ "slots", NUMBER, offsetof(struct options, slots), "N", "run resume",
 	  "guests at the same time on this machine (default: half of its CPUs)" },
-	{ "cold", FLAG, offsetof(struct options, cold), NULL, "run plan",
+	{ "cold", FLAG, offsetof(struct options, cold), NULL, "run plan shell",
 	  "every cell boots a guest of its own, none is restored from a template" },
 	{ "quiet", FLAG, offsetof(struct options, quiet), NULL, "run resume", "only the totals" },
-	{ "verbose", FLAG, offsetof(struct options, verbose), NULL, "run resume",
+	{ "verbose", FLAG, offsetof(struct options, verbose), NULL, "run resume shell",
 	  "log lines on standard error too" },
 	{ "allow-inconclusive", FLAG, offsetof(struct options, allow_inconclusive), NULL,
 	  "run resume judge report", "inconclusive cells do not make the exit status 4" },
@@ -101,6 +110,22 @@ static const struct {
 	  "package, for `kernels get` (default: linux-image-cloud-amd64)" },
 	{ "refresh", FLAG, offsetof(struct options, refresh), NULL, "kernels",
 	  "ask the archive even when the newest answer is fresh" },
+	{ "kernel", TEXT, offsetof(struct options, kernel), "KERNEL", "shell",
+	  "a file, a name or digest of `kernels list`, a Debian suite or suite/package (default: "
+	  "sid)" },
+	{ "scheduler", TEXT, offsetof(struct options, scheduler), "\"PROGRAM ARG...\"", "shell",
+	  "loaded before the shell opens; split at blanks, quotes keep them (default: the kernel's "
+	  "own)" },
+	{ "topology", TEXT, offsetof(struct options, topology), "CPUS", "shell",
+	  "nodes, LLCs, cores per LLC, threads per core, or a preset (default: 1n1l2c1t)" },
+	{ "memory", TEXT, offsetof(struct options, memory), "SIZE", "shell",
+	  "at least so much for the guest, e.g. 512M" },
+	{ "cell", TEXT, offsetof(struct options, cell), "SWEEP", "shell",
+	  "kernel, scheduler, topology, seed and watchdog of a cell of a stored sweep" },
+	{ "exec", TEXT, offsetof(struct options, exec), "COMMAND", "shell",
+	  "run it with the guest's sh -c and leave with its exit status" },
+	{ "with", WITH, 0, "PROGRAM", "shell",
+	  "bring it and its libraries along, e.g. bpftool; may be given more than once" },
 };
 #define N_OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
 
@@ -114,6 +139,7 @@ static int command_sweeps(const struct options *options);
 static int command_patterns(const struct options *options);
 static int command_work(const struct options *options);
 static int command_kernels(const struct options *options);
+static int command_shell(const struct options *options);
 
 static const struct command {
 	const char *name;
@@ -147,6 +173,9 @@ static const struct command {
 	{ "sweeps", "", 0, 0, command_sweeps, "the stored sweeps", "ktcoord sweeps" },
 	{ "kernels", "get | list | add NAME FILE | remove NAME", 1, 3, command_kernels,
 	  "kernel images from Debian's archive or from a file", "ktcoord kernels get --suite sid" },
+	{ "shell", "[--cell SWEEP [CELL]]", 0, 1, command_shell,
+	  "a prompt in the very same guest as a cell gets, or one command in it",
+	  "ktcoord shell --scheduler scx_kt --exec \"cat /sys/kernel/sched_ext/root/ops\"" },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -766,21 +795,15 @@ static int command_plan(const struct options *options)
 					.all = options->all,
 					.steps = options->steps,
 					.asserts = options->asserts };
-	struct kt_prepare prepare = { 0 };
 	struct kt_err err = { 0 };
-	char bin[PATH_MAX];
 	int status = kt_matrixfile_load(options->words[0], NULL, say_problem, NULL, &matrix, &err);
 
 	if (status == -EINVAL && err.fault == KT_FAULT_INPUT)
 		return KT_REPORT_EXIT_INPUT; /* all was said */
-	find_bin_dir(bin);
-	prepare.bin_dir = bin;
 	if (status == 0 && options->cold)
 		kt_matrix_make_cold(matrix);
 	if (status == 0)
 		status = kt_plugins_check(matrix, &err);
-	if (status == 0)
-		status = kt_prepare_check(&prepare, matrix, &err);
 	if (status == 0)
 		status = kt_plan_print(matrix, &plan, stdout, &err);
 	return status < 0 ? complain(&err) : 0;
@@ -836,6 +859,81 @@ static int command_kernels(const struct options *options)
 	return status < 0 ? complain(&err) : 0;
 }
 
+/* ---- shell ---- */
+
+static int check_shell(const struct options *options)
+{
+	if (options->cell && (options->kernel || options->scheduler || options->topology))
+		return wrong_line("--cell says kernel, scheduler and topology already");
+	if (!options->cell && options->n_words)
+		return wrong_line("'%s' is one word too many, or --cell SWEEP is missing",
+				  options->words[0]);
+	return 0;
+}
+
+/* The job of a stored cell, whose sweep must not be run for it to be read. */
+static int stored_job(struct run *run, const struct options *options, struct kt_msg_job *job,
+		      struct kt_err *err)
+{
+	uint64_t cell = 0;
+	int status;
+
+	kt_sweep_init(&run->sweep);
+	status = open_stored(run, options->cell, true, err);
+	if (status == 0)
+		status = find_cell(run, options->n_words ? options->words[0] : NULL, &cell, err);
+	if (status < 0)
+		return status;
+	kt_prepare_job(run->matrix, &run->manifest, cell, &run->arena, job);
+	kt_journal_close(&run->journal); /* the shell may stay open for days */
+	return kt_prompt_again(job, run->artifacts, err);
+}
+
+static int open_shell(struct run *run, const struct options *options, struct kt_err *err)
+{
+	struct kt_prompt prompt = { .state_dir = run->state,
+				    .bin_dir = run->bin,
+				    .memory = options->memory,
+				    .exec = options->exec,
+				    .with = options->with,
+				    .n_with = options->n_with,
+				    .cold = options->cold,
+				    .verbose = options->verbose,
+				    .progress = say_progress };
+	const struct kt_prompt_guest guest = { options->kernel, options->scheduler,
+					       options->topology };
+	struct kt_msg_job job;
+	int status = kt_statedir_find(options->state, run->state, err);
+
+	if (status == 0)
+		status = kt_artifacts_open(run->state, &run->artifacts, err);
+	if (status < 0)
+		return status;
+	find_bin_dir(run->bin);
+	/* What goes on is for people; standard error is the command's otherwise. */
+	run->view = prompt.arg =
+		kt_view_new(stderr, isatty(STDERR_FILENO) ? kt_view_mode_of(stderr) : KT_VIEW_QUIET,
+			    NULL, NULL);
+	status = options->cell
+			 ? stored_job(run, options, &job, err)
+			 : kt_prompt_job(&prompt, &guest, run->artifacts, &run->arena, &job, err);
+	kt_view_destroy(&run->view);
+	return status < 0 ? status : kt_prompt_run(&prompt, &job, run->artifacts, &run->arena, err);
+}
+
+static int command_shell(const struct options *options)
+{
+	struct run run = { .lock = -1 };
+	struct kt_err err = { 0 };
+	int status = check_shell(options);
+
+	if (status)
+		return status;
+	status = open_shell(&run, options, &err);
+	run_destroy(&run);
+	return status < 0 ? complain(&err) : status;
+}
+
 /* ---- parsing ---- */
 
 static const struct command *find_command(const char *name)
@@ -857,6 +955,11 @@ static int set_option(struct options *options, size_t i, const char *value)
 		return 0;
 	case TEXT:
 		*(const char **)(void *)at = value;
+		return 0;
+	case WITH:
+		if (options->n_with == KT_PROMPT_WITH_MAX)
+			return wrong_line("--with: at most %d programs", KT_PROMPT_WITH_MAX);
+		options->with[options->n_with++] = value;
 		return 0;
 	case NUMBER:
 		errno = 0;

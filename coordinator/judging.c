@@ -2,7 +2,6 @@
 #include "assertions/checks_judge.h"
 #include "assertions/group.h"
 #include "assertions/judge.h"
-#include "coordinator/metrics.h"
 #include "proto/cause.h"
 
 void kt_judging_cell(const struct kt_matrix *matrix, uint64_t index, const struct kt_stored *stored,
@@ -12,10 +11,8 @@ void kt_judging_cell(const struct kt_matrix *matrix, uint64_t index, const struc
 	const struct kt_assertion *const *asserts;
 	struct kt_matrix_cell cell;
 	struct kt_checks checks;
-	struct kt_metrics metrics;
 	struct kt_verdict checked;
-	struct kt_verdict measured;
-	const struct kt_verdict *all[3] = { &checked, &measured, beside };
+	const struct kt_verdict *all[2] = { &checked, beside };
 	size_t n;
 
 	kt_matrix_cell(matrix, index, &cell);
@@ -23,10 +20,7 @@ void kt_judging_cell(const struct kt_matrix *matrix, uint64_t index, const struc
 	kt_matrix_checks(matrix, cell.scenario, &checks);
 	kt_verdict_init(&checked, arena);
 	kt_checks_judge(&checks, stored->result, &checked);
-	kt_metrics_read(matrix, cell.scenario, stored->result, arena, &metrics);
-	kt_verdict_init(&measured, arena);
-	kt_metrics_judge(&metrics, &measured);
-	kt_judge_cell_beside(asserts, n, &stored->series, all, beside ? 3 : 2,
+	kt_judge_cell_beside(asserts, n, &stored->series, all, beside ? 2 : 1,
 			     cell.scenario->expect, stored->result, arena, verdict);
 }
 

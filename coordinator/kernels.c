@@ -298,6 +298,120 @@ int kt_kernels_get(const char *state_dir, const struct kt_kernels_source *source
 	return r;
 }
 
+/* ---- what somebody types ---- */
+
+static bool is_hex(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len >= DIGEST_DIGITS_MIN && len < KT_DIGEST_HEX_BYTES &&
+	       strspn(text, "0123456789abcdef") == len;
+}
+
+/* -ENOENT: no digest of the store begins so. */
+static int find_by_digits(const struct kt_kernelstore *store, const char *digits,
+			  struct kt_digest *digest, struct kt_err *err)
+{
+	KT_AUTO_FREE struct kt_kernelstore_name *names = NULL;
+	const struct kt_kernelstore_name *hit = NULL;
+	size_t n = 0;
+	int r = kt_kernelstore_list(store, &names, &n, err);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		char hex[KT_DIGEST_HEX_BYTES];
+
+		kt_digest_hex(&names[i].digest, hex);
+		if (strncmp(hex, digits, strlen(digits)) != 0)
+			continue;
+		if (hit && !kt_digest_equal(&hit->digest, &names[i].digest))
+			return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+					  "%s begins more than one digest: give more digits",
+					  digits);
+		hit = &names[i];
+	}
+	if (!hit)
+		return kt_err_set(err, KT_FAULT_INPUT, ENOENT, "no digest begins with %s", digits);
+	*digest = hit->digest;
+	return 0;
+}
+
+/* The first one, in the order of the names. */
+static int find_by_release(const struct kt_kernelstore *store, const char *release,
+			   struct kt_digest *digest, struct kt_err *err)
+{
+	KT_AUTO_FREE struct kt_kernelstore_name *names = NULL;
+	struct kt_kernelstore_record record;
+	char path[PATH_MAX];
+	size_t n = 0;
+	int r = kt_kernelstore_list(store, &names, &n, err);
+
+	for (size_t i = 0; i < n && !r; i++) {
+		if (kt_kernelstore_find_image(store, &names[i].digest, &record, path, NULL) ||
+		    strcmp(record.release, release) != 0)
+			continue;
+		*digest = names[i].digest;
+		return 0;
+	}
+	return r ? r : kt_err_set(err, KT_FAULT_INPUT, ENOENT, "no release %s", release);
+}
+
+/* What is here already and has no name of Debian's, which may be out of date. */
+static int find_stored(const char *state_dir, const char *word, struct kt_kernels_image *image,
+		       struct kt_err *err)
+{
+	KT_AUTO(kt_kernelstore_close) struct kt_kernelstore store = { .lock_fd = -1 };
+	struct kt_kernelstore_name name = { 0 };
+	struct kt_kernelstore_record record;
+	int r = kt_kernelstore_open(state_dir, &store, err);
+
+	if (r)
+		return r;
+	r = -ENOENT;
+	if (kt_kernelstore_check_name(word, NULL) == 0 && !strchr(word, '/'))
+		r = kt_kernelstore_find_name(&store, word, &name, err);
+	if (r == -ENOENT && is_hex(word))
+		r = find_by_digits(&store, word, &name.digest, err);
+	if (r == -ENOENT)
+		r = find_by_release(&store, word, &name.digest, err);
+	if (!r)
+		r = kt_kernelstore_find_image(&store, &name.digest, &record, image->path, err);
+	if (!r)
+		fill(&record, name.resolved_at_ns, image);
+	return r;
+}
+
+int kt_kernels_find(const char *state_dir, const char *word, kt_kernels_progress *progress,
+		    void *arg, struct kt_kernels_image *image, struct kt_err *err)
+{
+	struct kt_kernels_source source = { 0 };
+	char words[2 * KT_NAME_BYTES_MAX];
+	char *slash;
+	int r;
+
+	*image = (struct kt_kernels_image){ 0 };
+	if (*word == '/' || *word == '.' || access(word, F_OK) == 0) {
+		source.path = word;
+		return kt_kernels_get(state_dir, &source, progress, arg, image, err);
+	}
+	r = find_stored(state_dir, word, image, err);
+	if (r != -ENOENT)
+		return r;
+	if (kt_kernelstore_check_name(word, NULL))
+		return kt_err_set(err, KT_FAULT_INPUT, ENOENT,
+				  "no kernel '%.100s': it is no file, nothing that `ktcoord "
+				  "kernels list` shows, and no name of a Debian suite",
+				  word);
+	snprintf(words, sizeof words, "%s", word);
+	slash = strchr(words, '/');
+	if (slash)
+		*slash = 0;
+	source.suite = words;
+	source.package = slash ? slash + 1 : NULL;
+	return kt_kernels_get(state_dir, &source, progress, arg, image, err);
+}
+
 /* ---- the commands ---- */
 
 static int flushed(FILE *out, struct kt_err *err)
@@ -502,51 +616,26 @@ int kt_kernels_command_add(const char *state_dir, const char *name, const char *
 	return flushed(out, err);
 }
 
-static bool is_hex(const char *text)
-{
-	size_t len = strlen(text);
-
-	return len >= DIGEST_DIGITS_MIN && len < KT_DIGEST_HEX_BYTES &&
-	       strspn(text, "0123456789abcdef") == len;
-}
-
 /* By name first; then digits, which must mean one image only. */
 static int remove_which(const struct kt_kernelstore *store, const char *which,
 			struct kt_digest *digest, struct kt_err *err)
 {
-	KT_AUTO_FREE struct kt_kernelstore_name *names = NULL;
-	const struct kt_kernelstore_name *hit = NULL;
 	struct kt_kernelstore_name name;
-	size_t n = 0;
-	int r;
+	int r = -ENOENT;
 
 	if (kt_kernelstore_check_name(which, NULL) == 0 &&
 	    kt_kernelstore_find_name(store, which, &name, NULL) == 0) {
 		*digest = name.digest;
 		return kt_kernelstore_remove_name(store, which, err);
 	}
-	r = is_hex(which) ? kt_kernelstore_list(store, &names, &n, err) : 0;
-	if (r)
-		return r;
-	for (size_t i = 0; i < n; i++) {
-		char hex[KT_DIGEST_HEX_BYTES];
-
-		kt_digest_hex(&names[i].digest, hex);
-		if (strncmp(hex, which, strlen(which)) != 0)
-			continue;
-		if (hit && !kt_digest_equal(&hit->digest, &names[i].digest))
-			return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
-					  "%s begins more than one digest: give more digits",
-					  which);
-		hit = &names[i];
-	}
-	if (!hit)
+	if (is_hex(which))
+		r = find_by_digits(store, which, digest, err);
+	if (r == -ENOENT)
 		return kt_err_set(
 			err, KT_FAULT_INPUT, ENOENT,
 			"no kernel here is called \"%.100s\" (ktcoord kernels list shows them)",
 			which);
-	*digest = hit->digest;
-	return kt_kernelstore_remove_image(store, digest, err);
+	return r ? r : kt_kernelstore_remove_image(store, digest, err);
 }
 
 int kt_kernels_command_remove(const char *state_dir, const char *which, bool json, FILE *out,

@@ -69,6 +69,12 @@ int kt_kernels_get(const char *state_dir, const struct kt_kernels_source *source
 		   kt_kernels_progress *progress, void *arg, struct kt_kernels_image *image,
 		   struct kt_err *err);
 
+/* The same for what somebody types: a file ('/' or '.' in front, or one of that name is here); a name, a release or
+ * the beginning of a digest, as `ktcoord kernels list` shows them; a Debian suite, or suite/package.
+ */
+int kt_kernels_find(const char *state_dir, const char *word, kt_kernels_progress *progress,
+		    void *arg, struct kt_kernels_image *image, struct kt_err *err);
+
 /* "yes", "no", "unknown" */
 const char *kt_kernels_ext_name(enum kt_kernels_ext ext);
 

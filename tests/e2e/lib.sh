@@ -57,6 +57,16 @@ nothing_left() {
 	! find /dev/shm -name 'kt*' | grep . >&2 || fail "files in /dev/shm are left"
 }
 
+# children PID: its descendants, a line each: the pid and the command.
+children() {
+	local c line
+	for c in $(pgrep -P "$1" || true); do
+		line=$(tr '\0' ' ' 2>/dev/null <"/proc/$c/cmdline") || continue # it has ended
+		echo "$c $line"
+		children "$c"
+	done
+}
+
 # matrix NAME: a scripted matrix of one scenario, from standard input the [[scenario]] lines.
 matrix() {
 	cat >"$WORK/$1.toml" <<-'EOF'

@@ -6,15 +6,6 @@
 
 spin_matrix kill 4s
 
-children() {
-	local c line
-	for c in $(pgrep -P "$1" || true); do
-		line=$(tr '\0' ' ' 2>/dev/null <"/proc/$c/cmdline") || continue # it has ended
-		echo "$c $line"
-		children "$c"
-	done
-}
-
 # victim, its guest, and from which line on it is killed: what runs from a template, what makes one (t56 kills
 # the maker itself), and what boots.
 for row in "ktcoord warm making" "interrupt warm run" "ktworker warm run" "attempt warm run" "attempt cold run"; do

@@ -258,3 +258,33 @@ Test(kernels, names_of_the_user_are_checked)
 	PRINTED(kt_kernels_command_add(state, "sid/x", image_path, false, out, &printed.err));
 	cr_assert_eq(printed.r, -EINVAL);
 }
+
+Test(kernels, a_typed_word_is_a_file_or_a_name_or_a_release_or_a_digest)
+{
+	struct kt_kernels_image image;
+	char hex[KT_DIGEST_HEX_BYTES];
+	struct kt_digest digest;
+	struct kt_err err = { 0 };
+	const char *words[5] = { image_path, "mine", "7.9.1-test", hex, "nosuch/package" };
+
+	plant("mine", 0);
+	plant("nosuch/package", 0);
+	kt_digest_of(bytes, 5000, &digest);
+	kt_digest_hex(&digest, hex);
+	hex[10] = 0;
+	for (size_t i = 0; i < 5; i++) {
+		cr_assert_eq(kt_kernels_find(state, words[i], NULL, NULL, &image, &err), 0,
+			     "%s: %s", words[i], err.text);
+		cr_assert(kt_digest_equal(&image.digest, &digest), "%s", words[i]);
+		cr_assert_str_eq(image.version, "7.9.1-test", "%s", words[i]);
+		cr_assert_eq(strcmp(image.path, image_path) == 0, i == 0, "%s", words[i]);
+	}
+	cr_assert_eq(chdir(state), 0);
+	cr_assert_eq(kt_kernels_find(state, "bzImage", NULL, NULL, &image, &err), 0, "%s",
+		     err.text);
+	cr_assert_lt(kt_kernels_find(state, "Not a name", NULL, NULL, &image, &err), 0);
+	cr_assert_eq(err.fault, KT_FAULT_INPUT);
+	cr_assert(strstr(err.text, "kernels list"), "%s", err.text);
+	cr_assert_lt(kt_kernels_find(state, "./nothing", NULL, NULL, &image, &err), 0);
+	cr_assert_eq(err.fault, KT_FAULT_INPUT);
+}
