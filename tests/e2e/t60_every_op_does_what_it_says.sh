@@ -18,7 +18,7 @@ args = ["--slow"]
 
 [[scenario]]
 name = "every_op"
-duration = "5s"
+duration = "7s"
 schedulers = ["scx_kt"]
 topologies = ["two_llcs"]
 
@@ -94,7 +94,7 @@ ops = [
 ]
 
 [[scenario.step]]
-hold = { loop = "400ms", for = "1500ms" }
+hold = { loop = "400ms", for = "3s" }
 cgroup = [{ name = "own", workers = 1, work = "bursty" }]
 ops = [
   { add_cgroup = { name = "again", workers = 1, work = "bursty" } },
@@ -154,7 +154,7 @@ assert said[:len(once)] == once, "\n".join(said)
 again = said[len(once):]
 one_round = ["add_cgroup again: 1 bursty", "remove_cgroup again", "set_cpuset own = disjoint(1, 3) = 1"]
 n_rounds = len(again) // 3
-assert 2 <= n_rounds <= 4 and again == one_round * n_rounds, again
+assert 2 <= n_rounds <= 8 and again == one_round * n_rounds, again
 for a, b in zip(ops, ops[1:]):
     assert a["elapsed_ns"] <= b["elapsed_ns"] and a["took_ns"] >= 0, (a, b)
 rounds = [m["elapsed_ns"] for m in ops[len(once)::3]]
@@ -181,7 +181,7 @@ def cpus(text):
 
 total = only("first")["wall_ns"]
 print("the whole took", round(total / S, 2), "s;", {c: [w["cpus_used"] for w in ws] for c, ws in by_cgroup.items()})
-assert total > 4.4 * S
+assert total > 6.4 * S
 for cgroup, used, allowed in (
         ("moves", {0}, {0, 2, 3}),  # where it was, and where it may be now
         ("cleared", {1, 3}, {0, 1, 2, 3}),
