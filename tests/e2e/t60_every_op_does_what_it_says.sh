@@ -165,7 +165,7 @@ assert all(b - a > 0.1 * S for a, b in zip(rounds, rounds[1:])), rounds
 by_cgroup = collections.defaultdict(list)
 for worker in sorted(result["reports"], key=lambda w: w["step"]):
     assert not worker["missing"], worker
-    assert worker["work_units"] > 0 or worker["cgroup"] == "again", worker  # which is stopped at once
+    assert worker["cpus_used"], worker
     by_cgroup[worker["cgroup"]].append(worker)
 
 
@@ -193,6 +193,7 @@ for cgroup, used, allowed in (
 assert cpus(only("moves")["cpus_used"]) & {2, 3}, only("moves")
 assert cpus(only("pinned")["cpus_used"]) == {1, 2}, only("pinned")
 assert cpus(only("plugged")["cpus_used"]) > {3}, "CPU 3 went, and its worker elsewhere"
+assert all(w["work_units"] > 0 for w in by_cgroup["grows"]), by_cgroup["grows"]
 assert sorted((w["group"], w["index"], w["step"]) for w in by_cgroup["grows"]) == [(0, 0, 0), (1, 1, 1), (1, 2, 1)]
 assert only("stops")["wall_ns"] < total - 2 * S, only("stops")
 old, new = by_cgroup["gone"]
