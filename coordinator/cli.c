@@ -1,4 +1,5 @@
 #include "coordinator/cli.h"
+#include "coordinator/catalogue.h"
 #include "coordinator/kernels.h"
 #include "coordinator/matrixfile.h"
 #include "coordinator/patterns.h"
@@ -76,7 +77,7 @@ static const struct {
 	  "run resume plan show judge report sweeps kernels shell",
 	  "where sweeps, kernels and artifacts are kept (default: ~/.local/state/ktcoord)" },
 	{ "json", FLAG, offsetof(struct options, json), NULL,
-	  "run resume plan show judge report sweeps kernels patterns work",
+	  "run resume plan show judge report sweeps kernels patterns work scenarios",
 	  "the result as JSON on standard output" },
 	{ "out", TEXT, offsetof(struct options, out), "FILE", "run",
 	  "write the sweep there instead of below the state folder" },
@@ -138,6 +139,7 @@ static int command_judge(const struct options *options);
 static int command_sweeps(const struct options *options);
 static int command_patterns(const struct options *options);
 static int command_work(const struct options *options);
+static int command_scenarios(const struct options *options);
 static int command_kernels(const struct options *options);
 static int command_shell(const struct options *options);
 
@@ -170,6 +172,9 @@ static const struct command {
 	  "ktcoord patterns converges_to" },
 	{ "work", "[NAME]", 0, 1, command_work,
 	  "what workers of a scenario can do, with which parameters", "ktcoord work bursty" },
+	{ "scenarios", "[NAME]", 0, 1, command_scenarios,
+	  "ready scenarios, which a matrix includes by name; with NAME, its text",
+	  "ktcoord scenarios wake" },
 	{ "sweeps", "", 0, 0, command_sweeps, "the stored sweeps", "ktcoord sweeps" },
 	{ "kernels", "get | list | add NAME FILE | remove NAME", 1, 3, command_kernels,
 	  "kernel images from Debian's archive or from a file", "ktcoord kernels get --suite sid" },
@@ -822,6 +827,15 @@ static int command_work(const struct options *options)
 {
 	struct kt_err err = { 0 };
 	int status = kt_worktypes_print(options->n_words ? options->words[0] : NULL, options->json,
+					stdout, &err);
+
+	return status < 0 ? complain(&err) : 0;
+}
+
+static int command_scenarios(const struct options *options)
+{
+	struct kt_err err = { 0 };
+	int status = kt_catalogue_print(options->n_words ? options->words[0] : NULL, options->json,
 					stdout, &err);
 
 	return status < 0 ? complain(&err) : 0;

@@ -1,4 +1,5 @@
 #include "coordinator/matrixfile.h"
+#include "coordinator/catalogue.h"
 #include "coordinator/core/language.h"
 #include "coordinator/toml.h"
 #include "proto/base/must.h"
@@ -57,6 +58,7 @@ int kt_matrixfile_parse(const char *file, const void *text, size_t len,
 			problem(arg, err->text);
 		return rc;
 	}
+	kt_doc_find_parts(doc, text, len);
 	rc = kt_language_read(&doc, problems, matrix, err);
 	for (size_t i = 0; problem && i < problems->n; i++)
 		problem(arg, problems->list[i].line);
@@ -69,16 +71,40 @@ int kt_matrixfile_parse(const char *file, const void *text, size_t len,
 	return rc;
 }
 
+/* What the text includes is put behind it. A text that is no TOML is left as it is: reading it says so. */
+static int include(const char *path, struct kt_buf *text, kt_matrixfile_problem_fn *problem,
+		   void *arg, struct kt_err *err)
+{
+	KT_AUTO(kt_doc_destroy) struct kt_doc *doc = NULL;
+	struct kt_err ignored = { 0 };
+	int rc;
+
+	if (kt_toml_parse(path, (const char *)text->data, text->len, &doc, &ignored) < 0)
+		return 0;
+	rc = kt_catalogue_include(doc, text, err);
+	if (rc < 0) {
+		kt_problem_one_line(err->text);
+		if (problem)
+			problem(arg, err->text);
+	}
+	return rc;
+}
+
 int kt_matrixfile_load(const char *path, struct kt_buf *text, kt_matrixfile_problem_fn *problem,
 		       void *arg, struct kt_matrix **matrix, struct kt_err *err)
 {
 	KT_AUTO_BUF own = { 0 };
+	struct kt_err first = { 0 };
 	int rc;
 
+	if (!err)
+		err = &first;
 	if (!text)
 		text = &own;
 	kt_buf_reset(text);
 	rc = read_file(path, text, err);
+	if (rc == 0)
+		rc = include(path, text, problem, arg, err);
 	if (rc < 0)
 		return rc;
 	return kt_matrixfile_parse(path, text->data, text->len, problem, arg, matrix, err);

@@ -15,7 +15,9 @@
 
 typedef void kt_matrixfile_problem_fn(void *arg, const char *line);
 
-/* text: filled with the file's bytes, exactly (for the journal); may be NULL. */
+/* text: filled with the file's bytes, exactly, and behind them those of what it includes (catalogue.h): for the
+ * journal; may be NULL.
+ */
 int kt_matrixfile_load(const char *path, struct kt_buf *text, kt_matrixfile_problem_fn *problem,
 		       void *arg, struct kt_matrix **matrix, struct kt_err *err);
 

@@ -46,6 +46,53 @@ struct kt_doc_node *kt_doc_add(struct kt_doc *doc, struct kt_doc_node *parent, c
 	return node;
 }
 
+/* Appends nothing: counts, and fills what has been allocated for as many. */
+static size_t walk_parts(struct kt_doc *doc, const char *text, size_t len,
+			 struct kt_doc_part *parts)
+{
+	static const size_t mark = sizeof(KT_DOC_FROM) - 1;
+	const char *end = text + len;
+	uint32_t line = 1;
+	size_t n = 0;
+
+	for (const char *at = text; at < end; line++) {
+		const char *next = memchr(at, '\n', (size_t)(end - at));
+		size_t width = (size_t)((next ? next : end) - at);
+
+		if (width > mark && memcmp(at, KT_DOC_FROM, mark) == 0) {
+			if (parts)
+				parts[n] = (struct kt_doc_part){
+					line, kt_arena_printf(&doc->arena, "%.*s",
+							      (int)(width - mark), at + mark)
+				};
+			n++;
+		}
+		if (!next)
+			break;
+		at = next + 1;
+	}
+	return n;
+}
+
+void kt_doc_find_parts(struct kt_doc *doc, const char *text, size_t len)
+{
+	doc->n_parts = walk_parts(doc, text, len, NULL);
+	doc->parts = kt_arena_alloc(&doc->arena, doc->n_parts, sizeof(*doc->parts));
+	walk_parts(doc, text, len, doc->parts);
+}
+
+const char *kt_doc_place(const struct kt_doc *doc, struct kt_doc_pos *pos)
+{
+	size_t n = doc->n_parts;
+
+	while (n > 0 && doc->parts[n - 1].line >= pos->line)
+		n--;
+	if (n == 0)
+		return doc->file;
+	pos->line -= doc->parts[n - 1].line;
+	return doc->parts[n - 1].file;
+}
+
 const struct kt_doc_node *kt_doc_get(const struct kt_doc_node *table, const char *key)
 {
 	kt_must(table->type == KT_DOC_TABLE);

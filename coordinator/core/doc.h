@@ -46,9 +46,21 @@ struct kt_doc_node {
 	bool has_zero; /* string: a 0 byte stands within; `string` ends there */
 };
 
+/* A text may be put together of several files. Where another one begins, this line says so, and the lines behind
+ * it are counted as its own: so a text that was kept still tells where everything in it stood.
+ */
+#define KT_DOC_FROM "# ktcoord: from "
+
+struct kt_doc_part {
+	uint32_t line; /* of the KT_DOC_FROM in the text */
+	const char *file;
+};
+
 struct kt_doc {
 	struct kt_arena arena; /* owns everything below */
 	const char *file; /* as the user named it */
+	struct kt_doc_part *parts; /* of other files, in the order of the text */
+	size_t n_parts;
 	struct kt_doc_node *root; /* a table */
 };
 
@@ -60,6 +72,11 @@ void kt_doc_destroy(struct kt_doc **doc_p);
 struct kt_doc_node *kt_doc_add(struct kt_doc *doc, struct kt_doc_node *parent, const char *key,
 			       enum kt_doc_type type, struct kt_doc_pos pos,
 			       struct kt_doc_pos key_pos);
+
+/* Finds the KT_DOC_FROM lines of the text that the document was made from. */
+void kt_doc_find_parts(struct kt_doc *doc, const char *text, size_t len);
+/* The file that stands at *pos, which becomes the place within it. */
+const char *kt_doc_place(const struct kt_doc *doc, struct kt_doc_pos *pos);
 
 /* The member of a table, NULL when there is none. */
 const struct kt_doc_node *kt_doc_get(const struct kt_doc_node *table, const char *key);

@@ -36,6 +36,7 @@ static const struct kt_grammar_key sweep_keys[] = {
 	WORD(guest,           MAY,  kt_scenariokeys_guests, "guest = \"cold\"", "\"warm\" (restored from one that was booted before; the default) or \"cold\" (booted for its cell)", kt_matrix_sweep, guest),
 	ROW(template_renew, INT, MAY, 1, KT_TEMPLATE_RENEW_MAX, "template_renew = 100", "cells after which warm guests come from a new boot", kt_grammar_number, kt_matrix_sweep, template_renew),
 	ROW(out,      STRING, MAY,  1, KT_PATH_BYTES_MAX, "out = \"results\"", "the folder for the sweep's files", kt_grammar_text, kt_matrix_sweep, out),
+	LIST(include,         MAY,  0, KT_NAME_BYTES_MAX, "include = [\"basic/*\", \"swapped\"]", "scenarios of the catalogue (`ktcoord scenarios`)", kt_grammar_texts, kt_matrix_sweep, include, NULL),
 	ROW(assert,   ARRAY,  MAY,  0, KT_ASSERTS_MAX,    "[[sweep.assert]]", "what must hold of a series in every cell", kt_asserts_set, kt_matrix_sweep, asserts),
 	ROW(checks,   TABLE,  MAY,  0, 0, "checks = { not_stuck = true, gap = \"3s\" }", "what must hold of the workers and run queues in every cell", kt_checkskeys_set, kt_matrix_sweep, checks),
 };
@@ -248,7 +249,7 @@ int kt_language_read(struct kt_doc **doc_p, struct kt_problems *problems, struct
 		.context = &reading,
 	};
 
-	*problems = (struct kt_problems){ .file = doc->file };
+	*problems = (struct kt_problems){ .file = doc->file, .doc = doc };
 	reading.matrix = kt_arena_alloc(&doc->arena, 1, sizeof(*reading.matrix));
 	reading.matrix->file = doc->file;
 	reading.matrix->sweep.attempts = ATTEMPTS_DEFAULT;
@@ -270,6 +271,7 @@ int kt_language_read(struct kt_doc **doc_p, struct kt_problems *problems, struct
 	kt_axis_forget(&reading.scenarios);
 	if (problems->n > 0) {
 		problems->file = NULL; /* the document goes; the lines are complete */
+		problems->doc = NULL;
 		return kt_problem_err(problems, err);
 	}
 	*matrix = reading.matrix;

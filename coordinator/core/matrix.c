@@ -541,12 +541,13 @@ void kt_matrix_checks(const struct kt_matrix *matrix, const struct kt_matrix_sce
 int kt_matrix_err_at(const struct kt_matrix *matrix, struct kt_doc_pos pos, struct kt_err *err,
 		     const char *format, ...)
 {
+	const char *file = matrix->doc ? kt_doc_place(matrix->doc, &pos) : matrix->file;
 	char words[KT_ERR_TEXT_MAX];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(words, sizeof(words), format, args);
 	va_end(args);
-	return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s:%" PRIu32 ":%" PRIu32 ": %s",
-			  matrix->file, pos.line, pos.column, words);
+	return kt_err_set(err, KT_FAULT_INPUT, EINVAL, "%s:%" PRIu32 ":%" PRIu32 ": %s", file,
+			  pos.line, pos.column, words);
 }

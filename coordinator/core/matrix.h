@@ -190,6 +190,9 @@ struct kt_matrix_sweep {
 	const char *guest; /* KT_JOB_GUEST_*, of scenarios that do not say their own */
 	uint64_t template_renew; /* cells that one template serves at most; 0: no limit */
 	const char *out; /* folder for the sweep's files as written; NULL: the program's default */
+	const char *const *
+		include; /* of the catalogue: their text stands behind the user's (coordinator/catalogue.h) */
+	size_t n_include;
 	struct kt_matrix_asserts asserts;
 	struct kt_checks checks; /* of scenarios that say nothing else */
 };

@@ -42,16 +42,20 @@ void kt_problem_add(struct kt_problems *problems, struct kt_doc_pos pos, const c
 {
 	struct kt_problem *problem = slot_for(problems, pos);
 	struct kt_err err = { 0 }; /* for its way to cut a text that is too long */
+	const char *file = problems->file;
+	struct kt_doc_pos place = pos;
 	char words[KT_ERR_TEXT_MAX];
 	va_list args;
 
 	if (!problem)
 		return;
+	if (problems->doc)
+		file = kt_doc_place(problems->doc, &place);
 	va_start(args, format);
 	vsnprintf(words, sizeof(words), format, args);
 	va_end(args);
-	kt_err_set(&err, KT_FAULT_INPUT, EINVAL, "%s:%" PRIu32 ":%" PRIu32 ": %s", problems->file,
-		   pos.line, pos.column, words);
+	kt_err_set(&err, KT_FAULT_INPUT, EINVAL, "%s:%" PRIu32 ":%" PRIu32 ": %s", file, place.line,
+		   place.column, words);
 	problem->pos = pos;
 	memcpy(problem->line, err.text, sizeof(problem->line));
 	kt_problem_one_line(problem->line);

@@ -20,6 +20,8 @@ struct kt_problem {
 
 struct kt_problems {
 	const char *file; /* set by the owner; borrowed */
+	const struct kt_doc
+		*doc; /* the same: when there is one, it says which file a place is in */
 	size_t n; /* kept: ascending positions, equal ones as they were found */
 	size_t n_more; /* found but not kept */
 	struct kt_problem list[KT_PROBLEMS_MAX];

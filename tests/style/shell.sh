@@ -17,7 +17,7 @@ while IFS= read -r file; do
 		;;
 	'# shellcheck shell='*) scripts+=("$file") ;;
 	esac
-done < <(git ls-files -co --exclude-standard)
+done < <(git ls-files -co --exclude-standard -- ':!tests/fuzz/corpus')
 if [ "${#scripts[@]}" -eq 0 ]; then
 	echo "no scripts found: not run inside the project?"
 	exit 1
