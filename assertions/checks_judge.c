@@ -7,31 +7,39 @@
 
 #include <string.h>
 
+/* What a check is about. */
+enum about {
+	GUEST, /* what was seen from outside */
+	REPORTS, /* what workers reported */
+	WORKERS, /* the same, and it has its own word on a worker that did not */
+};
+
 /* What is judged one by one, and by which function. */
 static const struct {
 	const char *thing; /* NULL: the guest as a whole */
 	kt_checks_judge_fn *judge;
-	bool of_workers;
-	bool of_missing_too; /* it has its own word on a worker that did not report */
+	enum about about;
 } judges[KT_CHECKS_N] = {
-	[KT_CHECKS_not_stuck] = { "worker", kt_checks_workers_not_stuck, true, true },
-	[KT_CHECKS_gap] = { "worker", kt_checks_workers_gap, true },
-	[KT_CHECKS_spread] = { "group", kt_checks_workers_spread, true },
-	[KT_CHECKS_isolation] = { "worker", kt_checks_workers_isolation, true },
-	[KT_CHECKS_max_throughput_cv] = { "group", kt_checks_workers_throughput_cv, true },
-	[KT_CHECKS_min_work_rate] = { "worker", kt_checks_workers_work_rate, true },
-	[KT_CHECKS_max_p99_wake_latency] = { "cgroup", kt_checks_workers_p99_wake_latency, true },
-	[KT_CHECKS_max_wake_latency_cv] = { "cgroup", kt_checks_workers_wake_latency_cv, true },
-	[KT_CHECKS_min_iteration_rate] = { "worker", kt_checks_workers_iteration_rate, true },
-	[KT_CHECKS_max_migration_ratio] = { "cgroup", kt_checks_workers_migration_ratio, true },
-	[KT_CHECKS_min_page_locality] = { "cgroup", kt_checks_workers_page_locality, true },
-	[KT_CHECKS_max_cross_node_ratio] = { "cgroup", kt_checks_workers_cross_node_ratio, true },
-	[KT_CHECKS_events_clean] = { "counter", kt_checks_monitor_events_clean },
-	[KT_CHECKS_imbalance] = { NULL, kt_checks_monitor_imbalance },
-	[KT_CHECKS_dsq_depth] = { NULL, kt_checks_monitor_dsq_depth },
-	[KT_CHECKS_stuck] = { NULL, kt_checks_monitor_stuck },
-	[KT_CHECKS_fallback] = { NULL, kt_checks_monitor_fallback },
-	[KT_CHECKS_keep_last] = { NULL, kt_checks_monitor_keep_last },
+	[KT_CHECKS_not_stuck] = { "worker", kt_checks_workers_not_stuck, WORKERS },
+	[KT_CHECKS_gap] = { "worker", kt_checks_workers_gap, REPORTS },
+	[KT_CHECKS_spread] = { "group", kt_checks_workers_spread, REPORTS },
+	[KT_CHECKS_isolation] = { "worker", kt_checks_workers_isolation, REPORTS },
+	[KT_CHECKS_max_throughput_cv] = { "group", kt_checks_workers_throughput_cv, REPORTS },
+	[KT_CHECKS_min_work_rate] = { "worker", kt_checks_workers_work_rate, REPORTS },
+	[KT_CHECKS_max_p99_wake_latency] = { "cgroup", kt_checks_workers_p99_wake_latency,
+					     REPORTS },
+	[KT_CHECKS_max_wake_latency_cv] = { "cgroup", kt_checks_workers_wake_latency_cv, REPORTS },
+	[KT_CHECKS_min_iteration_rate] = { "worker", kt_checks_workers_iteration_rate, REPORTS },
+	[KT_CHECKS_max_migration_ratio] = { "cgroup", kt_checks_workers_migration_ratio, REPORTS },
+	[KT_CHECKS_min_page_locality] = { "cgroup", kt_checks_workers_page_locality, REPORTS },
+	[KT_CHECKS_max_cross_node_ratio] = { "cgroup", kt_checks_workers_cross_node_ratio,
+					     REPORTS },
+	[KT_CHECKS_events_clean] = { "counter", kt_checks_monitor_events_clean, GUEST },
+	[KT_CHECKS_imbalance] = { NULL, kt_checks_monitor_imbalance, GUEST },
+	[KT_CHECKS_dsq_depth] = { NULL, kt_checks_monitor_dsq_depth, GUEST },
+	[KT_CHECKS_stuck] = { NULL, kt_checks_monitor_stuck, GUEST },
+	[KT_CHECKS_fallback] = { NULL, kt_checks_monitor_fallback, GUEST },
+	[KT_CHECKS_keep_last] = { NULL, kt_checks_monitor_keep_last, GUEST },
 };
 
 /* ---- who belongs together ---- */
@@ -103,10 +111,10 @@ static void judge_one(const struct kt_checks *checks, enum kt_checks_id id,
 	struct kt_checks_talk talk;
 
 	kt_checks_talk_begin(&talk, checks, id, judges[id].thing, verdict);
-	if (judges[id].of_workers && input->result->n_reports == 0) {
+	if (judges[id].about != GUEST && input->result->n_reports == 0) {
 		no_reports(input->result, &talk);
 	} else {
-		if (judges[id].of_workers && !judges[id].of_missing_too)
+		if (judges[id].about == REPORTS)
 			name_missing(input->result, &talk);
 		judges[id].judge(input, &talk);
 	}

@@ -77,6 +77,9 @@ Test(vcputime, each_vcpu_has_a_thread_of_its_own_under_kvm)
 	cr_assert(!kt_vcputime_read(vcputime, ran_ns), "a thread has ended");
 	kt_vcputime_destroy(&vcputime);
 	cr_assert_null(vcputime);
+	stop(&threads[0]);
+	stop(&threads[2]);
+	stop(&threads[3]);
 }
 
 Test(vcputime, all_take_turns_in_one_thread_under_tcg)
