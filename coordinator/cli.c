@@ -10,6 +10,7 @@
 #include "coordinator/rejudge.h"
 #include "coordinator/report.h"
 #include "coordinator/server.h"
+#include "coordinator/spend.h"
 #include "coordinator/statedir.h"
 #include "coordinator/stored.h"
 #include "coordinator/worktypes.h"
@@ -39,6 +40,7 @@ struct options {
 	const char *suite;
 	const char *package;
 	uint64_t slots;
+	const char *budget;
 	bool json;
 	bool quiet;
 	bool allow_inconclusive;
@@ -86,8 +88,10 @@ static const struct {
 	  "nothing" },
 	{ "listen", TEXT, offsetof(struct options, listen), "ENDPOINT", "run resume",
 	  "wait for workers there (tcp://127.0.0.1:PORT or ipc://PATH) instead of starting one" },
-	{ "slots", NUMBER, offsetof(struct options, slots), "N", "run resume",
-	  "guests at the same time on this machine (default: half of its CPUs)" },
+	{ "slots", NUMBER, offsetof(struct options, slots), "N", "run resume plan",
+	  "guests at the same time on this machine (default: half of its CPUs; plan: 1)" },
+	{ "budget", TEXT, offsetof(struct options, budget), "TIME", "run plan",
+	  "only the cells that tell most within that time, e.g. 20m; the others are left out" },
 	{ "cold", FLAG, offsetof(struct options, cold), NULL, "run plan shell",
 	  "every cell boots a guest of its own, none is restored from a template" },
 	{ "quiet", FLAG, offsetof(struct options, quiet), NULL, "run resume", "only the totals" },
@@ -299,6 +303,7 @@ struct run { /* a sweep being worked on */
 	struct kt_msg_manifest manifest;
 	struct kt_arena arena;
 	const char *runner;
+	struct kt_spend spend; /* when there is a budget */
 };
 
 static void run_destroy(struct run *run)
@@ -310,6 +315,7 @@ static void run_destroy(struct run *run)
 	kt_matrix_destroy(&run->matrix);
 	kt_sweep_destroy(&run->sweep);
 	kt_arena_destroy(&run->arena);
+	kt_spend_destroy(&run->spend);
 	kt_own_close(&run->lock);
 }
 
@@ -376,9 +382,34 @@ static int open_journal(struct run *run, const struct kt_buf *text, struct kt_er
 					  err)) < 0 ||
 	    (status = kt_journal_add_fact(run->journal, kt_clock_wall_ns(), KT_TAG_fact_opened,
 					  &opened, err)) < 0 ||
-	    (status = kt_journal_commit(run->journal, err)) < 0)
+	    (status = kt_sweep_apply(&run->sweep, KT_TAG_fact_opened, &opened, err)) < 0)
 		return status;
-	return kt_sweep_apply(&run->sweep, KT_TAG_fact_opened, &opened, err);
+	if (run->options->budget)
+		status = kt_spend_record(&run->spend, run->journal, &run->sweep, err);
+	return status < 0 ? status : kt_journal_commit(run->journal, err);
+}
+
+/* Before anything is fetched: a budget that is too short is a mistake. */
+static int choose_cells(struct run *run, struct kt_err *err)
+{
+	const struct options *options = run->options;
+	struct kt_spend *spend = &run->spend;
+	char wall[KT_DURATION_TEXT_BYTES];
+	int status;
+
+	if (!options->budget)
+		return 0;
+	status = kt_spend_choose(options->budget,
+				 options->listen && !options->slots ? 1 : options->slots,
+				 run->state, run->runner, run->matrix, spend, err);
+	if (status == 0)
+		kt_view_say(run->view,
+			    "budget %s: %" PRIu64 " of %" PRIu64 " cells, about %s with %" PRIu64
+			    " guest%s at a time; the time of %" PRIu64 " was measured",
+			    options->budget, spend->budget.n_taken, spend->budget.n_cells,
+			    kt_duration_format(kt_spend_wall_ns(spend), wall), spend->slots,
+			    spend->slots == 1 ? "" : "s", spend->n_measured);
+	return status;
 }
 
 /* Below the state folder by its id; anywhere else (--out, resume FILE) by its path. */
@@ -408,7 +439,8 @@ static int run_sweep(struct run *run)
 		kt_view_say(run->view, "sweep %s is finished: nothing is run again", run->sweep.id);
 	else
 		kt_view_say(run->view, "sweep %s: %" PRIu64 " cell%s", run->sweep.id,
-			    run->sweep.n_cells, run->sweep.n_cells == 1 ? "" : "s");
+			    kt_sweep_n_to_run(&run->sweep),
+			    kt_sweep_n_to_run(&run->sweep) == 1 ? "" : "s");
 	status = kt_server_run(&config, run->matrix, &run->manifest, run->artifacts, run->plugins,
 			       run->journal, &run->sweep, run->view, &err);
 	kt_view_destroy(&run->view);
@@ -463,7 +495,8 @@ static int start_run(struct run *run, const struct options *options, struct kt_e
 	prepare.scripted = strcmp(run->runner, "scripted") == 0;
 	prepare.progress = say_progress;
 	prepare.arg = run->view;
-	if ((status = kt_plugins_prepare(run->matrix, run->artifacts, &run->arena, &run->manifest,
+	if ((status = choose_cells(run, err)) < 0 ||
+	    (status = kt_plugins_prepare(run->matrix, run->artifacts, &run->arena, &run->manifest,
 					 err)) < 0 ||
 	    (status = kt_plugins_open(&run->manifest, run->artifacts, &run->plugins, err)) < 0 ||
 	    (status = kt_prepare_manifest(&prepare, run->matrix, run->artifacts, &run->arena,
@@ -799,7 +832,10 @@ static int command_plan(const struct options *options)
 	struct kt_plan_options plan = { .json = options->json,
 					.all = options->all,
 					.steps = options->steps,
-					.asserts = options->asserts };
+					.asserts = options->asserts,
+					.slots = options->slots };
+	struct kt_spend spend = { 0 };
+	char state[PATH_MAX];
 	struct kt_err err = { 0 };
 	int status = kt_matrixfile_load(options->words[0], NULL, say_problem, NULL, &matrix, &err);
 
@@ -809,8 +845,16 @@ static int command_plan(const struct options *options)
 		kt_matrix_make_cold(matrix);
 	if (status == 0)
 		status = kt_plugins_check(matrix, &err);
+	if (status == 0 && options->budget) {
+		status = kt_statedir_find(options->state, state, &err);
+		if (status == 0)
+			status = kt_spend_choose(options->budget, options->slots, state,
+						 runner_of(options), matrix, &spend, &err);
+		plan.spend = &spend;
+	}
 	if (status == 0)
 		status = kt_plan_print(matrix, &plan, stdout, &err);
+	kt_spend_destroy(&spend);
 	return status < 0 ? complain(&err) : 0;
 }
 

@@ -1,6 +1,7 @@
 #include "coordinator/plan.h"
-#include "coordinator/core/playbill.h"
+#include "coordinator/core/estimate.h"
 #include "coordinator/core/fit.h"
+#include "coordinator/core/playbill.h"
 #include "proto/base/buf.h"
 #include "proto/base/duration.h"
 #include "proto/base/must.h"
@@ -13,45 +14,6 @@
 #include <string.h>
 
 #define LEFT_OUT_NAMES 5 /* per axis, then "and n more" */
-
-/* Boot of a generic guest under TCG by vCPUs (PVH, single-threaded TCG): tests/bench/bench_boot.py on two cores that
- * had other work too.
- */
-static const struct {
-	uint32_t cpus;
-	int64_t ns;
-} boots[] = {
-	{ 2, 2200 * KT_NS_PER_MS },  { 4, 2600 * KT_NS_PER_MS },   { 8, 3200 * KT_NS_PER_MS },
-	{ 16, 4800 * KT_NS_PER_MS }, { 32, 11000 * KT_NS_PER_MS },
-};
-#define N_BOOTS (sizeof(boots) / sizeof(boots[0]))
-
-#define KVM_BOOT_NS (1500 * KT_NS_PER_MS) /* not measured: a guess on the safe side */
-#define RESTORE_NS  (200 * KT_NS_PER_MS) /* of a warm guest, 2 to 8 vCPUs under TCG */
-#define LOAD_NS     (800 * KT_NS_PER_MS) /* files, scheduler, workers, reading, unloading */
-
-static int64_t boot_ns(uint32_t cpus, const char *accel)
-{
-	if (accel && strcmp(accel, "kvm") == 0)
-		return KVM_BOOT_NS;
-	for (size_t i = 0; i < N_BOOTS; i++)
-		if (cpus <= boots[i].cpus)
-			return boots[i].ns;
-	return boots[N_BOOTS - 1].ns * cpus / boots[N_BOOTS - 1].cpus;
-}
-
-static bool is_warm(const struct kt_matrix_scenario *scenario)
-{
-	return strcmp(scenario->guest, KT_JOB_GUEST_WARM) == 0;
-}
-
-static int64_t cell_ns(const struct kt_matrix_cell *cell, const char *accel)
-{
-	int64_t guest_ns =
-		is_warm(cell->scenario) ? RESTORE_NS : boot_ns(cell->topology->cpus, accel);
-
-	return guest_ns + LOAD_NS + kt_matrix_cell_run_ns(cell);
-}
 
 /* Where a topology stands among the scenario's; they are in the matrix's order. */
 static bool find_topology(const struct kt_matrix_scenario *scenario, size_t topology, size_t *at)
@@ -83,7 +45,7 @@ static uint64_t n_templates(const struct kt_matrix *matrix, size_t topology)
 		uint64_t each;
 		size_t at;
 
-		if (!is_warm(scenario) || !find_topology(scenario, topology, &at))
+		if (!kt_estimate_is_warm(scenario) || !find_topology(scenario, topology, &at))
 			continue;
 		each = kt_matrix_n_schedulers_in(scenario, at) * scenario->repeats;
 		for (size_t k = 0; k < scenario->n_kernels; k++)
@@ -108,13 +70,13 @@ static int64_t all_ns(const struct kt_matrix *matrix, const struct kt_plan_optio
 				.topology = &matrix->topologies[scenario->topologies[j]],
 			};
 
-			sum += (__int128)cell_ns(&cell, options->accel) *
+			sum += (__int128)kt_estimate_cell_ns(&cell, options->accel) *
 			       kt_matrix_n_schedulers_in(scenario, j) * scenario->n_kernels *
 			       scenario->repeats;
 		}
 	}
 	for (size_t i = 0; i < matrix->n_topologies; i++)
-		sum += (__int128)boot_ns(matrix->topologies[i].cpus, options->accel) *
+		sum += (__int128)kt_estimate_boot_ns(matrix->topologies[i].cpus, options->accel) *
 		       n_templates(matrix, i);
 	return sum > INT64_MAX ? INT64_MAX : (int64_t)sum;
 }
@@ -257,31 +219,83 @@ static void print_head(const struct kt_matrix *matrix, const struct kt_plan_opti
 		fprintf(out, "%" PRIu64 " more do%s not fit\n", n, n == 1 ? "es" : "");
 }
 
+static void print_spend(const struct kt_spend *spend, FILE *out)
+{
+	const struct kt_budget *budget = &spend->budget;
+	char wall[KT_DURATION_TEXT_BYTES];
+
+	fprintf(out,
+		"budget %s: %" PRIu64 " of them, about %s with %" PRIu64
+		" guest%s at a time; the time of %" PRIu64 " was measured in earlier sweeps\n",
+		spend->text, budget->n_taken, kt_duration_format(kt_spend_wall_ns(spend), wall),
+		spend->slots, plural(spend->slots), spend->n_measured);
+}
+
+static bool is_taken(const struct kt_plan_options *options, uint64_t index)
+{
+	return !options->spend || options->spend->budget.taken[index];
+}
+
+static void print_cell(const struct kt_matrix *matrix, uint64_t index, FILE *out)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	const struct kt_assertion *const *judged;
+	char run[KT_DURATION_TEXT_BYTES];
+	char name[KT_CELL_NAME_BYTES_MAX];
+	struct kt_matrix_cell cell;
+
+	kt_matrix_cell(matrix, index, &cell);
+	fprintf(out, "%8s %8" PRIu64 " %5" PRIu32 " %6" PRIu64 "M %7zu %5s  %s\n",
+		kt_duration_format(kt_matrix_cell_run_ns(&cell), run), cell.scenario->msg.samples,
+		cell.topology->cpus, cell.topology->mem_bytes >> 20,
+		kt_matrix_judged(matrix, &cell, &arena, &judged), cell.scenario->guest,
+		kt_matrix_cell_name(matrix, index, name));
+}
+
 static void print_cells(const struct kt_matrix *matrix, const struct kt_plan_options *options,
 			FILE *out)
 {
-	uint64_t n = matrix->n_cells;
+	uint64_t n = options->spend ? options->spend->budget.n_taken : matrix->n_cells;
 	uint64_t shown = !options->all && n > KT_PLAN_CELLS ? KT_PLAN_CELLS : n;
-	char run[KT_DURATION_TEXT_BYTES];
-	char name[KT_CELL_NAME_BYTES_MAX];
+	uint64_t left = shown;
 
 	fprintf(out, "\n%8s %8s %5s %7s %7s %5s  %s\n", "run", "samples", "CPUs", "memory",
 		"asserts", "guest", "cell");
-	for (uint64_t i = 0; i < shown; i++) {
-		KT_AUTO_ARENA arena = { 0 };
-		const struct kt_assertion *const *judged;
-		struct kt_matrix_cell cell;
-
-		kt_matrix_cell(matrix, i, &cell);
-		fprintf(out, "%8s %8" PRIu64 " %5" PRIu32 " %6" PRIu64 "M %7zu %5s  %s\n",
-			kt_duration_format(kt_matrix_cell_run_ns(&cell), run),
-			cell.scenario->msg.samples, cell.topology->cpus,
-			cell.topology->mem_bytes >> 20,
-			kt_matrix_judged(matrix, &cell, &arena, &judged), cell.scenario->guest,
-			kt_matrix_cell_name(matrix, i, name));
+	for (uint64_t i = 0; i < matrix->n_cells && left > 0; i++) {
+		if (!is_taken(options, i))
+			continue;
+		print_cell(matrix, i, out);
+		left--;
 	}
 	if (shown < n)
 		fprintf(out, "... and %" PRIu64 " more; --all shows them\n", n - shown);
+}
+
+/* By scenario; with --all each by its name. */
+static void print_unspent(const struct kt_matrix *matrix, const struct kt_plan_options *options,
+			  FILE *out)
+{
+	const struct kt_budget *budget = &options->spend->budget;
+	char name[KT_CELL_NAME_BYTES_MAX];
+
+	if (budget->n_taken == budget->n_cells)
+		return;
+	fprintf(out, "\nleft out by the budget\n");
+	for (size_t i = 0; i < matrix->n_scenarios; i++) {
+		const struct kt_matrix_scenario *scenario = &matrix->scenarios[i];
+		uint64_t n = 0;
+
+		for (uint64_t k = 0; k < scenario->n_cells; k++)
+			n += !budget->taken[scenario->first_cell + k];
+		if (n)
+			fprintf(out, "%8" PRIu64 " of %" PRIu64 " cell%s of %s\n", n,
+				scenario->n_cells, plural(scenario->n_cells), scenario->name);
+		for (uint64_t k = 0; options->all && k < scenario->n_cells; k++)
+			if (!budget->taken[scenario->first_cell + k])
+				fprintf(out, "         %s\n",
+					kt_matrix_cell_name(matrix, scenario->first_cell + k,
+							    name));
+	}
 }
 
 static void print_left_out(const struct kt_matrix *matrix, FILE *out)
@@ -480,6 +494,19 @@ static struct json_object *json_left_out(const struct kt_matrix *matrix)
 	return list;
 }
 
+static struct json_object *json_spend(const struct kt_spend *spend)
+{
+	struct json_object *json = json_object_new_object();
+
+	add_u64(json, "budget_ns", (uint64_t)spend->budget_ns);
+	add_u64(json, "slots", spend->slots);
+	add_u64(json, "taken", spend->budget.n_taken);
+	add_u64(json, "left_out", spend->budget.n_cells - spend->budget.n_taken);
+	add_u64(json, "measured", spend->n_measured);
+	add_u64(json, "estimated_ns", (uint64_t)kt_spend_wall_ns(spend));
+	return json;
+}
+
 static struct json_object *json_dropped(const struct kt_matrix *matrix)
 {
 	struct json_object *list = json_object_new_array();
@@ -584,7 +611,10 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, uint64_t in
 	add_u64(json, "repeat", cell.repeat);
 	add_text(json, "guest", cell.scenario->guest);
 	add_u64(json, "run_ns", (uint64_t)kt_matrix_cell_run_ns(&cell));
-	add_u64(json, "estimated_ns", (uint64_t)cell_ns(&cell, options->accel));
+	add_u64(json, "estimated_ns", (uint64_t)kt_estimate_cell_ns(&cell, options->accel));
+	if (options->spend)
+		json_object_object_add(json, "taken",
+				       json_object_new_boolean(is_taken(options, index)));
 	add_u64(json, "samples", cell.scenario->msg.samples);
 	if (cell.scenario->plugin.path)
 		add_text(json, "plugin", cell.scenario->plugin.path);
@@ -627,6 +657,10 @@ static void print_as_json(const struct kt_matrix *matrix, const struct kt_plan_o
 		",\"left_out\":",
 		matrix->n_cells, wall_ns(matrix, options), options->slots ? options->slots : 1);
 	print_json(json_left_out(matrix), out);
+	if (options->spend) {
+		fputs(",\"budget\":", out);
+		print_json(json_spend(options->spend), out);
+	}
 	fputs(",\"dropped\":", out);
 	print_json(json_dropped(matrix), out);
 	fputs(",\"scenarios\":", out);
@@ -647,7 +681,11 @@ int kt_plan_print(const struct kt_matrix *matrix, const struct kt_plan_options *
 		print_as_json(matrix, options, out);
 	} else {
 		print_head(matrix, options, out);
+		if (options->spend)
+			print_spend(options->spend, out);
 		print_cells(matrix, options, out);
+		if (options->spend)
+			print_unspent(matrix, options, out);
 		print_left_out(matrix, out);
 		print_dropped(matrix, out);
 		if (options->steps)

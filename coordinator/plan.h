@@ -1,4 +1,5 @@
-/* plan.h - what `ktcoord plan MATRIX` shows: which cells, how long, what is left out and why.
+/* plan.h - what `ktcoord plan MATRIX` shows: which cells, how long, what is left out and why; with a budget which
+ * of the cells it takes.
  *
  * Nothing starts, nothing is fetched. Times are estimates: the scenarios' own length plus what a boot
  * takes on the given accelerator; they say so.
@@ -6,7 +7,7 @@
 #ifndef KT_PLAN_H
 #define KT_PLAN_H
 
-#include "coordinator/core/matrix.h"
+#include "coordinator/spend.h"
 
 #include <stdio.h>
 
@@ -16,6 +17,7 @@ struct kt_plan_options {
 	bool steps; /* text: what happens in each scenario; in JSON it always is */
 	bool asserts; /* what will be judged: text by scenario and scheduler, JSON in every cell */
 	uint64_t slots; /* guests at the same time, for the estimate; 0 means 1 */
+	const struct kt_spend *spend; /* --budget; NULL: every cell is run */
 	const char *accel; /* "kvm", "tcg", or NULL when not known: TCG's times are used */
 };
 

@@ -210,6 +210,8 @@ static int rejudge_cell(struct work *work, uint64_t index)
 		leave_out(work->unmatched, &work->n_unmatched, name);
 		return 0;
 	}
+	if (cell->state == KT_CELL_LEFT_OUT)
+		return 0; /* the totals tell */
 	if (cell->state != KT_CELL_JUDGED) {
 		leave_out(work->no_series, &work->n_no_series, name);
 		return 0;

@@ -107,8 +107,7 @@ void kt_report_totals(const struct kt_matrix *matrix, const struct kt_sweep *swe
 	uint64_t again = count_judged_again(sweep);
 	static const enum kt_outcome order[] = { KT_OUTCOME_PASS, KT_OUTCOME_FAIL,
 						 KT_OUTCOME_INCONCLUSIVE, KT_OUTCOME_SKIP };
-	uint64_t left =
-		sweep->n_cells - sweep->counts[KT_CELL_JUDGED] - sweep->counts[KT_CELL_ERRORED];
+	uint64_t left = kt_sweep_n_to_run(sweep) - kt_sweep_n_done(sweep);
 	const char *comma = ": ";
 
 	fprintf(out, "%" PRIu64 " cell%s", sweep->n_cells, sweep->n_cells == 1 ? "" : "s");
@@ -124,8 +123,13 @@ void kt_report_totals(const struct kt_matrix *matrix, const struct kt_sweep *swe
 			sweep->counts[KT_CELL_ERRORED]);
 		comma = ", ";
 	}
-	if (left)
+	if (left) {
 		fprintf(out, "%s%" PRIu64 " not finished", comma, left);
+		comma = ", ";
+	}
+	if (sweep->counts[KT_CELL_LEFT_OUT])
+		fprintf(out, "%s%" PRIu64 " left out %s", comma, sweep->counts[KT_CELL_LEFT_OUT],
+			sweep->left_out_why);
 	print_groups(sweep, out);
 	fputc('\n', out);
 	print_guests(&guests, out);
@@ -352,7 +356,9 @@ int kt_report_text(struct kt_journal *journal, const struct kt_matrix *matrix,
 			cell.cause = story.errored->cause;
 			cell.line = story.errored->line;
 		}
-		if (!story.verdict && !story.errored)
+		if (sweep->cells[i].state == KT_CELL_LEFT_OUT)
+			fprintf(out, "-      %s  left out %s\n", cell.name, sweep->left_out_why);
+		else if (!story.verdict && !story.errored)
 			fprintf(out, "-      %s  %s\n", cell.name,
 				kt_sweep_state_name((enum kt_cell_state)sweep->cells[i].state));
 		else
@@ -397,7 +403,8 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, const struc
 	add_text(json, "guest",
 		 spec.scenario->guest); /* as asked for; a result's machine says which it was */
 	add_text(json, "state", kt_sweep_state_name((enum kt_cell_state)sweep->cells[index].state));
-	add_text(json, "outcome", outcome_of(story));
+	add_text(json, "outcome",
+		 sweep->cells[index].state == KT_CELL_LEFT_OUT ? "left_out" : outcome_of(story));
 	add_u64(json, "samples_target", spec.scenario->msg.samples);
 	for (size_t i = 0; story->verdict && i < story->verdict->n_details; i++) {
 		json_object_array_add(list, kt_tojson_struct(&kt_schema_detail,
@@ -460,6 +467,9 @@ static struct json_object *json_totals(const struct kt_matrix *matrix, const str
 		add_u64(totals, kt_sweep_outcome_name((enum kt_outcome)i), sweep->outcomes[i]);
 	add_u64(totals, "error", sweep->counts[KT_CELL_ERRORED]);
 	add_u64(totals, "cells", sweep->n_cells);
+	add_u64(totals, "left_out", sweep->counts[KT_CELL_LEFT_OUT]);
+	if (sweep->left_out_why[0])
+		add_text(totals, "left_out_why", sweep->left_out_why);
 	add_u64(totals, "judged_again", count_judged_again(sweep));
 	add_u64(totals, "warm", guests.warm);
 	add_u64(totals, "cold", guests.cold + guests.not_warm);
@@ -869,6 +879,11 @@ int kt_report_show(struct kt_journal *journal, const struct kt_matrix *matrix,
 		json_object_object_add(json, "samples", json_series(&series));
 		json_object_object_add(json, "columns", json_columns(judged_with, there, &series));
 		status = print_json(json, "\n", out, err);
+	} else if (status == 0 && sweep->cells[index].state == KT_CELL_LEFT_OUT) {
+		char name[KT_CELL_NAME_BYTES_MAX];
+
+		fprintf(out, "%s: left out %s\n", kt_matrix_cell_name(matrix, index, name),
+			sweep->left_out_why);
 	} else if (status == 0) {
 		status = show_text(journal, matrix, index, &story, &series, options, out, err);
 		if (status == 0)

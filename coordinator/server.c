@@ -513,7 +513,7 @@ static void free_handle(uv_handle_t *handle)
 static void on_worker_exit(uv_process_t *process, int64_t exit_status, int term_signal)
 {
 	struct server *s = process->data;
-	uint64_t done = s->sweep->counts[KT_CELL_JUDGED] + s->sweep->counts[KT_CELL_ERRORED];
+	uint64_t done = kt_sweep_n_done(s->sweep);
 	int status;
 
 	s->worker = NULL;
@@ -586,7 +586,7 @@ static int start_worker(struct server *s, struct kt_err *err)
 	s->worker = kt_must_calloc(1, sizeof(*s->worker));
 	s->worker->data = s;
 	s->worker_starts++;
-	s->done_at_start = s->sweep->counts[KT_CELL_JUDGED] + s->sweep->counts[KT_CELL_ERRORED];
+	s->done_at_start = kt_sweep_n_done(s->sweep);
 	status = uv_spawn(&s->loop, s->worker, &options);
 	if (status < 0) {
 		uv_close((uv_handle_t *)s->worker, free_handle);

@@ -268,11 +268,6 @@ static void describe(const struct kt_view *view, const struct running *running, 
 		snprintf(line, LINE_BYTES, "  %s: %s", name, phase);
 }
 
-static uint64_t n_done(const struct kt_view *view)
-{
-	return view->sweep->counts[KT_CELL_JUDGED] + view->sweep->counts[KT_CELL_ERRORED];
-}
-
 /* One row of the block: cut to the terminal, between characters. */
 static void put_row(struct kt_view *view, size_t columns, char *line)
 {
@@ -305,8 +300,9 @@ static void paint(struct kt_view *view)
 	if (view->matrix && view->sweep && view->sweep->cells) {
 		int64_t whole_s = (view->now_ns - view->begun_at_ns) / KT_NS_PER_S;
 
-		snprintf(line, sizeof(line), "%" PRIu64 "/%" PRIu64 " cells done, %s", n_done(view),
-			 view->sweep->n_cells, kt_duration_format(whole_s * KT_NS_PER_S, took));
+		snprintf(line, sizeof(line), "%" PRIu64 "/%" PRIu64 " cells done, %s",
+			 kt_sweep_n_done(view->sweep), kt_sweep_n_to_run(view->sweep),
+			 kt_duration_format(whole_s * KT_NS_PER_S, took));
 		put_row(view, columns, line);
 		/* The cursor stands below the block: one row of the screen more. */
 		for (size_t i = 0;
@@ -543,6 +539,6 @@ void kt_view_tick(struct kt_view *view, int64_t now_ns)
 		kt_view_say(view, "%s", line);
 	} else if (view->sweep && view->sweep->cells) {
 		kt_view_say(view, "  %" PRIu64 "/%" PRIu64 " cells done, waiting for a worker",
-			    n_done(view), view->sweep->n_cells);
+			    kt_sweep_n_done(view->sweep), kt_sweep_n_to_run(view->sweep));
 	}
 }

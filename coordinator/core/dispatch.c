@@ -263,7 +263,8 @@ static bool groups_are_done(const struct kt_dispatch *d)
 	uint64_t n;
 
 	for (uint64_t i = 0; d->config->group && i < d->sweep->n_cells; i++)
-		if (!d->sweep->cells[i].grouped && d->config->group(d->config->arg, i, &first, &n))
+		if (!d->sweep->cells[i].grouped && d->sweep->cells[i].state != KT_CELL_LEFT_OUT &&
+		    d->config->group(d->config->arg, i, &first, &n))
 			return false;
 	return true;
 }
@@ -277,6 +278,7 @@ static void close_when_done(struct kt_dispatch *d, struct kt_out *out)
 	closed = NEW(out, fact_closed);
 	closed->judged = d->sweep->counts[KT_CELL_JUDGED];
 	closed->errored = d->sweep->counts[KT_CELL_ERRORED];
+	closed->left_out = d->sweep->counts[KT_CELL_LEFT_OUT];
 	state_fact(d, out, KT_TAG_fact_closed, closed);
 	for (size_t i = 0; i < d->fleet.n_hosts; i++) {
 		struct kt_msg_state *state;
@@ -621,7 +623,7 @@ static void on_late_result(struct kt_dispatch *d, const struct kt_host *host,
 	/* The accepted result itself, sent again because its ack was lost, is no evidence. */
 	if (cell && msg->epoch <= d->sweep->epoch &&
 	    (cell->epoch != msg->epoch || cell->state == KT_CELL_PENDING ||
-	     cell->state == KT_CELL_ERRORED) &&
+	     cell->state == KT_CELL_ERRORED || cell->state == KT_CELL_LEFT_OUT) &&
 	    !is_known_late(d, msg->epoch)) {
 		late = NEW(out, fact_late);
 		late->cell = msg->cell;

@@ -24,8 +24,9 @@ static const struct {
 };
 
 static const char *const state_names[] = {
-	[KT_CELL_PENDING] = "pending", [KT_CELL_LEASED] = "leased",   [KT_CELL_ENDED] = "ended",
-	[KT_CELL_JUDGED] = "judged",   [KT_CELL_ERRORED] = "errored",
+	[KT_CELL_PENDING] = "pending", [KT_CELL_LEASED] = "leased",
+	[KT_CELL_ENDED] = "ended",     [KT_CELL_JUDGED] = "judged",
+	[KT_CELL_ERRORED] = "errored", [KT_CELL_LEFT_OUT] = "left_out",
 };
 
 static const char *const outcome_names[] = {
@@ -234,13 +235,39 @@ static int move_cell(struct kt_sweep *sweep, uint32_t tag, const void *fact, str
 	return 0;
 }
 
+/* Before anything was granted; the journal says it in the transaction that opens the sweep. */
+static int leave_out(struct kt_sweep *sweep, const struct kt_msg_fact_left_out *fact,
+		     struct kt_err *err)
+{
+	if (fact->cell >= sweep->n_cells || fact->n > sweep->n_cells - fact->cell)
+		return cannot(err, KT_TAG_fact_left_out, "no such cells");
+	if (sweep->term > 0)
+		return cannot(err, KT_TAG_fact_left_out, "the sweep has begun");
+	for (uint64_t i = fact->cell; i < fact->cell + fact->n; i++)
+		if (sweep->cells[i].state != KT_CELL_PENDING)
+			return cannot(err, KT_TAG_fact_left_out,
+				      state_names[sweep->cells[i].state]);
+	for (uint64_t i = fact->cell; i < fact->cell + fact->n; i++)
+		sweep->cells[i].state = KT_CELL_LEFT_OUT;
+	sweep->counts[KT_CELL_PENDING] -= fact->n;
+	sweep->counts[KT_CELL_LEFT_OUT] += fact->n;
+	snprintf(sweep->left_out_why, sizeof(sweep->left_out_why), "%s", fact->why);
+	return 0;
+}
+
 bool kt_sweep_has_ended(const struct kt_sweep *sweep, uint64_t first, uint64_t n)
 {
-	for (uint64_t i = first; i < first + n; i++)
-		if (sweep->cells[i].state != KT_CELL_JUDGED &&
-		    sweep->cells[i].state != KT_CELL_ERRORED)
+	bool any = false;
+
+	for (uint64_t i = first; i < first + n; i++) {
+		enum kt_cell_state state = sweep->cells[i].state;
+
+		if (state == KT_CELL_JUDGED || state == KT_CELL_ERRORED)
+			any = true;
+		else if (state != KT_CELL_LEFT_OUT)
 			return false;
-	return true;
+	}
+	return any;
 }
 
 bool kt_sweep_is_grouped(const struct kt_sweep *sweep, uint64_t first, uint64_t n)
@@ -297,6 +324,8 @@ int kt_sweep_apply(struct kt_sweep *sweep, uint32_t tag, const void *fact, struc
 	case KT_TAG_fact_host:
 	case KT_TAG_fact_late:
 		return 0; /* evidence: changes nothing */
+	case KT_TAG_fact_left_out:
+		return leave_out(sweep, fact, err);
 	case KT_TAG_fact_grouped: {
 		const struct kt_msg_fact_grouped *grouped = fact;
 
@@ -320,16 +349,26 @@ int kt_sweep_apply(struct kt_sweep *sweep, uint32_t tag, const void *fact, struc
 	return move_cell(sweep, tag, fact, err);
 }
 
+uint64_t kt_sweep_n_to_run(const struct kt_sweep *sweep)
+{
+	return sweep->n_cells - sweep->counts[KT_CELL_LEFT_OUT];
+}
+
+uint64_t kt_sweep_n_done(const struct kt_sweep *sweep)
+{
+	return sweep->counts[KT_CELL_JUDGED] + sweep->counts[KT_CELL_ERRORED];
+}
+
 bool kt_sweep_is_done(const struct kt_sweep *sweep)
 {
-	return sweep->counts[KT_CELL_JUDGED] + sweep->counts[KT_CELL_ERRORED] == sweep->n_cells;
+	return kt_sweep_n_done(sweep) == kt_sweep_n_to_run(sweep);
 }
 
 bool kt_sweep_equal(const struct kt_sweep *a, const struct kt_sweep *b)
 {
 	if (strcmp(a->id, b->id) != 0 || a->n_cells != b->n_cells || a->epoch != b->epoch ||
 	    a->judgements != b->judgements || a->term != b->term || a->closed != b->closed ||
-	    a->n_hosts != b->n_hosts)
+	    a->n_hosts != b->n_hosts || strcmp(a->left_out_why, b->left_out_why) != 0)
 		return false;
 	for (uint64_t i = 0; i < a->n_cells; i++) {
 		const struct kt_cell *x = &a->cells[i];

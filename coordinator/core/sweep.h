@@ -9,6 +9,8 @@
  *	     ^                    |
  *	     +---- reopened ------+                        (somebody resumed the sweep)
  *
+ *	  PENDING --- left_out ---> LEFT_OUT                (when the sweep was opened: it had a budget)
+ *
  * Beside the cells stand groups: all repeats of one cell, which have a verdict of their own when something
  * is asserted over them (fact_grouped). It comes when all of them have their end, and comes again when one
  * was reopened.
@@ -31,6 +33,7 @@ enum kt_cell_state {
 	KT_CELL_ENDED, /* has a result, waits to be judged */
 	KT_CELL_JUDGED,
 	KT_CELL_ERRORED,
+	KT_CELL_LEFT_OUT, /* is not to be run */
 	KT_CELL_STATE_N
 };
 
@@ -78,6 +81,7 @@ struct kt_sweep {
 	uint64_t counts[KT_CELL_STATE_N]; /* cells per state */
 	uint64_t outcomes[KT_OUTCOME_N]; /* judged cells per outcome */
 	uint64_t groups[KT_OUTCOME_N]; /* judged groups per outcome */
+	char left_out_why[KT_NAME_BYTES_MAX + 1]; /* empty when no cell is */
 };
 
 void kt_sweep_init(struct kt_sweep *sweep);
@@ -88,11 +92,15 @@ void kt_sweep_destroy(struct kt_sweep *sweep); /* frees what it holds, not the s
  */
 int kt_sweep_apply(struct kt_sweep *sweep, uint32_t tag, const void *fact, struct kt_err *err);
 
-/* Whether the repeats [first, first + n) all have their end, and whether a group's verdict covers it. */
+/* Whether the repeats [first, first + n) all have their end, one of them at least by being run; and whether a group's
+ * verdict covers it.
+ */
 bool kt_sweep_has_ended(const struct kt_sweep *sweep, uint64_t first, uint64_t n);
 bool kt_sweep_is_grouped(const struct kt_sweep *sweep, uint64_t first, uint64_t n);
 
-/* Whether every cell has its end. */
+/* How many cells are to be run, and whether each of them has its end. */
+uint64_t kt_sweep_n_to_run(const struct kt_sweep *sweep);
+uint64_t kt_sweep_n_done(const struct kt_sweep *sweep);
 bool kt_sweep_is_done(const struct kt_sweep *sweep);
 bool kt_sweep_equal(const struct kt_sweep *a, const struct kt_sweep *b);
 

@@ -4,6 +4,7 @@
 #include "coordinator/core/profile.h"
 #include "coordinator/core/requires.h"
 #include "coordinator/matrixfile.h"
+#include "tests/unit/coordinator/drawn.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -12,7 +13,7 @@
 #include <string.h>
 
 #define HEAD "[sweep]\nname = \"s\"\n[[kernel]]\nname = \"k\"\npath = \"a\"\n"
-#define STEP "[[scenario.step]]\nhold = \"full\"\n"
+#define STEP DRAWN_STEP
 
 static void keep_problem(void *arg, const char *line)
 {
@@ -244,98 +245,6 @@ Test(fit, what_is_wrong_with_a_scheduler_is_said_once_for_its_profiles)
 
 /* ---- properties, on matrices drawn at random ---- */
 
-static uint64_t draw(uint64_t *seed, uint64_t n)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return *seed % n;
-}
-
-static const char *const shapes[] = { "1n1l1c1t", "1n1l4c1t", "1n2l2c2t", "2n4l2c1t",
-				      "1n3l1c2t", "4n4l1c1t", "2n2l4c2t" };
-
-static void draw_requires(uint64_t *seed, struct kt_buf *text)
-{
-	static const char *const some[] = {
-		"min_cpus = 4", "max_cpus = 6",  "min_llcs = 2",
-		"max_llcs = 3", "min_nodes = 2", "smt = true",
-		"smt = false",  "max_nodes = 1", "min_cpus = 2, max_cpus = 16, min_llcs = 2",
-	};
-
-	if (draw(seed, 2))
-		kt_buf_printf(text, "requires = { %s }\n",
-			      some[draw(seed, sizeof(some) / sizeof(some[0]))]);
-}
-
-static void draw_flags(uint64_t *seed, struct kt_buf *text)
-{
-	uint64_t n = draw(seed, 4);
-
-	for (uint64_t i = 0; i < n; i++) {
-		kt_buf_printf(text, "%s{ name = \"f%" PRIu64 "\", args = [\"%" PRIu64 "\"]",
-			      i ? ", " : "flags = [", i, i);
-		if (i > 0 && draw(seed, 2))
-			kt_buf_printf(text, ", %s = [\"f%" PRIu64 "\"]",
-				      draw(seed, 2) ? "requires" : "excludes", draw(seed, i));
-		kt_buf_puts(text, i + 1 < n ? " }" : " }]\n");
-	}
-}
-
-/* Some of the n entries "<letter>0" .. as a filter; or none. */
-static void draw_filter(uint64_t *seed, const char *key, char letter, uint64_t n,
-			struct kt_buf *text)
-{
-	uint64_t some = draw(seed, 1ull << n);
-
-	if (some == 0 || draw(seed, 2))
-		return;
-	kt_buf_printf(text, "%s = [", key);
-	for (uint64_t i = 0; i < n; i++)
-		if (some >> i & 1)
-			kt_buf_printf(text, "\"%c%" PRIu64 "\", ", letter, i);
-	kt_buf_puts(text, "]\n");
-}
-
-static void draw_matrix(uint64_t *seed, struct kt_buf *text)
-{
-	uint64_t kernels = 1 + draw(seed, 3);
-	uint64_t schedulers = 1 + draw(seed, 4);
-	uint64_t topologies = 1 + draw(seed, 5);
-	uint64_t scenarios = 1 + draw(seed, 5);
-
-	kt_buf_puts(text, "[sweep]\nname = \"s\"\n");
-	for (uint64_t i = 0; i < kernels; i++)
-		kt_buf_printf(text, "[[kernel]]\nname = \"k%" PRIu64 "\"\npath = \"p\"\n", i);
-	for (uint64_t i = 0; i < schedulers; i++) {
-		kt_buf_printf(text, "[[scheduler]]\nname = \"x%" PRIu64 "\"\nbinary = \"b\"\n", i);
-		draw_requires(seed, text);
-		draw_flags(seed, text);
-	}
-	/* A flag that every scenario may name. */
-	kt_buf_puts(text, "[[scheduler]]\nname = \"y\"\nbinary = \"b\"\n"
-			  "flags = [{ name = \"f0\", args = [] }]\n");
-	for (uint64_t i = 0; i < topologies; i++)
-		kt_buf_printf(text, "[[topology]]\nname = \"t%" PRIu64 "\"\ncpus = \"%s\"\n", i,
-			      shapes[draw(seed, sizeof(shapes) / sizeof(shapes[0]))]);
-	for (uint64_t i = 0; i < scenarios; i++) {
-		kt_buf_printf(text,
-			      "[[scenario]]\nname = \"s%" PRIu64
-			      "\"\nduration = \"1s\"\nrepeats = %" PRIu64 "\n",
-			      i, 1 + draw(seed, 3));
-		draw_filter(seed, "kernels", 'k', kernels, text);
-		draw_filter(seed, "schedulers", 'x', schedulers, text);
-		draw_filter(seed, "topologies", 't', topologies, text);
-		draw_requires(seed, text);
-		if (draw(seed, 4) == 0)
-			kt_buf_puts(text, "gauntlet = true\n");
-		if (draw(seed, 4) == 0)
-			kt_buf_printf(text, "flags = { %s = [\"f0\"] }\n",
-				      draw(seed, 2) ? "required" : "excluded");
-		kt_buf_puts(text, STEP);
-	}
-}
-
 static bool fits(const struct kt_matrix_cell *cell)
 {
 	return kt_requires_broken(&cell->scenario->requires, cell->topology) < 0 &&
@@ -450,7 +359,7 @@ Test(fit, numbers_and_names_are_one_to_one_whatever_is_required)
 		KT_AUTO_BUF text = { 0 };
 		KT_AUTO_BUF problems = { 0 };
 
-		draw_matrix(&seed, &text);
+		drawn_matrix(&seed, &text);
 		matrix = parse(kt_buf_text(&text), &problems);
 		if (!matrix) /* named and required against each other, or nothing fits */
 			continue;

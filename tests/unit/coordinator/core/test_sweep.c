@@ -253,3 +253,41 @@ Test(sweep, a_group_is_judged_again_with_its_cells)
 	cr_assert_eq(sweep.groups[KT_OUTCOME_PASS], 1);
 	kt_sweep_destroy(&sweep);
 }
+
+static int leave_out(struct kt_sweep *sweep, uint64_t cell, uint64_t n)
+{
+	struct kt_msg_fact_left_out fact = { .cell = cell, .n = n, .why = "by --budget 20m" };
+
+	return kt_sweep_apply(sweep, KT_TAG_fact_left_out, &fact, NULL);
+}
+
+Test(sweep, what_is_left_out_is_never_run_and_nobody_waits_for_it)
+{
+	struct kt_msg_fact_term term = { .term = 1 };
+	struct kt_sweep sweep = opened(5);
+
+	cr_assert_lt(leave_out(&sweep, 4, 2), 0, "there are five");
+	cr_assert_lt(leave_out(&sweep, 5, 1), 0);
+	cr_assert_eq(leave_out(&sweep, 1, 3), 0);
+	cr_assert_lt(leave_out(&sweep, 3, 2), 0, "one of them is out already");
+	cr_assert_eq(sweep.cells[4].state, KT_CELL_PENDING, "and then none of them goes");
+	cr_assert_eq(kt_sweep_apply(&sweep, KT_TAG_fact_term, &term, NULL), 0);
+	cr_assert_lt(leave_out(&sweep, 4, 1), 0, "it has begun");
+	cr_assert_lt(grant(&sweep, 2, 1), 0);
+	cr_assert_eq(kt_sweep_n_to_run(&sweep), 2);
+	cr_assert_not(kt_sweep_has_ended(&sweep, 1, 3), "none of these will ever be run");
+	grant(&sweep, 0, 1);
+	end(&sweep, 0, 1);
+	cr_assert_not(kt_sweep_has_ended(&sweep, 0, 3));
+	judge(&sweep, 0, 1);
+	cr_assert(kt_sweep_has_ended(&sweep, 0, 3), "of a group that was cut, what is left");
+	cr_assert_not(kt_sweep_is_done(&sweep));
+	grant(&sweep, 4, 2);
+	end(&sweep, 4, 2);
+	judge(&sweep, 4, 2);
+	cr_assert(kt_sweep_is_done(&sweep));
+	cr_assert_eq(kt_sweep_n_done(&sweep), 2);
+	cr_assert_eq(sweep.counts[KT_CELL_LEFT_OUT], 3);
+	cr_assert_str_eq(sweep.left_out_why, "by --budget 20m");
+	kt_sweep_destroy(&sweep);
+}
