@@ -31,11 +31,6 @@ static const struct map_kind {
 
 bool kt_gmap_is_named(const char *wanted, const char *name)
 {
-	size_t name_len = strnlen(name, KT_GMAP_NAME_BYTES);
-	size_t len = strlen(wanted);
-
-	if (wanted[0] == '.')
-		return len < name_len && strcmp(name + name_len - len, wanted) == 0;
 	return strncmp(wanted, name, KT_GMAP_NAME_BYTES - 1) == 0;
 }
 

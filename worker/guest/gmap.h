@@ -1,8 +1,7 @@
 /* gmap.h - writes an entry of a BPF map, or a variable of a .bss or .data map: bpf(2), without libbpf.
  *
- * A map is meant by its name, as the kernel has it (15 bytes: a longer one is cut as libbpf cuts it), or by the end
- * of it when that begins with a dot: ".bss". Of several the running scheduler's counts: its maps share their BTF
- * with a STRUCT_OPS map.
+ * A map is meant by its name, as the kernel has it (15 bytes: a longer one is cut as libbpf cuts it). Of several the
+ * running scheduler's counts: its maps share their BTF with a STRUCT_OPS map.
  * A variable is written through a mapping of its map (BPF_F_MMAPABLE, which .bss and .data have), in one store:
  * reading the whole value and writing it back would undo what the scheduler writes to its neighbours meanwhile.
  */

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-Test(gmap, a_name_is_the_kernels_or_its_end)
+Test(gmap, a_name_is_the_kernels)
 {
 	static const struct {
 		const char *wanted;
@@ -15,10 +15,7 @@ Test(gmap, a_name_is_the_kernels_or_its_end)
 		{ "stats", "stats2", false },
 		{ "stat", "stats", false },
 		{ "scx_kt.bss", "scx_kt.bss", true },
-		{ ".bss", "scx_kt.bss", true },
-		{ ".bss", "scx_kt.data", false },
-		{ ".bss", ".bss", false },
-		{ "bss", "scx_kt.bss", false },
+		{ ".bss", "scx_kt.bss", false },
 		{ "a_name_of_more_than_fifteen", "a_name_of_more_", true },
 		{ "a_name_of_more_than_fifteen", "a_name_of_mor", false },
 		{ "", "stats", false },
