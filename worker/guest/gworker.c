@@ -59,6 +59,7 @@ static void settle(const struct kt_gworker_order *order, struct kt_gself *self)
 	}
 	if (status < 0)
 		tell_trouble(order->shared, &err);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* again: becoming another user cleared it */
 	say_ready(order);
 }
 
@@ -78,12 +79,13 @@ static void work_until_told(const struct kt_gworker_order *order, struct kt_gsel
 				self->memory + self->memory_bytes, slot->sums.pages_on);
 }
 
-/* As a process: named, undisturbed by its parent's signals, with timers as exact as they can be. */
+/* As a process: named, no longer alive than its parent, undisturbed by its signals, with exact timers. */
 static void become(const struct kt_gworker_order *order)
 {
 	sigset_t none;
 
 	prctl(PR_SET_NAME, kt_work[order->work].name);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_TIMERSLACK, 1); /* ns; else 50 us of every sleep would be called latency */
 	signal(SIGPIPE, SIG_IGN); /* a partner may be gone: that is an errno */
 	sigemptyset(&none);

@@ -31,8 +31,8 @@ static void gather(const struct kt_msg_group *group, uint32_t workers,
 	cr_assert_eq(crewed_gather(&crewed, &spec, &err), 0, "%s", err.text);
 }
 
-/* How a process waits: the kernel's own word. */
-static bool sleeps(pid_t pid)
+/* The kernel's own word: 'S' sleeps, 'Z' is dead; 0: there is none. */
+static char state_of(pid_t pid)
 {
 	char path[64];
 	char state = 0;
@@ -40,10 +40,19 @@ static bool sleeps(pid_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	file = fopen(path, "r");
-	cr_assert_not_null(file);
-	cr_assert_eq(fscanf(file, "%*d %*s %c", &state), 1);
+	if (!file)
+		return 0;
+	if (fscanf(file, "%*d %*s %c", &state) != 1)
+		state = 0;
 	fclose(file);
-	return state == 'S';
+	return state;
+}
+
+static bool is_running(pid_t pid)
+{
+	char state = state_of(pid);
+
+	return state && state != 'Z';
 }
 
 Test(gcrew, nobody_works_before_the_gate_opens, .fini = teardown)
@@ -57,7 +66,7 @@ Test(gcrew, nobody_works_before_the_gate_opens, .fini = teardown)
 	for (size_t i = 0; i < 3; i++) {
 		pid_t pid = crewed.crew->workers[i].pid;
 
-		cr_expect(sleeps(pid), "worker %zu", i);
+		cr_expect_eq(state_of(pid), 'S', "worker %zu", i);
 		cr_assert_eq(clock_getcpuclockid(pid, &clock), 0);
 		cr_assert_eq(clock_gettime(clock, &used), 0);
 		cr_expect_lt(used.tv_sec * KT_NS_PER_S + used.tv_nsec, 20 * KT_NS_PER_MS);
@@ -127,6 +136,34 @@ Test(gcrew, a_worker_that_dies_at_the_gate_is_trouble, .fini = teardown)
 	cr_expect_eq(kt_gcrew_trouble(crewed.crew, &err), -ESRCH);
 	cr_expect_str_eq(err.text, ": worker 4 did not come to the gate: it was ended by signal 9 "
 				   "(Killed)");
+}
+
+Test(gcrew, workers_do_not_outlive_the_one_who_forked_them)
+{
+	struct kt_msg_group group = crewed_group("spin");
+	pid_t pids[2];
+	int told[2];
+	pid_t parent;
+
+	group.uid = geteuid() == 0 ? 65534 : 0;
+	cr_assert_eq(pipe(told), 0);
+	parent = fork();
+	if (parent == 0) {
+		gather(&group, 2, NULL);
+		crewed_go(&crewed);
+		for (int i = 0; i < 2; i++)
+			pids[i] = crewed.crew->workers[i].pid;
+		_exit(write(told[1], pids, sizeof(pids)) != sizeof(pids));
+	}
+	cr_assert_eq(read(told[0], pids, sizeof(pids)), sizeof(pids));
+	cr_assert_eq(waitpid(parent, NULL, 0), parent);
+	for (int i = 0; i < 2; i++) {
+		int tries = 0;
+
+		while (is_running(pids[i]) && ++tries < 1000)
+			usleep(1000);
+		cr_expect(!is_running(pids[i]), "worker %d", i);
+	}
 }
 
 /* What the group asks for is what the kernel says of the process, while it waits at the gate. */

@@ -20,6 +20,7 @@ static void begin(uint64_t kept_max, uint64_t seed)
 
 Test(gmeter, time_is_cpu_time_and_what_is_left)
 {
+	int64_t begun_ns = kt_gtime_now_ns();
 	int64_t until_ns;
 
 	begin(1000, 1);
@@ -29,6 +30,7 @@ Test(gmeter, time_is_cpu_time_and_what_is_left)
 		;
 	kt_gmeter_end(&meter);
 	cr_expect_geq(sums.wall_ns, 60 * KT_NS_PER_MS);
+	cr_expect_leq(sums.wall_ns, kt_gtime_now_ns() - begun_ns);
 	cr_expect_gt(sums.cpu_ns, 0);
 	cr_expect_leq(sums.cpu_ns, sums.wall_ns - 30 * KT_NS_PER_MS);
 }

@@ -176,6 +176,31 @@ Test(gwork, when_one_of_a_team_dies_the_others_still_stop, .init = watched_alone
 	}
 }
 
+/* One of the first pair dies: the second pair goes on as if nothing was. */
+Test(gwork, teams_have_nothing_to_do_with_one_another, .init = watched_alone)
+{
+	for (size_t i = 0; i < KT_WORK_N; i++) {
+		struct kt_msg_group group;
+		uint32_t n = smallest(&kt_work[i], &group, NULL, 0);
+		int64_t until_ns;
+		uint64_t units;
+
+		if (n == 1 || !gather(&group, 2 * n))
+			continue;
+		crewed_go(&crewed);
+		kill(crewed.crew->workers[0].pid, SIGKILL);
+		kill(crewed.crew->workers[1].pid, SIGKILL);
+		usleep(10000);
+		units = crewed.crew->slots[n].sums.units;
+		until_ns = kt_gtime_now_ns() + CREWED_PATIENCE_NS;
+		while (crewed.crew->slots[n].sums.units < units + 3 && kt_gtime_now_ns() < until_ns)
+			usleep(1000);
+		crewed_stop(&crewed);
+		cr_expect_geq(crewed.reports[n].work_units, units + 3, "%s", group.work);
+		crewed_end(&crewed);
+	}
+}
+
 Test(gwork, workers_that_work_together_come_in_whole_teams)
 {
 	for (size_t i = 0; i < KT_WORK_N; i++) {

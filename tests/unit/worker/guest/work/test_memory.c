@@ -15,12 +15,16 @@ Test(memory, all_of_it_is_used)
 	} cases[] = {
 		{ "cache_pressure", "bytes=131072", 1, 0, 32 },
 		{ "cache_pressure", "bytes=1048576 stride=4096", 1, 0, 256 },
+		{ "cache_pressure", "bytes=4194304", 1, 0, 1024 }, /* more than a round */
 		{ "cache_yield", "bytes=131072", 1, 0, 32 },
+		{ "cache_yield", "bytes=4194304", 1, 0, 1024 },
 		{ "cache_pipe", "bytes=131072", 2, 0, 32 },
 		{ "cache_pipe", "bytes=131072", 2, 1, 32 },
+		{ "cache_pipe", "bytes=1048576", 2, 1, 256 },
 		{ "fan_out_compute", "fan_out=2 bytes=131072", 3, 1, 32 },
 		{ "fan_out_compute", "fan_out=2 bytes=131072", 3, 2, 32 },
 		{ "numa_sweep", "bytes=131072", 1, 0, 32 },
+		{ "page_fault", "bytes=65536", 1, 0, 16 }, /* a quarter of a round */
 		{ "io_sync", "bytes=65536", 1, 0, 0 }, /* read only: no page of its own */
 	};
 
@@ -30,7 +34,8 @@ Test(memory, all_of_it_is_used)
 		const struct watched_case what = { .work = cases[i].work,
 						   .params = cases[i].params,
 						   .workers = cases[i].workers,
-						   .ms = 100 };
+						   .ms = 100,
+						   .units = 12 };
 		const struct kt_msg_worker_report *report;
 
 		watched_run(&watched, &what);

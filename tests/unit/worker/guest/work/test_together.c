@@ -24,11 +24,14 @@ Test(together, who_has_it_works_and_the_others_sleep)
 		const char *work;
 		const char *params;
 		uint32_t workers;
+		uint32_t together;
 	} cases[] = {
-		{ "pipe", "bytes=100 run=20us", 2 },
-		{ "cache_pipe", "bytes=4096", 2 },
-		{ "futex_ping_pong", "run=20us", 2 },
-		{ "wake_chain", "depth=5 run=20us", 5 },
+		{ "pipe", "bytes=100 run=20us", 2, 2 },
+		{ "cache_pipe", "bytes=4096", 2, 2 },
+		{ "futex_ping_pong", "run=20us", 2, 2 },
+		{ "futex_ping_pong", "run=20us", 6, 2 },
+		{ "wake_chain", "depth=5 run=20us", 5, 5 },
+		{ "wake_chain", "depth=3 run=20us", 6, 3 },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -44,10 +47,11 @@ Test(together, who_has_it_works_and_the_others_sleep)
 		watched_run(&watched, &what);
 		for (uint32_t k = 0; k < cases[i].workers; k++) {
 			const struct kt_msg_worker_report *report = &watched.reports[k];
+			uint32_t first = k - k % cases[i].together;
 
-			cr_expect_leq(apart(units(k), units(0)), 1u,
+			cr_expect_leq(apart(units(k), units(first)), 1u,
 				      "%s: %" PRIu64 " and %" PRIu64 " rounds", cases[i].work,
-				      units(k), units(0));
+				      units(k), units(first));
 			cr_expect_geq(report->wakes * 10, units(k) * 3,
 				      "%s: %" PRIu64 " wake-ups in %" PRIu64 " rounds",
 				      cases[i].work, report->wakes, units(k));
