@@ -462,7 +462,8 @@ enum kt_gscenario_event kt_gscenario_step(struct kt_gscenario *scenario, int64_t
 	enum kt_gscenario_state before;
 	size_t act;
 
-	kt_gswitch_tell(&scenario->change, now_ns);
+	if (scenario->state != KT_GSCENARIO_IDLE)
+		kt_gswitch_tell(&scenario->change, now_ns);
 	do {
 		before = scenario->state;
 		act = scenario->act;

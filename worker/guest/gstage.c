@@ -562,6 +562,7 @@ void kt_gstage_end(struct kt_gstage *stage, size_t owner, int64_t now_ns)
 
 void kt_gstage_end_all(struct kt_gstage *stage, int64_t now_ns)
 {
+	stage->stop_took_ns_max = 0;
 	for (struct kt_gstage_crew *crew = stage->crews; crew; crew = crew->next)
 		stop_crew(stage, crew, now_ns);
 	for (struct kt_gstage_cgroup *cgroup = stage->cgroups; cgroup; cgroup = cgroup->next)

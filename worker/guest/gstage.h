@@ -61,7 +61,7 @@ struct kt_gstage {
 	size_t n_reports;
 	size_t n_missing; /* reports that never came */
 	struct kt_gwakes wakes; /* of the same crews */
-	int64_t stop_took_ns_max; /* from telling a crew to stop to its last one's end */
+	int64_t stop_took_ns_max; /* of crews that ended at the end: from telling one to its last worker's end */
 };
 
 void kt_gstage_init(struct kt_gstage *stage);
