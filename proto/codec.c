@@ -430,8 +430,29 @@ static const char *type_name(enum kt_field_type type)
 	return names[type];
 }
 
-static void describe_struct(const struct kt_schema *schema, struct kt_buf *out)
+#define DESCRIBED_MAX 256 /* structs of one family */
+
+struct described {
+	const struct kt_schema *schemas[DESCRIBED_MAX];
+	size_t n;
+};
+
+/* Each once, where it is first met: some are in a dozen places, and their parts with them. */
+static bool is_new(struct described *described, const struct kt_schema *schema)
 {
+	for (size_t i = 0; i < described->n; i++)
+		if (described->schemas[i] == schema)
+			return false;
+	kt_must(described->n < DESCRIBED_MAX);
+	described->schemas[described->n++] = schema;
+	return true;
+}
+
+static void describe_struct(const struct kt_schema *schema, struct described *described,
+			    struct kt_buf *out)
+{
+	if (!is_new(described, schema))
+		return;
 	for (size_t i = 0; i < schema->n_fields; i++) {
 		const struct kt_field *field = &schema->fields[i];
 
@@ -443,17 +464,19 @@ static void describe_struct(const struct kt_schema *schema, struct kt_buf *out)
 			      field->must ? "must" : "may", field->min, field->max,
 			      field->sentence);
 		if (field->of)
-			describe_struct(field->of, out);
+			describe_struct(field->of, described, out);
 	}
 }
 
 void kt_codec_describe(const struct kt_family *family, struct kt_buf *out)
 {
+	struct described described = { .n = 0 };
+
 	for (size_t i = 0; i < family->n_messages; i++) {
 		const struct kt_message *message = &family->messages[i];
 
 		kt_buf_printf(out, "%s %" PRIu32 " %s %s ; %s\n", family->name, message->tag,
 			      message->schema->name, message->direction, message->schema->sentence);
-		describe_struct(message->schema, out);
+		describe_struct(message->schema, &described, out);
 	}
 }
