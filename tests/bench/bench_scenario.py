@@ -46,7 +46,7 @@ def job_of_workers(workers):
 def job_of_ops(rounds):
     """Every op that can be done again and again, in a loop; those of the scheduler, which take longest, in steps."""
     backdrop = {"cgroups": [{"name": "one", "cpuset": exact("0-1"), "groups": [spin(1)]},
-                            {"name": "two", "cpuset": exact("2-3"), "groups": [spin(1)]}]}
+                            {"name": "two", "cpuset": exact("2-3"), "groups": [spin(1)]}, {"name": "four"}]}
     cheap = [{"kind": "set_cpuset", "cgroup": "one", "cpuset": exact("0-2")},
              {"kind": "clear_cpuset", "cgroup": "one"},
              {"kind": "set_cpuset", "cgroup": "one", "cpuset": exact("0-1")},
@@ -56,8 +56,8 @@ def job_of_ops(rounds):
              {"kind": "unfreeze_cgroup", "cgroup": "one"},
              {"kind": "add_cgroup", "make": {"name": "three", "groups": [spin(1)]}},
              {"kind": "spawn", "cgroup": "three", "group": spin(1)},
-             {"kind": "move_all_tasks", "cgroup": "three", "other": "two"},
-             {"kind": "stop_cgroup", "cgroup": "three"},
+             {"kind": "move_all_tasks", "cgroup": "three", "other": "four"},
+             {"kind": "stop_cgroup", "cgroup": "four"},
              {"kind": "remove_cgroup", "cgroup": "three"},
              {"kind": "write_map", "name": "stats", "key": 0, "value": 1},
              {"kind": "write_map", "name": "scx_kt.bss", "variable": "nr_held", "value": 1},
@@ -66,7 +66,7 @@ def job_of_ops(rounds):
                  {"kind": "hotplug_cpu", "cpu": 3, "online": False}, {"kind": "hotplug_cpu", "cpu": 3, "online": True},
                  {"kind": "attach_scheduler"}]
     loop = {"hold_ns": rounds * 1000 * MS, "loop_ns": 1000 * MS, "ops": cheap}
-    steps = [loop] + [{"hold_ns": 200 * MS, "ops": scheduler} for _ in range(max(1, rounds // 4))]
+    steps = [loop] + [{"hold_ns": 200 * MS, "ops": scheduler} for _ in range(3)]
     return {"scenario": {"name": "ops", "duration_ns": sum(s["hold_ns"] for s in steps), "samples": 0,
                          "backdrop": backdrop, "steps": steps}}
 
