@@ -282,7 +282,7 @@ Test(alone, io_rand_read_reads_everywhere)
 Test(alone, fork_exit_waits_for_each_child, .fini = teardown)
 {
 	const struct watched_case what = {
-		.work = "fork_exit", .params = "run=100us", .workers = 1, .ms = 200
+		.work = "fork_exit", .params = "run=3ms", .workers = 1, .ms = 100, .units = 10
 	};
 
 	watched_run(&watched, &what);
