@@ -836,11 +836,15 @@ static int command_plan(const struct options *options)
 					.slots = options->slots };
 	struct kt_spend spend = { 0 };
 	char state[PATH_MAX];
+	struct kt_prepare prepare = { 0 };
 	struct kt_err err = { 0 };
+	char bin[PATH_MAX];
 	int status = kt_matrixfile_load(options->words[0], NULL, say_problem, NULL, &matrix, &err);
 
 	if (status == -EINVAL && err.fault == KT_FAULT_INPUT)
 		return KT_REPORT_EXIT_INPUT; /* all was said */
+	find_bin_dir(bin);
+	prepare.bin_dir = bin;
 	if (status == 0 && options->cold)
 		kt_matrix_make_cold(matrix);
 	if (status == 0)
@@ -852,6 +856,8 @@ static int command_plan(const struct options *options)
 						 runner_of(options), matrix, &spend, &err);
 		plan.spend = &spend;
 	}
+	if (status == 0)
+		status = kt_prepare_check(&prepare, matrix, &err);
 	if (status == 0)
 		status = kt_plan_print(matrix, &plan, stdout, &err);
 	kt_spend_destroy(&spend);

@@ -2,6 +2,7 @@
 #include "assertions/checks_judge.h"
 #include "assertions/group.h"
 #include "assertions/judge.h"
+#include "coordinator/metrics.h"
 #include "proto/cause.h"
 
 void kt_judging_cell(const struct kt_matrix *matrix, uint64_t index, const struct kt_stored *stored,
@@ -11,8 +12,10 @@ void kt_judging_cell(const struct kt_matrix *matrix, uint64_t index, const struc
 	const struct kt_assertion *const *asserts;
 	struct kt_matrix_cell cell;
 	struct kt_checks checks;
+	struct kt_metrics metrics;
 	struct kt_verdict checked;
-	const struct kt_verdict *all[2] = { &checked, beside };
+	struct kt_verdict measured;
+	const struct kt_verdict *all[3] = { &checked, &measured, beside };
 	size_t n;
 
 	kt_matrix_cell(matrix, index, &cell);
@@ -20,7 +23,10 @@ void kt_judging_cell(const struct kt_matrix *matrix, uint64_t index, const struc
 	kt_matrix_checks(matrix, cell.scenario, &checks);
 	kt_verdict_init(&checked, arena);
 	kt_checks_judge(&checks, stored->result, &checked);
-	kt_judge_cell_beside(asserts, n, &stored->series, all, beside ? 2 : 1,
+	kt_metrics_read(matrix, cell.scenario, stored->result, arena, &metrics);
+	kt_verdict_init(&measured, arena);
+	kt_metrics_judge(&metrics, &measured);
+	kt_judge_cell_beside(asserts, n, &stored->series, all, beside ? 3 : 2,
 			     cell.scenario->expect, stored->result, arena, verdict);
 }
 

@@ -1,8 +1,10 @@
 #include "coordinator/prepare.h"
 #include "coordinator/kernels.h"
+#include "coordinator/payloads.h"
 #include "coordinator/programs.h"
 #include "proto/base/digest.h"
 #include "proto/base/must.h"
+#include "proto/job.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -113,6 +115,33 @@ static int prepare_kernel(const struct kt_prepare *prepare, const struct kt_matr
 	return 0;
 }
 
+/* With every scheduler that it runs with: an artifact that two of its programs share is one. */
+static int check_files(const struct kt_matrix *matrix, const struct kt_msg_manifest *manifest,
+		       const struct kt_matrix_scenario *scenario, struct kt_err *err)
+{
+	struct kt_job_artifact artifacts[KT_FILES_MAX];
+	char why[KT_ERR_TEXT_MAX];
+
+	for (size_t i = 0; i < scenario->n_schedulers; i++) {
+		const struct kt_matrix_places *places =
+			scenario->places ? &scenario->places[i] : NULL;
+		uint64_t before = places ? places->before : i * scenario->n_topologies;
+		uint64_t cell = scenario->first_cell + before * scenario->repeats;
+		KT_AUTO_ARENA arena = { 0 };
+		struct kt_msg_job job;
+
+		if (places && places->n == 0)
+			continue; /* it fits nowhere */
+		kt_prepare_job(matrix, manifest, cell, &arena, &job);
+		if (kt_job_artifacts(&job, artifacts, err) >= 0)
+			continue;
+		snprintf(why, sizeof(why), "%s", err->text);
+		return kt_matrix_err_at(matrix, scenario->pos, err, "scenario '%s': %s",
+					scenario->name, why);
+	}
+	return 0;
+}
+
 int kt_prepare_manifest(const struct kt_prepare *prepare, const struct kt_matrix *matrix,
 			struct kt_artifacts *artifacts, struct kt_arena *arena,
 			struct kt_msg_manifest *manifest, struct kt_err *err)
@@ -128,9 +157,33 @@ int kt_prepare_manifest(const struct kt_prepare *prepare, const struct kt_matrix
 	for (size_t i = 0; i < matrix->n_schedulers && status == 0; i++)
 		status = prepare_scheduler(prepare, matrix, &matrix->schedulers[i], &programs,
 					   &manifest->schedulers[i], err);
+	if (status == 0 && !prepare->scripted)
+		status = kt_payloads_prepare(matrix, prepare->bin_dir, &programs, manifest, err);
 	for (size_t i = 0; i < matrix->n_kernels && status == 0; i++)
 		status = prepare_kernel(prepare, matrix, &matrix->kernels[i], artifacts, arena,
 					&manifest->kernels[i], err);
+	for (size_t i = 0; i < matrix->n_scenarios && status == 0; i++)
+		status = check_files(matrix, manifest, &matrix->scenarios[i], err);
+	return status;
+}
+
+int kt_prepare_check(const struct kt_prepare *prepare, const struct kt_matrix *matrix,
+		     struct kt_err *err)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_programs programs = { .arena = &arena };
+	struct kt_msg_manifest manifest = { 0 };
+
+	return kt_payloads_prepare(matrix, prepare->bin_dir, &programs, &manifest, err);
+}
+
+static int add_known(struct kt_artifacts *artifacts, const struct kt_msg_file *files, size_t n,
+		     struct kt_err *err)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < n && status == 0; i++)
+		status = kt_artifacts_add_known(artifacts, (const void *)files[i].digest.data, err);
 	return status;
 }
 
@@ -143,11 +196,12 @@ int kt_prepare_again(const struct kt_msg_manifest *manifest, struct kt_artifacts
 		if (manifest->kernels[i].digest.len == KT_DIGEST_BYTES)
 			status = kt_artifacts_add_known(
 				artifacts, (const void *)manifest->kernels[i].digest.data, err);
-	for (size_t i = 0; i < manifest->n_schedulers; i++)
-		for (size_t k = 0; k < manifest->schedulers[i].n_files && status == 0; k++)
-			status = kt_artifacts_add_known(
-				artifacts,
-				(const void *)manifest->schedulers[i].files[k].digest.data, err);
+	for (size_t i = 0; i < manifest->n_schedulers && status == 0; i++)
+		status = add_known(artifacts, manifest->schedulers[i].files,
+				   manifest->schedulers[i].n_files, err);
+	for (size_t i = 0; i < manifest->n_payloads && status == 0; i++)
+		status = add_known(artifacts, manifest->payloads[i].files,
+				   manifest->payloads[i].n_files, err);
 	return status;
 }
 
@@ -196,4 +250,5 @@ void kt_prepare_job(const struct kt_matrix *matrix, const struct kt_msg_manifest
 	complete(&manifest->schedulers[cell.scheduler - matrix->schedulers], arena, job->scheduler);
 	for (size_t i = 0; i < job->n_schedulers; i++)
 		complete(bundle_of(manifest, job->schedulers[i].name), arena, &job->schedulers[i]);
+	kt_payloads_complete(manifest, arena, job);
 }

@@ -16,12 +16,18 @@ struct kt_prepare {
 	void *arg;
 };
 
-/* Every scheduler first (cheap, and the more likely mistake), then every kernel. Errors name
+/* Every scheduler first (cheap, and the more likely mistake), then payloads, then every kernel. Errors name
  * file:line:column of the entry. manifest lives in arena.
  */
 int kt_prepare_manifest(const struct kt_prepare *prepare, const struct kt_matrix *matrix,
 			struct kt_artifacts *artifacts, struct kt_arena *arena,
 			struct kt_msg_manifest *manifest, struct kt_err *err);
+
+/* What `plan` says of a matrix on this machine: payloads are there, with all that they need. Of prepare only
+ * bin_dir is looked at.
+ */
+int kt_prepare_check(const struct kt_prepare *prepare, const struct kt_matrix *matrix,
+		     struct kt_err *err);
 
 /* A manifest from the journal: everything must still be there. */
 int kt_prepare_again(const struct kt_msg_manifest *manifest, struct kt_artifacts *artifacts,

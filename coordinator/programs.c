@@ -33,12 +33,16 @@ int kt_programs_add_file(struct kt_programs *programs, const char *path, const c
 			 uint64_t mode, struct kt_msg_file *file, struct kt_err *err)
 {
 	struct kt_digest digest;
-	int status = kt_artifacts_add(programs->artifacts, path, &digest, &file->bytes, err);
+	int status;
 
-	if (status < 0)
-		return status;
 	file->path = kt_arena_strdup(programs->arena, guest_path);
 	file->mode = mode;
+	if (programs->artifacts)
+		status = kt_artifacts_add(programs->artifacts, path, &digest, &file->bytes, err);
+	else
+		status = kt_digest_of_file(path, &digest, &file->bytes, err);
+	if (status < 0)
+		return status;
 	file->digest =
 		(struct kt_bin){ kt_arena_copy(programs->arena, digest.bytes, KT_DIGEST_BYTES),
 				 KT_DIGEST_BYTES };

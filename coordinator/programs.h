@@ -26,7 +26,7 @@ struct kt_program {
 };
 
 struct kt_programs { /* begins zeroed but for these two, which are borrowed */
-	struct kt_artifacts *artifacts;
+	struct kt_artifacts *artifacts; /* NULL: nothing is kept, only looked for (`plan`) */
 	struct kt_arena *arena; /* of everything that is packed */
 	struct kt_program *first;
 };

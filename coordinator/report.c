@@ -1,7 +1,10 @@
 #include "coordinator/report.h"
 #include "assertions/judge.h"
 #include "assertions/series.h"
+#include "coordinator/logview.h"
 #include "coordinator/measured.h"
+#include "coordinator/metrics.h"
+#include "coordinator/numberjson.h"
 #include "coordinator/plot.h"
 #include "coordinator/view.h"
 #include "proto/base/duration.h"
@@ -11,7 +14,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
 #define VALUE_BYTES_SHOWN 60
@@ -385,6 +387,18 @@ static void add_u64(struct json_object *to, const char *key, uint64_t number)
 	json_object_object_add(to, key, json_object_new_uint64(number));
 }
 
+static struct json_object *json_payloads(const struct kt_matrix *matrix, uint64_t index,
+					 const struct kt_msg_result *result, bool output)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_metrics metrics;
+	struct kt_matrix_cell spec;
+
+	kt_matrix_cell(matrix, index, &spec);
+	kt_metrics_read(matrix, spec.scenario, result, &arena, &metrics);
+	return kt_metrics_json(&metrics, output);
+}
+
 static struct json_object *json_cell(const struct kt_matrix *matrix, const struct kt_sweep *sweep,
 				     uint64_t index, const struct story *story)
 {
@@ -440,6 +454,9 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, const struc
 		json_object_array_add(list, row);
 	}
 	json_object_object_add(json, "attempts", list);
+	if (story->judged && story->judged->result && story->judged->result->n_payloads)
+		json_object_object_add(json, "payloads",
+				       json_payloads(matrix, index, story->judged->result, false));
 	if (story->group)
 		json_object_object_add(json, "group",
 				       kt_tojson_struct(&kt_schema_verdict, story->group));
@@ -640,49 +657,10 @@ static void show_attempts(const struct story *story, FILE *out)
 	}
 }
 
-struct log_view {
-	FILE *out;
-	char stream[33]; /* of the line that is open; empty when none is */
-	enum { TEXT, ESCAPE, SEQUENCE } state;
-};
-
-static void end_log_line(struct log_view *view)
-{
-	if (view->stream[0])
-		fputc('\n', view->out);
-	view->stream[0] = 0;
-}
-
-/* Pieces end anywhere; lines of one stream go on. Terminal control (ESC [ ... letter) is left out: it
- * came from a guest.
- */
 static int show_log_piece(void *arg, uint64_t seq, const char *stream, const void *bytes,
 			  size_t len, struct kt_err *err)
 {
-	struct log_view *view = arg;
-	const unsigned char *text = bytes;
-
-	if (strcmp(view->stream, stream) != 0)
-		end_log_line(view);
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = text[i];
-
-		if (view->state == SEQUENCE) {
-			view->state = c >= 0x40 && c <= 0x7e ? TEXT : SEQUENCE;
-		} else if (view->state == ESCAPE) {
-			view->state = c == '[' ? SEQUENCE : TEXT;
-		} else if (c == 0x1b) {
-			view->state = ESCAPE;
-		} else if (c == '\n') {
-			end_log_line(view);
-		} else if (c == '\t' || (c >= 0x20 && c != 0x7f)) {
-			if (!view->stream[0]) {
-				snprintf(view->stream, sizeof(view->stream), "%s", stream);
-				fprintf(view->out, "  %s| ", stream);
-			}
-			fputc(c, view->out);
-		}
-	}
+	kt_logview_put(arg, stream, bytes, len);
 	return 0;
 }
 
@@ -696,6 +674,19 @@ static void print_evidence(const char *text, FILE *out)
 		fputc((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f ? ' ' : c, out);
 	}
 	fputc('\n', out);
+}
+
+/* What they are said to have measured is the matrix's that the cell was last judged with. */
+static void show_payloads(const struct kt_matrix *matrix, uint64_t index,
+			  const struct kt_msg_result *result, bool output, FILE *out)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_metrics metrics;
+	struct kt_matrix_cell spec;
+
+	kt_matrix_cell(matrix, index, &spec);
+	kt_metrics_read(matrix, spec.scenario, result, &arena, &metrics);
+	kt_metrics_print(&metrics, output, out);
 }
 
 static int show_text(struct kt_journal *journal, const struct kt_matrix *matrix, uint64_t index,
@@ -727,18 +718,19 @@ static int show_text(struct kt_journal *journal, const struct kt_matrix *matrix,
 		const struct kt_msg_result *result = story->judged->result;
 
 		kt_measured_print(result, out);
+		show_payloads(judged_with, there, result, logs, out);
 		if (result->note[0])
 			fprintf(out, "note: %s\n", result->note);
 		if (result->evidence[0])
 			print_evidence(result->evidence, out);
 	}
 	for (size_t i = 0; logs && i < story->n_attempts && status == 0; i++) {
-		struct log_view view = { .out = out };
+		struct kt_logview view = { .out = out };
 
 		fprintf(out, "logs of attempt %" PRIu64 ":\n", story->attempts[i].number);
 		status = kt_journal_logs(journal, index, story->attempts[i].epoch, show_log_piece,
 					 &view, err);
-		end_log_line(&view);
+		kt_logview_end(&view);
 	}
 	if (!logs && story->n_attempts)
 		fprintf(out, "(logs: --logs)\n");
@@ -781,27 +773,6 @@ static int show_group(struct kt_journal *journal, const struct kt_matrix *matrix
 	return status;
 }
 
-/* A value with all of its bits; what JSON has no number for as text. */
-static struct json_object *json_number(const struct kt_number *number)
-{
-	char text[KT_NUMBER_TEXT_BYTES];
-
-	switch (number->type) {
-	case KT_NUMBER_U64:
-		return json_object_new_uint64(number->u64);
-	case KT_NUMBER_I64:
-		return json_object_new_int64(number->i64);
-	case KT_NUMBER_BOOL:
-		return json_object_new_boolean(number->boolean);
-	case KT_NUMBER_F64:
-		if (isfinite(number->f64))
-			return json_object_new_double_s(number->f64,
-							kt_number_format(number, text));
-		break;
-	}
-	return json_object_new_string(kt_number_format(number, text));
-}
-
 static struct json_object *json_slot(const struct kt_column_slot *slot, uint8_t mark)
 {
 	static const char *const marks[] = { [KT_PATTERN_MARK_NONE] = "",
@@ -814,7 +785,7 @@ static struct json_object *json_slot(const struct kt_column_slot *slot, uint8_t 
 	if (kt_column_slot_usable(slot)) {
 		struct kt_number number = kt_column_slot_number(slot);
 
-		json_object_object_add(row, "value", json_number(&number));
+		json_object_object_add(row, "value", kt_numberjson(&number));
 	} else {
 		add_text(row, "error", slot->error->text);
 	}
@@ -878,6 +849,10 @@ int kt_report_show(struct kt_journal *journal, const struct kt_matrix *matrix,
 
 		json_object_object_add(json, "samples", json_series(&series));
 		json_object_object_add(json, "columns", json_columns(judged_with, there, &series));
+		if (story.judged && story.judged->result)
+			json_object_object_add(json, "payloads",
+					       json_payloads(judged_with, there,
+							     story.judged->result, options->logs));
 		status = print_json(json, "\n", out, err);
 	} else if (status == 0 && sweep->cells[index].state == KT_CELL_LEFT_OUT) {
 		char name[KT_CELL_NAME_BYTES_MAX];

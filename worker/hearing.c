@@ -9,7 +9,8 @@
 #define REPORTS_BYTES_MAX (512u << 10) /* of the result's frame */
 #define OUTPUTS_BYTES_MAX \
 	(128u << 10) /* of these, where they are too many, for what payloads wrote */
-#define IN(phase_) (1u << (KT_ATTEMPT_##phase_))
+#define CLOCK_SLACK_NS (500 * KT_NS_PER_MS) /* the anchor is heard of late */
+#define IN(phase_)     (1u << (KT_ATTEMPT_##phase_))
 
 /* A cell that ran on another machine than it names would be a lie. */
 static void verify_topology(struct kt_attempt *attempt, const struct kt_msg_guest_ready *ready)
@@ -133,6 +134,20 @@ static void cut_outputs(struct kt_msg_guest_finished *finished)
 	}
 }
 
+/* A guest cannot have had more time than we had; one that says so has a clock that is wrong, and all that it measured
+ * with it.
+ */
+static void check_clock(struct kt_attempt *attempt, int64_t elapsed_ns)
+{
+	int64_t ours_ns = kt_capture_elapsed_ns(&attempt->capture, kt_clock_now_ns());
+
+	if (elapsed_ns > ours_ns + ours_ns / 10 + CLOCK_SLACK_NS)
+		kt_attempt_end_with_advice(
+			attempt, KT_CAUSE_ID_host_trouble,
+			"the guest's clock is wrong: it counted %.2f s while %.2f s passed",
+			(double)elapsed_ns / 1e9, (double)ours_ns / 1e9);
+}
+
 static void on_finished(struct kt_attempt *attempt, void *frame)
 {
 	struct kt_msg_guest_finished *finished = frame;
@@ -140,6 +155,7 @@ static void on_finished(struct kt_attempt *attempt, void *frame)
 	struct kt_err err = { 0 };
 
 	attempt->finished = true;
+	check_clock(attempt, finished->elapsed_ns);
 	/* The frame's memory is not ours: a deep copy, by the codec. */
 	kt_codec_encode(&kt_schema_guest_finished, finished, &whole);
 	if (whole.len > REPORTS_BYTES_MAX && finished->n_payloads > 0) {

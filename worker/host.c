@@ -111,6 +111,16 @@ void kt_host_identity(struct kt_buf *text)
 	kt_buf_puts(text, uname(&name) == 0 ? name.release : "");
 }
 
+uint32_t kt_host_tsc_khz(void)
+{
+	char value[64];
+	double bogomips;
+
+	read_key("/proc/cpuinfo", "bogomips", value, sizeof(value));
+	bogomips = strtod(value, NULL);
+	return bogomips > 0 && bogomips < 40000 ? (uint32_t)(bogomips * 500) : 0;
+}
+
 void kt_host_cpu_model(char *text, size_t size)
 {
 	read_key("/proc/cpuinfo", "model name", text, size);

@@ -19,6 +19,8 @@ uint64_t kt_host_disk_bytes(const char *path); /* free for us below path or its 
  * rate of its TSC (bogomips), the kernel. One line.
  */
 void kt_host_identity(struct kt_buf *text);
+uint32_t kt_host_tsc_khz(
+	void); /* the rate of its time stamp counter: half of what it calls bogomips */
 void kt_host_cpu_model(char *text, size_t size);
 void kt_host_name(char *text, size_t size); /* uname -n */
 /* The first executable file of this name in PATH; as given when it holds a '/'. "" when none. */

@@ -115,6 +115,10 @@ static const struct kernel_option kernel_options[] = {
 	{ ALWAYS, "oops=panic", "a kernel that oopsed measures nothing" },
 	{ TCG, "tsc=reliable",
 	  "7.2 can hang at boot in its clock-source skew check (1 of 59 boots)" },
+	{ TCG, "tsc_early_khz=${tsc_khz}",
+	  "an emulated TSC is the host's; a kernel that calibrates it on a busy host may be far "
+	  "off "
+	  "(922 MHz of 2596), and its clock, and those of all guests of its template, with it" },
 	{ TCG, "no_timer_check", "the PIT check fails on a loaded host" },
 	{ TCG, "pti=off",
 	  "two TLB flushes per system call, against a hole that an emulated CPU has not" },
@@ -227,13 +231,16 @@ static bool holds(enum when when, const struct kt_qemu_spec *spec)
 	       (when == BOOT && !spec->restores) || (when == RESTORE && spec->restores);
 }
 
+static char *expand(const char *value, const struct context *context);
+
 static const char *all_kernel_options(const struct context *context)
 {
 	KT_AUTO_BUF text = { 0 };
 
 	for (size_t i = 0; i < sizeof(kernel_options) / sizeof(kernel_options[0]); i++)
 		if (holds(kernel_options[i].when, context->spec))
-			kt_buf_printf(&text, "%s%s", text.len ? " " : "", kernel_options[i].text);
+			kt_buf_printf(&text, "%s%s", text.len ? " " : "",
+				      expand(kernel_options[i].text, context));
 	return kt_arena_strdup(context->arena, kt_buf_text(&text));
 }
 
@@ -305,6 +312,8 @@ static const char *variable(const char *name, size_t len, const struct context *
 		return number(arena, (uint64_t)spec->channel_fd);
 	if (IS("console_fd"))
 		return number(arena, (uint64_t)spec->console_fd);
+	if (IS("tsc_khz"))
+		return number(arena, spec->tsc_khz);
 	if (IS("kernel_options"))
 		return all_kernel_options(context);
 #undef IS

@@ -19,6 +19,7 @@ struct kt_qemu_spec {
 	const char *accel; /* "kvm" or "tcg" */
 	unsigned int version_major; /* of this QEMU */
 	const struct kt_msg_topology *topology;
+	uint32_t tsc_khz; /* of the host, for a kernel that boots; 0: it finds out by itself */
 	int ram_fds[KT_QEMU_NODES_MAX]; /* one per NUMA node, kt_topology_node_bytes() long */
 	bool restores; /* the RAM is a template's and stays as it is; there is no kernel to boot */
 	int kernel_fd; /* vmlinux with a PVH note, or a bzImage */

@@ -16,6 +16,7 @@
 #define STATS_LEAD_NS_MAX (600 * KT_NS_PER_MS) /* more than an answer may take */
 #define STATS_GRACE_NS    (150 * KT_NS_PER_MS) /* for the guest's own "deadline" to arrive */
 #define CAPTURE_AXES      3
+#define END_NS            (2 * KT_NS_PER_S) /* for a QEMU that is ending to end */
 #define PLACEHOLDERS_MAX  2 /* in a row; then captures are given up */
 #define NOT_APPLICABLE    "not_applicable" /* an axis' error: assertions/projection.h */
 #define NO_SCHEDULER      "no_scheduler" /* the same: introspect.h */
@@ -157,6 +158,20 @@ static int64_t elapsed_ns(const struct kt_attempt *attempt)
 	return attempt->started ? kt_capture_elapsed_ns(&attempt->capture, kt_clock_now_ns()) : 0;
 }
 
+static bool has_ended(const struct kt_attempt *attempt)
+{
+	return attempt->vm.ended;
+}
+
+/* A kernel that panicked takes QEMU with it, maybe in the middle of a capture: what became of it tells more. */
+static void end_by_deaf_qemu(struct kt_attempt *attempt)
+{
+	kt_attempt_wait_until(attempt, has_ended, kt_clock_now_ns() + END_NS);
+	kt_attempt_end_with_advice(
+		attempt, KT_CAUSE_ID_qemu_died,
+		"QEMU does not answer its monitor any more, the guest stands still");
+}
+
 /* offset_ns: when it is due; 0 on demand: as soon as there is an answer. */
 static void take_sample(struct kt_attempt *attempt, struct kt_msg_sample *sample,
 			struct kt_arena *arena, int64_t offset_ns)
@@ -191,9 +206,7 @@ static void take_sample(struct kt_attempt *attempt, struct kt_msg_sample *sample
 		sample->n_axes = 0;
 	send_sample(attempt, sample, arena);
 	if (!answers)
-		kt_attempt_end_with_advice(
-			attempt, KT_CAUSE_ID_qemu_died,
-			"QEMU does not answer its monitor any more, the guest stands still");
+		end_by_deaf_qemu(attempt);
 }
 
 static void take_periodic(struct kt_attempt *attempt, size_t index, int64_t offset_ns)

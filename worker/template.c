@@ -46,7 +46,7 @@ static void add_nodes(struct kt_buf *text, const struct kt_msg_topology *topolog
 }
 
 /* The command line of the boot holds the machine, the CPU model, the topology, the memory and the kernel's
- * options; descriptors are all 0 in it. A change of qemu.c changes every key.
+ * options; descriptors, and the TSC's rate, which is the host's, are all 0 in it. A change of qemu.c changes every key.
  */
 void kt_template_key(const struct kt_template_spec *spec, struct kt_digest *key,
 		     struct kt_digest *place)

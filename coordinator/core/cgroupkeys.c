@@ -1,6 +1,7 @@
 #include "coordinator/core/cgroupkeys.h"
 #include "coordinator/core/cpusettext.h"
 #include "coordinator/core/groupkeys.h"
+#include "coordinator/core/reading.h"
 #include "coordinator/core/rows.h"
 
 #include <ctype.h>
@@ -194,6 +195,18 @@ static void check_cgroup(struct kt_grammar_reader *reader, const struct kt_doc_n
 	}
 }
 
+static void set_payload(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
+			const struct kt_doc_node *node, void *into)
+{
+	const struct kt_reading *reading = reader->context;
+	struct kt_msg_cgroup *cgroup = into;
+	uint32_t index;
+
+	kt_grammar_name(reader, key, node, into);
+	if (cgroup->payload[0])
+		kt_axis_find(reader, &reading->payloads, cgroup->payload, node->pos, &index);
+}
+
 /* clang-format off */
 
 #define LIMIT(name_, types_, min_, max_, example_, sentence_, set_) \
@@ -211,7 +224,7 @@ static const struct kt_grammar_key cgroup_keys[] = {
 	LIMIT(memory_low,  STRING, MEMORY_MIN, KT_GUEST_MEM_BYTES_MAX, "memory_low = \"8M\"", "memory that is not reclaimed from it", set_memory),
 	LIMIT(io_weight,   INT,    1, 10000, "io_weight = 100", "its share of disk time", set_count),
 	LIMIT(pids_max,    INT,    1, PIDS_MAX, "pids_max = 100", "processes and threads", set_count),
-	ROW(payload, STRING, MAY,  1, KT_NAME_BYTES_MAX, "payload = \"stress\"", "a payload that is started in it too", kt_grammar_name, kt_msg_cgroup, payload),
+	ROW(payload, STRING, MAY,  1, KT_NAME_BYTES_MAX, "payload = \"stress\"", "a payload that is started in it too", set_payload, kt_msg_cgroup, payload),
 };
 const struct kt_grammar_table kt_cgroupkeys_table = {
 	.title = "cgroup", .keys = cgroup_keys, .n_keys = LENGTH(cgroup_keys), .check = check_cgroup,

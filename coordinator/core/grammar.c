@@ -10,7 +10,8 @@
 #include <math.h>
 #include <string.h>
 
-#define SAID_BYTES 64 /* of a user's own word, in a message */
+#define SAID_BYTES   64 /* of a user's own word, in a message */
+#define STARTER_ARGS 4 /* in front of a program's own: how it is started (coordinator/bundle.h) */
 
 static void *member(void *into, size_t offset)
 {
@@ -236,7 +237,7 @@ void kt_grammar_texts(struct kt_grammar_reader *reader, const struct kt_grammar_
 	const char **texts;
 	size_t i = 0;
 
-	if (!check_count(reader, key, node, KT_ARGS_MAX - 1))
+	if (!check_count(reader, key, node, KT_ARGS_MAX - STARTER_ARGS))
 		return;
 	texts = kt_arena_alloc(reader->arena, node->n, sizeof(*texts));
 	for (const struct kt_doc_node *item = node->first; item; item = item->next, i++) {

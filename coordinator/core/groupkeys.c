@@ -12,6 +12,8 @@
 
 #define SEQUENCE "sequence" /* the work type that has phases */
 
+#define PRIORITY_MAX 49 /* ktguest has 50: beyond, workers could stop it */
+
 /* kernel/sched/deadline.c: __checkparam_dl(), sysctl_sched_dl_period_min and _max */
 #define DL_RUNTIME_NS_MIN 1024
 #define DL_PERIOD_NS_MIN  (100 * KT_NS_PER_US)
@@ -59,7 +61,7 @@ static const struct kt_work_param *find_param(struct kt_grammar_reader *reader,
 	kt_must(n <= KT_PARAMS_MAX);
 	for (size_t i = 0; i < n; i++)
 		names[i] = params[i].name;
-	snprintf(what, sizeof(what), "parameter of work '%s',", work->name);
+	snprintf(what, sizeof(what), "%s parameter", work->name);
 	if (n == 0)
 		kt_problem_add(reader->problems, node->key_pos, "work '%s' has no parameters",
 			       work->name);
@@ -78,7 +80,7 @@ static const char *print_in_unit(enum kt_work_unit unit, int64_t value, char tex
 	else if (unit == KT_WORK_BYTES && value % (1 << 20) == 0)
 		snprintf(text, 64, "\"%" PRId64 "M\"", value >> 20);
 	else if (unit == KT_WORK_BYTES)
-		snprintf(text, 64, "\"%" PRId64 "K\"", (value + 1023) >> 10);
+		snprintf(text, 64, "\"%" PRId64 "K\"", value >> 10);
 	else
 		snprintf(text, 64, "%" PRId64, value);
 	return text;
@@ -389,7 +391,7 @@ static const struct kt_grammar_key group_keys[] = {
 	ROW(work,         STRING,     MUST, 1, KT_NAME_BYTES_MAX, "work = \"spin\"", "what they do", set_work, kt_msg_group, work),
 	PARAMS(kt_msg_group, set_params),
 	WORD(policy,                  MAY, policies, "policy = \"batch\"", "the scheduling policy", kt_msg_group, policy),
-	ROW(priority,     INT,        MAY, 1, 99, "priority = 10", "of fifo and rr", kt_grammar_number, kt_msg_group, priority),
+	ROW(priority,     INT,        MAY, 1, PRIORITY_MAX, "priority = 10", "of fifo and rr", kt_grammar_number, kt_msg_group, priority),
 	ROW(nice,         INT,        MAY, (uint64_t)-20, 19, "nice = 5", "of normal, batch and ext", kt_grammar_integer, kt_msg_group, nice),
 	ROW(affinity,     STRING,     MAY, 1, KT_TEXT_BYTES_MAX, "affinity = \"0-1\"", "sched_setaffinity of each", kt_cpusettext_set, kt_msg_group, affinity),
 	ROW(runtime,      STRING,     MAY, DL_RUNTIME_NS_MIN, DL_PERIOD_NS_MAX, "runtime = \"2ms\"", "of deadline", kt_grammar_span, kt_msg_group, runtime_ns),

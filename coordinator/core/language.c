@@ -198,42 +198,49 @@ static const struct kt_grammar_table matrix_table = TABLE("the matrix", matrix_k
 
 /* ---- the whole ---- */
 
-static void check_size(struct kt_problems *problems, const struct kt_matrix_scenario *scenario)
+/* All of a job but its own scheduler's arguments, which have a limit of their own: both fit into a frame. */
+static void check_size(const struct kt_matrix *matrix, const struct kt_matrix_scenario *scenario,
+		       struct kt_problems *problems)
 {
+	KT_AUTO_ARENA arena = { 0 };
 	KT_AUTO_BUF encoded = { 0 };
+	struct kt_msg_job job;
 
-	kt_codec_encode(&kt_schema_scenario, &scenario->msg, &encoded);
+	kt_matrix_job(matrix, scenario->first_cell, &arena, &job);
+	job.scheduler->n_args = 0;
+	kt_codec_encode(&kt_schema_job, &job, &encoded);
 	if (encoded.len > KT_JOB_BYTES_MAX)
 		kt_problem_add(problems, scenario->pos,
-			       "scenario '%s' is %zu bytes long as a job; at most %u",
+			       "scenario '%s' is %zu bytes long as a job, with what it runs; at "
+			       "most %u",
 			       scenario->name, encoded.len, KT_JOB_BYTES_MAX);
 }
 
-static void check_sizes(const struct kt_matrix *matrix, struct kt_problems *problems)
+/* Whether what it says of CPUs fits the guests that it runs in. */
+static void check_machines(const struct kt_matrix *matrix,
+			   const struct kt_matrix_scenario *scenario, struct kt_problems *problems)
 {
-	for (size_t i = 0; i < matrix->n_scenarios; i++)
-		check_size(problems, &matrix->scenarios[i]);
+	for (size_t i = 0; scenario->needs_machine && i < scenario->n_topologies; i++) {
+		char name[KT_CELL_NAME_BYTES_MAX];
+		uint64_t cell;
+
+		if (!kt_matrix_first_cell_in(scenario, i, &cell))
+			continue; /* it does not fit */
+		kt_matrix_cell_name(matrix, cell, name);
+		kt_rehearsal_on(&scenario->msg, scenario->node,
+				&matrix->topologies[scenario->topologies[i]], name, problems);
+		if (problems->n == KT_PROBLEMS_MAX)
+			return;
+	}
 }
 
-/* Whether what a scenario says of CPUs fits the guests that it runs in. */
-static void check_machines(const struct kt_matrix *matrix, struct kt_problems *problems)
+static void check_cells(const struct kt_matrix *matrix, struct kt_problems *problems)
 {
-	for (size_t i = 0; i < matrix->n_scenarios; i++) {
-		const struct kt_matrix_scenario *scenario = &matrix->scenarios[i];
-
-		for (size_t k = 0; scenario->needs_machine && k < scenario->n_topologies; k++) {
-			char name[KT_CELL_NAME_BYTES_MAX];
-			uint64_t first;
-
-			if (problems->n == KT_PROBLEMS_MAX)
-				return;
-			if (!kt_matrix_first_cell_in(scenario, k, &first))
-				continue; /* it does not fit */
-			kt_matrix_cell_name(matrix, first, name);
-			kt_rehearsal_on(&scenario->msg, scenario->node,
-					&matrix->topologies[scenario->topologies[k]], name,
-					problems);
-		}
+	for (size_t i = 0; i < matrix->n_scenarios && problems->n < KT_PROBLEMS_MAX; i++) {
+		if (!matrix->scenarios[i].n_cells)
+			continue;
+		check_size(matrix, &matrix->scenarios[i], problems);
+		check_machines(matrix, &matrix->scenarios[i], problems);
 	}
 }
 
@@ -242,7 +249,7 @@ int kt_language_read(struct kt_doc **doc_p, struct kt_problems *problems, struct
 {
 	KT_AUTO(kt_doc_destroy) struct kt_doc *doc = kt_take(doc_p);
 	KT_AUTO_ARENA scratch = { 0 };
-	struct kt_reading reading = { 0 };
+	struct kt_reading reading = { .payloads.what = "payload" }; /* there may be none to index */
 	struct kt_grammar_reader reader = {
 		.problems = problems,
 		.arena = &doc->arena,
@@ -259,9 +266,7 @@ int kt_language_read(struct kt_doc **doc_p, struct kt_problems *problems, struct
 	if (problems->n == 0)
 		kt_fit_expand(&reader);
 	if (problems->n == 0)
-		check_sizes(reading.matrix, problems);
-	if (problems->n == 0)
-		check_machines(reading.matrix, problems);
+		check_cells(reading.matrix, problems);
 	if (problems->n == 0)
 		kt_asserts_check(reading.matrix, &scratch, problems);
 	kt_axis_forget(&reading.kernels);

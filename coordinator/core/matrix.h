@@ -156,8 +156,6 @@ struct kt_matrix_scenario {
 		msg; /* duration, watchdog, samples, steps: holds are resolved to ns */
 	uint64_t n_captures; /* samples that its ops take beside the periodic ones, at most */
 	bool needs_machine; /* cpusets, affinities, CPUs: whether it fits depends on the topology */
-	uint32_t *others; /* schedulers that its ops load: indexes, each once */
-	size_t n_others;
 	const char *script; /* scripted runner only; "" when there is none */
 	const char *guest; /* KT_JOB_GUEST_*: its own or the sweep's */
 	uint64_t repeats; /* of this scenario: its own or the sweep's */
@@ -250,8 +248,9 @@ uint64_t kt_matrix_n_schedulers_in(const struct kt_matrix_scenario *scenario, si
 
 /* Everything about cell `index` that the matrix knows, allocated in arena (which must outlive the job;
  * texts are borrowed from the matrix). Left for whoever knows the artifacts: kernel->version, digest
- * and bytes; files and args[0].text of the scheduler and of each payload (the program's path in the
- * guest; "" here; no args at all for KT_MATRIX_EEVDF). seed is drawn from the sweep's seed and the cell's name.
+ * and bytes; files and args[0].text (the program's path in the guest; "" here; no args at all for
+ * KT_MATRIX_EEVDF) of the scheduler, of those that the scenario changes to (the cell's own left
+ * out) and of each payload. seed is drawn from the sweep's seed and the cell's name.
  */
 void kt_matrix_job(const struct kt_matrix *matrix, uint64_t index, struct kt_arena *arena,
 		   struct kt_msg_job *job);

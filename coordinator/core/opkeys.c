@@ -87,14 +87,24 @@ static void check_other(struct kt_grammar_reader *reader, const struct kt_doc_no
 			       op->name);
 }
 
+static void check_payload(struct kt_grammar_reader *reader, const struct kt_doc_node *node,
+			  struct kt_msg_op *op)
+{
+	const struct kt_reading *reading = reader->context;
+	uint32_t index;
+
+	kt_axis_find(reader, &reading->payloads, op->name, node->pos, &index);
+}
+
 /* What a name is the name of. */
 static const struct {
 	enum kt_ops_id op;
 	void (*check)(struct kt_grammar_reader *reader, const struct kt_doc_node *node,
 		      struct kt_msg_op *op);
 } named[] = {
-	{ KT_OPS_ID_capture, check_tag },
-	{ KT_OPS_ID_replace_scheduler, check_other },
+	{ KT_OPS_ID_capture, check_tag },          { KT_OPS_ID_replace_scheduler, check_other },
+	{ KT_OPS_ID_run_payload, check_payload },  { KT_OPS_ID_wait_payload, check_payload },
+	{ KT_OPS_ID_kill_payload, check_payload },
 };
 
 static void set_name(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,

@@ -1,7 +1,6 @@
 #include "coordinator/core/scenariokeys.h"
 #include "coordinator/core/asserts.h"
 #include "coordinator/core/checkskeys.h"
-#include "coordinator/core/opkeys.h"
 #include "coordinator/core/profile.h"
 #include "coordinator/core/reading.h"
 #include "coordinator/core/rehearsal.h"
@@ -10,7 +9,6 @@
 #include "coordinator/core/stepkeys.h"
 #include "proto/base/duration.h"
 #include "proto/job.h"
-#include "proto/ops.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -158,60 +156,15 @@ static void check_steps(struct kt_grammar_reader *reader, const struct kt_doc_no
 			       kt_duration_format(last_ns, at));
 }
 
-/* ---- what is done ---- */
-
-static void add_other(struct kt_grammar_reader *reader, struct kt_matrix_scenario *scenario,
-		      const struct kt_msg_op *op, struct kt_doc_pos pos)
-{
-	const struct kt_reading *reading = reader->context;
-	const struct kt_matrix *matrix = reading->matrix;
-	size_t index = 0;
-
-	while (index < matrix->n_schedulers &&
-	       !(matrix->schedulers[index].name &&
-		 strcmp(matrix->schedulers[index].name, op->name) == 0))
-		index++;
-	if (index == matrix->n_schedulers)
-		return; /* it may be the one whose name was refused */
-	if (!scenario->others)
-		scenario->others =
-			kt_arena_alloc(reader->arena, KT_OTHERS_MAX, sizeof(*scenario->others));
-	for (size_t i = 0; i < scenario->n_others; i++)
-		if (scenario->others[i] == index)
-			return;
-	if (scenario->n_others < KT_OTHERS_MAX)
-		scenario->others[scenario->n_others++] = (uint32_t)index;
-	else
-		kt_problem_add(reader->problems, pos,
-			       "one scenario changes between %d schedulers at most", KT_OTHERS_MAX);
-}
-
-static void add_others(struct kt_grammar_reader *reader, struct kt_matrix_scenario *scenario,
-		       const struct kt_msg_op *ops, size_t n, const struct kt_doc_node *list)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(ops[i].kind, kt_ops[KT_OPS_ID_replace_scheduler].name) == 0)
-			add_other(reader, scenario, &ops[i],
-				  kt_opkeys_node(kt_doc_item(list, i), &ops[i])->pos);
-}
-
 /* Of a scenario that was read without a problem: what would go wrong in it, and what else follows from it. */
 static void rehearse(struct kt_grammar_reader *reader, const struct kt_doc_node *node,
 		     struct kt_matrix_scenario *scenario)
 {
-	const struct kt_msg_backdrop *backdrop = scenario->msg.backdrop;
-	const struct kt_doc_node *steps = kt_doc_get(node, "step");
 	struct kt_rehearsal rehearsal;
 
 	kt_rehearsal_follow(&scenario->msg, node, reader->problems, &rehearsal);
 	scenario->n_captures = rehearsal.n_captures;
 	scenario->needs_machine = rehearsal.needs_machine;
-	if (backdrop)
-		add_others(reader, scenario, backdrop->ops, backdrop->n_ops,
-			   kt_doc_get(kt_doc_get(node, "backdrop"), "ops"));
-	for (size_t i = 0; steps && i < scenario->msg.n_steps; i++)
-		add_others(reader, scenario, scenario->msg.steps[i].ops,
-			   scenario->msg.steps[i].n_ops, kt_doc_get(kt_doc_item(steps, i), "ops"));
 }
 
 static void hold_full(struct kt_grammar_reader *reader, struct kt_msg_scenario *msg)

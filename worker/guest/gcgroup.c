@@ -351,3 +351,37 @@ int kt_gcgroup_is_frozen(const char *name, struct kt_err *err)
 				  name);
 	return strstr(events, "frozen 1") != NULL;
 }
+
+static uint64_t throttled_times(const char *name)
+{
+	char path[PATH_BYTES];
+	char stat[LINE_BYTES];
+	const char *row;
+
+	if (kt_sysfile_read(path_of(name, "cpu.stat", path), stat, sizeof(stat)) < 0)
+		return 0;
+	row = strstr(stat, "nr_throttled ");
+	return row ? strtoull(row + strlen("nr_throttled "), NULL, 10) : 0;
+}
+
+bool kt_gcgroup_throttled(const char *name, uint64_t *times)
+{
+	char above[KT_NAME_BYTES_MAX + 1];
+	char path[PATH_BYTES];
+	char limit[64];
+	bool is_limited = false;
+
+	*times = 0;
+	snprintf(above, sizeof(above), "%s", name);
+	while (above[0]) {
+		char *slash = strrchr(above, '/');
+
+		if (kt_sysfile_read(path_of(above, "cpu.max", path), limit, sizeof(limit)) >= 0 &&
+		    strncmp(limit, "max", 3) != 0) {
+			is_limited = true;
+			*times += throttled_times(above);
+		}
+		*(slash ? slash : above) = 0;
+	}
+	return is_limited;
+}

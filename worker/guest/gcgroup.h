@@ -53,6 +53,9 @@ int kt_gcgroup_freeze(const char *name, bool freeze, struct kt_err *err);
 /* 1 when every task of it is frozen, 0 while not. */
 int kt_gcgroup_is_frozen(const char *name, struct kt_err *err);
 
+/* Has it, or one above it, a limit in cpu.max? How often one of them was throttled by it so far. */
+bool kt_gcgroup_throttled(const char *name, uint64_t *times);
+
 void kt_gcgroup_kill(const char *name); /* SIGKILL to everything in it and below */
 /* With everything below. -EBUSY while processes are in it. */
 int kt_gcgroup_remove(const char *name);

@@ -161,6 +161,14 @@ static void put_log(struct kt_buf *evidence, const char *title, struct kt_logtai
 	kt_buf_append(evidence, text.data, text.len);
 }
 
+void kt_gsched_put_evidence(struct kt_gsched *sched, size_t max, struct kt_buf *evidence)
+{
+	kt_kmsg_read(sched->kmsg);
+	put_files(evidence);
+	put_log(evidence, "--- kernel log\n", &sched->kmsg->tail, KMSG_BYTES);
+	put_log(evidence, "--- scheduler's output\n", &sched->output, max);
+}
+
 __attribute__((format(printf, 3, 4))) static void fail(struct kt_gsched *sched,
 						       enum kt_cause_id cause, const char *format,
 						       ...)
@@ -173,11 +181,7 @@ __attribute__((format(printf, 3, 4))) static void fail(struct kt_gsched *sched,
 	vsnprintf(failure->line, sizeof(failure->line), format, args);
 	va_end(args);
 	kt_buf_reset(&failure->evidence);
-	kt_kmsg_read(sched->kmsg);
-	put_files(&failure->evidence);
-	put_log(&failure->evidence, "--- kernel log\n", &sched->kmsg->tail, KMSG_BYTES);
-	put_log(&failure->evidence, "--- scheduler's output\n", &sched->output,
-		KT_LOGTAIL_BYTES_MAX);
+	kt_gsched_put_evidence(sched, KT_LOGTAIL_BYTES_MAX, &failure->evidence);
 }
 
 /* ---- load ---- */

@@ -38,7 +38,7 @@ enum kt_gsched_event {
 struct kt_gsched_failure {
 	enum kt_cause_id cause;
 	char line[1024];
-	struct kt_buf evidence; /* at most KT_LOGTAIL_BYTES_MAX */
+	struct kt_buf evidence; /* KT_LOGTAIL_BYTES_MAX and some 16 KiB at most */
 };
 
 /* What the BPF verifier said of a program, as libbpf passes it on. */
@@ -84,6 +84,8 @@ void kt_gsched_reaped(struct kt_gsched *sched, pid_t pid, int wait_status);
 /* Reads output: each piece goes to sink as well. */
 void kt_gsched_read(struct kt_gsched *sched, void (*sink)(void *arg, const void *bytes, size_t len),
 		    void *arg);
+/* Appends what a verdict on it that is not its own can show: state, kernel log, max bytes of its output. */
+void kt_gsched_put_evidence(struct kt_gsched *sched, size_t max, struct kt_buf *evidence);
 enum kt_gsched_event kt_gsched_step(struct kt_gsched *sched, int64_t now_ns);
 int64_t kt_gsched_due_ns(const struct kt_gsched *sched, int64_t now_ns); /* INT64_MAX: never */
 

@@ -1,12 +1,14 @@
 #include "worker/guest/guest.h"
 #include "worker/guest/gcgroup.h"
 #include "worker/guest/gchannel.h"
+#include "worker/guest/gdump.h"
 #include "worker/guest/gentropy.h"
 #include "worker/guest/gfiles.h"
 #include "worker/guest/gmachine.h"
 #include "worker/guest/gscenario.h"
 #include "worker/guest/gsched.h"
 #include "worker/guest/gshell.h"
+#include "worker/guest/gstall.h"
 #include "worker/guest/gstats.h"
 #include "worker/guest/gtime.h"
 #include "worker/guest/logtail.h"
@@ -35,6 +37,9 @@
 #define SCX_STREAM         "scheduler"
 /* What the host takes whole (worker/hearing.c): it puts it into a result. */
 #define FINISHED_BYTES_MAX (480u << 10)
+/* Of a stall that only we saw. */
+#define DUMP_BYTES_MAX     (96u << 10)
+#define OUTPUT_BYTES_MAX   (32u << 10)
 #define OTHER_FDS          6 /* that are polled beside the shell's */
 
 struct guest {
@@ -44,6 +49,7 @@ struct guest {
 	struct kt_gsched sched;
 	struct kt_gstats stats;
 	struct kt_gscenario scenario;
+	struct kt_gstall stall;
 	struct kt_gshell shell;
 	bool has_job; /* more than prepare was asked for: a new host may not take over in the middle */
 	bool is_running; /* a run was asked for and neither finished nor failed was said */
@@ -79,6 +85,7 @@ static void run_failed(struct guest *guest, enum kt_cause_id cause, const char *
 		       const char *evidence)
 {
 	kt_gscenario_abort(&guest->scenario);
+	kt_gstall_end(&guest->stall);
 	guest->is_running = false;
 	guest->finish_at_ns = 0;
 	failed(guest, "run", cause, line, evidence);
@@ -269,6 +276,12 @@ static void on_load(struct guest *guest, const void *message)
 	after_sched(guest, kt_gsched_load(&guest->sched, message));
 }
 
+static void begin_run(struct guest *guest, const struct kt_msg_scenario *scenario)
+{
+	guest->is_running = true;
+	kt_gstall_begin(&guest->stall, scenario);
+}
+
 static void on_run(struct guest *guest, const void *message)
 {
 	const struct kt_msg_guest_run *run = message;
@@ -289,7 +302,7 @@ static void on_run(struct guest *guest, const void *message)
 			       &err) < 0)
 		failed_err(guest, "run", &err);
 	else
-		guest->is_running = true;
+		begin_run(guest, run->scenario);
 }
 
 static void on_stats(struct guest *guest, const void *message)
@@ -366,6 +379,7 @@ static void on_unload(struct guest *guest, const void *message)
 	const struct kt_msg_guest_unload *unload = message;
 
 	kt_gscenario_abort(&guest->scenario);
+	kt_gstall_end(&guest->stall);
 	guest->is_running = false;
 	guest->finish_at_ns = 0;
 	if (guest->sched.state == KT_GSCHED_IDLE)
@@ -480,6 +494,7 @@ static void finish_run(struct guest *guest)
 				"the guest's kernel killed workers because memory ran out");
 		return;
 	}
+	kt_gstall_end(&guest->stall);
 	guest->is_running = false;
 	guest->finish_at_ns = 0;
 	finished.n_wakes = kt_gwakes_report(&stage->wakes, stage->arena, &finished.wakes);
@@ -496,6 +511,22 @@ static void prepare_finish(struct guest *guest, int64_t now_ns)
 		if (guest->scenario.stage.stop_took_ns_max > STOP_SLOW_NS)
 			guest->finish_at_ns = now_ns + SETTLE_NS;
 	}
+}
+
+/* The verdict is ours, so the kernel has written no dump: it is asked for one. */
+static void look_for_stall(struct guest *guest, int64_t now_ns)
+{
+	bool is_kernels_own =
+		guest->sched.state == KT_GSCHED_IDLE || guest->sched.state == KT_GSCHED_LOADING;
+	KT_AUTO_BUF evidence = { 0 };
+
+	if (!kt_gstall_step(&guest->stall, &guest->scenario.stage, is_kernels_own, now_ns))
+		return;
+	kt_buf_append(&evidence, guest->stall.evidence.data, guest->stall.evidence.len);
+	kt_buf_puts(&evidence, "--- dump of sched_ext\n");
+	kt_gdump_take(DUMP_BYTES_MAX, &evidence);
+	kt_gsched_put_evidence(&guest->sched, OUTPUT_BYTES_MAX, &evidence);
+	run_failed(guest, guest->stall.cause, guest->stall.line, kt_buf_text(&evidence));
 }
 
 static void step_scenario(struct guest *guest, int64_t now_ns)
@@ -530,6 +561,7 @@ static void step(struct guest *guest, int64_t now_ns)
 		return;
 	if (guest->finish_at_ns && now_ns >= guest->finish_at_ns)
 		finish_run(guest);
+	look_for_stall(guest, now_ns);
 	step_scenario(guest, now_ns);
 }
 
@@ -545,6 +577,7 @@ static int wait_ms(struct guest *guest, int64_t now_ns)
 					 kt_gscenario_due_ns(&guest->scenario, now_ns)));
 
 	due_ns = earlier(due_ns, kt_gshell_due_ns(&guest->shell, now_ns));
+	due_ns = earlier(due_ns, kt_gstall_due_ns(&guest->stall));
 	if (guest->finish_at_ns)
 		due_ns = earlier(due_ns, guest->finish_at_ns);
 	/* the host's coming and going is told by no event */

@@ -12,12 +12,13 @@
 #include <string.h>
 
 /* What stands before a scenario's own lines: they begin with line 20. 8 CPUs, 4 LLCs, 2 nodes. */
-#define MATRIXTEXT_HEAD                                             \
-	"[sweep]\nname = 's'\n[[kernel]]\nname = 'k'\npath = 'k'\n" \
-	"[[scheduler]]\nname = 'scx_kt'\nbinary = 'scx_kt'\n"       \
-	"[[scheduler]]\nname = 'other'\nbinary = 'scx_other'\n"     \
-	"[[scheduler]]\nname = 'eevdf'\n"                           \
-	"[[topology]]\nname = 'big'\ncpus = '2n4l2c1t'\n"           \
+#define MATRIXTEXT_HEAD                                                              \
+	"payload = [{ name = 'p', program = 'p' }, { name = 'x', program = 'x' }]\n" \
+	"kernel = [{ name = 'k', path = 'k' }]\n\n[sweep]\nname = 's'\n"             \
+	"[[scheduler]]\nname = 'scx_kt'\nbinary = 'scx_kt'\n"                        \
+	"[[scheduler]]\nname = 'other'\nbinary = 'scx_other'\n"                      \
+	"[[scheduler]]\nname = 'eevdf'\n"                                            \
+	"[[topology]]\nname = 'big'\ncpus = '2n4l2c1t'\n"                            \
 	"[[scenario]]\nname = 'a'\nduration = '10s'\n"
 
 static inline void matrixtext_keep(void *arg, const char *line)

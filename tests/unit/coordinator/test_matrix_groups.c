@@ -28,13 +28,31 @@ static const struct matrixtext_meaning meanings[] = {
 	{ GROUP("policy = 'idle'"), MEANS(SPIN " policy=idle}") },
 	{ GROUP("policy = 'ext'"), MEANS(SPIN " policy=ext}") },
 	{ GROUP("policy = 'fifo', priority = 1"), MEANS(SPIN " policy=fifo priority=1}") },
-	{ GROUP("policy = 'rr', priority = 99"), MEANS(SPIN " policy=rr priority=99}") },
+	{ GROUP("policy = 'rr', priority = 49"), MEANS(SPIN " policy=rr priority=49}") },
 	{ GROUP("policy = 'deadline', runtime = '1ms', deadline = '5ms', period = '10ms'"),
 	  MEANS(SPIN
 		" policy=deadline runtime_ns=1000000 deadline_ns=5000000 period_ns=10000000}") },
 	{ GROUP("policy = 'deadline', runtime = '1ms', deadline = '5ms'"),
 	  MEANS(SPIN
 		" policy=deadline runtime_ns=1000000 deadline_ns=5000000 period_ns=5000000}") },
+	/* parameters, in the unit of their work type */
+	{ CGROUP("workers = 1, work = 'bursty', params = { sleep = '2ms', run = '1.5us' }"),
+	  MEANS("groups{workers=1 work=bursty params{name=run value=1500} {name=sleep "
+		"value=2000000}}") },
+	{ CGROUP("workers = 1, work = 'cache_pressure', params = { bytes = '64K' }"),
+	  MEANS("groups{workers=1 work=cache_pressure params{name=bytes value=65536}}") },
+	{ CGROUP("workers = 2, work = 'pipe', params = { bytes = 8 }"),
+	  MEANS("groups{workers=2 work=pipe params{name=bytes value=8}}") },
+	/* as many as work together */
+	{ CGROUP("workers = 4, work = 'pipe'"), MEANS("groups{workers=4 work=pipe}") },
+	{ CGROUP("workers = 6, work = 'futex_fan_out', params = { fan_out = 2 }"),
+	  MEANS("groups{workers=6 work=futex_fan_out params{name=fan_out value=2}}") },
+	{ CGROUP("workers = 5, work = 'futex_fan_out'"),
+	  MEANS("groups{workers=5 work=futex_fan_out}") },
+	{ CGROUP("workers = 1, work = 'sequence', phases = [{ work = 'spin', duration = '10ms' }, "
+		 "{ work = 'bursty', duration = '1s', params = { run = '1ms' } }]"),
+	  MEANS("groups{workers=1 work=sequence phases{work=spin duration_ns=10000000} "
+		"{work=bursty params{name=run value=1000000} duration_ns=1000000000}}") },
 	/* where and as whom */
 	{ GROUP("cpuset = 'llc(1)', affinity = '2', uid = 1000, gid = 65535"),
 	  MEANS(SPIN " affinity{kind=exact list=2} uid=1000 gid=65535} cpuset{kind=llc index=1}") },
@@ -104,12 +122,45 @@ static const struct matrixtext_refusal refusals[] = {
 	{ GROUP("params = { hz = 3 }"), "m:22:64: work 'spin' has no parameters" },
 	{ GROUP("phases = [{ work = 'spin', duration = '1ms' }]"),
 	  "m:22:53: 'phases' goes with work 'sequence', not with 'spin'" },
+	/* parameters */
+	{ CGROUP("workers = 1, work = 'bursty', params = { slep = '2ms' }"),
+	  "m:22:66: unknown bursty parameter 'slep' in cgroup; did you mean 'sleep'?" },
+	{ CGROUP("workers = 1, work = 'bursty', params = { sleep = 2 }"),
+	  "m:22:74: parameter 'sleep' of work 'bursty' is a time: how long it sleeps; e.g. sleep = "
+	  "\"5ms\"" },
+	{ CGROUP("workers = 1, work = 'bursty', params = { sleep = '2s' }"),
+	  "m:22:74: parameter 'sleep' of work 'bursty' goes from \"1us\" to \"1s\": how long it "
+	  "sleeps" },
+	{ CGROUP("workers = 2, work = 'cache_pipe', params = { bytes = 8192 }"),
+	  "m:22:78: parameter 'bytes' of work 'cache_pipe' is a size: how much memory each; e.g. "
+	  "bytes = \"64K\"" },
+	{ CGROUP("workers = 2, work = 'cache_pipe', params = { bytes = '65M' }"),
+	  "m:22:78: parameter 'bytes' of work 'cache_pipe' goes from \"4K\" to \"64M\": how much "
+	  "memory each" },
+	{ CGROUP("workers = 5, work = 'futex_fan_out', params = { fan_out = '4' }"),
+	  "m:22:83: parameter 'fan_out' of work 'futex_fan_out' is a whole number: how many "
+	  "others; "
+	  "e.g. fan_out = 4" },
+	/* together */
+	{ CGROUP("workers = 3, work = 'pipe'"),
+	  "m:22:35: work 'pipe' has 2 workers that work together; 3 is no multiple of it" },
+	{ CGROUP("workers = 5, work = 'futex_fan_out', params = { fan_out = 5 }"),
+	  "m:22:35: work 'futex_fan_out' has 6 workers that work together; 5 is no multiple of "
+	  "it" },
+	{ CGROUP("workers = 1, work = 'sequence'"),
+	  "m:22:11: work 'sequence' needs 'phases': what comes after what; e.g. phases = [{ work = "
+	  "\"spin\", duration = \"10ms\" }]" },
+	{ CGROUP("workers = 1, work = 'sequence', phases = [{ work = 'pipe', duration = '1s' }]"),
+	  "m:22:76: work 'pipe' cannot be a phase: workers of a sequence work alone" },
+	{ CGROUP("workers = 1, work = 'sequence', phases = [{ work = 'spin' }]"),
+	  "m:22:67: phase needs 'duration': how long, until the next phase; e.g. duration = "
+	  "\"10ms\"" },
 	/* policies */
 	{ GROUP("policy = 'batsh'"),
 	  "m:22:62: unknown policy 'batsh' in cgroup; did you mean 'batch'?" },
 	{ GROUP("policy = 'fifo'"), "m:22:62: policy fifo needs 'priority'" },
 	{ GROUP("policy = 'rr', priority = 0"),
-	  "m:22:79: 'priority' in cgroup is 0; it goes from 1 to 99" },
+	  "m:22:79: 'priority' in cgroup is 0; it goes from 1 to 49" },
 	{ GROUP("priority = 3"),
 	  "m:22:53: 'priority' goes with policy fifo or rr, not with normal" },
 	{ GROUP("policy = 'idle', nice = 3"),

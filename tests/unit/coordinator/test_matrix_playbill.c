@@ -31,8 +31,7 @@ static const char text[] =
 	"[[scenario.step]]\nhold = { loop = '500ms', for = '5s' }\n"
 	"ops = [{ set_cpuset = 'd', to = 'overlap(0, 2, 0.5)' }, { spawn = 'd', workers = 2, work "
 	"= 'spin', nice = 3 }]\n"
-	"cgroup = [{ name = 'd', memory_max = '64M', memory_high = 'max' }]\n"
-	"[[payload]]\nname = 'p'\nprogram = 'p'\n";
+	"cgroup = [{ name = 'd', memory_max = '64M', memory_high = 'max' }]\n";
 
 static const char words[] =
 	"  backdrop\n"

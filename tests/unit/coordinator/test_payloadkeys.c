@@ -157,3 +157,22 @@ Test(payloadkeys, what_is_wrong_is_said_where_it_stands)
 		cr_expect_str_eq((const char *)problems.data, refusals[i].problem);
 	}
 }
+
+Test(payloadkeys, a_name_that_no_payload_has_is_refused_where_it_is_used)
+{
+	static const char text[] = "[[scenario]]\nname = \"b\"\nduration = "
+				   "\"10s\"\n[[scenario.step]]\nhold = \"full\"\n"
+				   "cgroup = [{ name = \"c\", payload = \"q\" }]\n"
+				   "ops = [{ run_payload = \"q\" }, { wait_payload = \"pp\", "
+				   "deadline = \"1s\" }, { kill_payload = \"q\" }]\n";
+	KT_AUTO_BUF problems = { 0 };
+	KT_AUTO(kt_matrix_destroy)
+	struct kt_matrix *matrix = parse("name = \"p\"\nprogram = \"x\"", text, &problems);
+
+	cr_assert_null(matrix);
+	cr_assert_str_eq(kt_buf_text(&problems),
+			 "m:25:35: unknown payload 'q' in cgroup; known: p\n"
+			 "m:26:24: unknown payload 'q' in op run_payload; known: p\n"
+			 "m:26:48: unknown payload 'pp' in op wait_payload; did you mean 'p'?\n"
+			 "m:26:90: unknown payload 'q' in op kill_payload; known: p\n");
+}

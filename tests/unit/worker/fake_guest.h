@@ -26,6 +26,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +41,8 @@ struct guest {
 	struct kt_framelink channel;
 	struct kt_arena arena;
 	int qmp;
+	int console; /* the writing end */
+	const char *dies_at; /* a QMP command that ends QEMU: the kernel has panicked */
 	char line[4096]; /* of QMP, what is there of it */
 	size_t len;
 };
@@ -57,6 +60,10 @@ static inline void guest_answer_qmp(struct guest *guest)
 	guest->line[guest->len] = 0;
 	while ((newline = strchr(guest->line, '\n'))) {
 		*newline = 0;
+		if (guest->dies_at && strstr(guest->line, guest->dies_at)) {
+			dprintf(guest->console, "Kernel panic - not syncing: planted\r\n");
+			_exit(0);
+		}
 		id = strstr(guest->line, "\"id\":");
 		kt_must(id != NULL);
 		dprintf(guest->qmp, "{\"return\": {}, \"id\": %d}\r\n", atoi(id + 5));
@@ -133,13 +140,14 @@ struct world {
 	struct kt_msg_arg arg;
 };
 
-static inline void world_play(int channel, int qmp, void (*plays)(struct guest *guest))
+static inline void world_play(int channel, int qmp, int console, void (*plays)(struct guest *guest))
 {
 	static struct guest guest;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	kt_framelink_init(&guest.channel, &kt_schema_guest, channel, 1 << 20);
 	guest.qmp = qmp;
+	guest.console = console;
 	plays(&guest);
 	for (;;)
 		guest_poll(&guest, -1);
@@ -154,26 +162,29 @@ static inline struct world *world_of(void (*plays)(struct guest *guest))
 	int agent[2];
 	int channel[2];
 	int qmp[2];
+	int console[2];
 	pid_t pid;
 
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, agent), 0);
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel), 0);
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, qmp), 0);
+	cr_assert_eq(pipe2(console, O_CLOEXEC | O_NONBLOCK), 0);
 	pid = fork();
 	if (pid == 0) {
 		close(channel[0]);
 		close(qmp[0]);
 		close(agent[0]);
 		close(agent[1]);
-		world_play(channel[1], qmp[1], plays);
+		world_play(channel[1], qmp[1], console[1], plays);
 	}
 	close(channel[1]);
 	close(qmp[1]);
+	close(console[1]);
 	kt_attempt_init(attempt, agent[0], &events);
 	kt_framelink_init(&world.agent, &kt_schema_runner, agent[1], 1 << 20);
 	kt_framelink_init(&attempt->vm.channel, &kt_schema_guest, channel[0], 4 << 20);
 	kt_qmp_init(&attempt->vm.qmp, qmp[0]);
-	attempt->vm.console_fd = -1;
+	attempt->vm.console_fd = console[0];
 	attempt->vm.words_fd = -1;
 	attempt->vm.child.pid = pid;
 	attempt->vm.child.pid_fd = pidfd_open(pid, 0);

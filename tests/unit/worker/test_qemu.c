@@ -21,6 +21,7 @@ static char *command(const struct kt_msg_topology *of, const char *accel, unsign
 				     .accel = accel,
 				     .version_major = major,
 				     .topology = of,
+				     .tsc_khz = 2596090,
 				     .ram_fds = { 10, 11, 12, 13 },
 				     .kernel_fd = 20,
 				     .initramfs_fd = 21,
@@ -44,6 +45,8 @@ static const struct {
 } commands[] = {
 	{ 1, 1, 2, 1, "tcg", 7, "-accel tcg,thread=single", "-numa" },
 	{ 1, 1, 2, 1, "tcg", 7, "tsc=reliable", "-accel kvm" },
+	{ 1, 1, 2, 1, "tcg", 7, "tsc_early_khz=2596090", "${" },
+	{ 1, 1, 2, 1, "kvm", 7, "-cpu host", "tsc_early_khz" },
 	{ 1, 1, 2, 1, "kvm", 7, "-accel kvm -cpu host", "tcg" },
 	{ 1, 1, 2, 1, "tcg", 7, "-device vmgenid,guid=auto", "-incoming" },
 	{ 1, 1, 2, 1, "tcg", 7, "-nodefaults", "-netdev" },

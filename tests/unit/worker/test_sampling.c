@@ -124,3 +124,46 @@ Test(sampling, a_sample_says_which_life_of_the_scheduler_it_saw)
 		  kt_buf_text(&world->attempt.note));
 	world_destroy(world);
 }
+
+static void panics(struct guest *guest)
+{
+	struct kt_msg_guest_capture message = { .id = 1, .tag = "a" };
+
+	guest_await(guest, KT_TAG_guest_run);
+	guest_say(guest, KT_TAG_guest_started, &started);
+	guest->dies_at = "stop";
+	guest_say(guest, KT_TAG_guest_capture, &message);
+	guest_answer_stats(guest, "{}");
+}
+
+/* QEMU goes with its kernel: that it did not answer is not the story. */
+Test(sampling, a_panic_in_the_middle_of_a_capture_is_no_trouble_of_the_host)
+{
+	struct world *world = world_of(panics);
+
+	kt_sampling_run(&world->attempt);
+	cr_assert_eq(world->attempt.cause, KT_CAUSE_ID_kernel_panic, "%s", world->attempt.line);
+	cr_assert(strstr(world->attempt.line, "planted"), "%s", world->attempt.line);
+	world_destroy(world);
+}
+
+static void is_too_fast(struct guest *guest)
+{
+	struct kt_msg_guest_finished late = { .elapsed_ns = 3 * KT_NS_PER_S };
+
+	guest_await(guest, KT_TAG_guest_run);
+	guest_say(guest, KT_TAG_guest_started, &started);
+	guest_sleep(guest, 300);
+	guest_say(guest, KT_TAG_guest_finished, &late);
+}
+
+Test(sampling, a_guest_whose_clock_runs_away_gives_no_verdict)
+{
+	struct world *world = world_of(is_too_fast);
+
+	kt_sampling_run(&world->attempt);
+	cr_assert_eq(world->attempt.cause, KT_CAUSE_ID_host_trouble, "%s", world->attempt.line);
+	cr_assert(strstr(world->attempt.line, "it counted 3.00 s while 0.3"), "%s",
+		  world->attempt.line);
+	world_destroy(world);
+}

@@ -222,3 +222,24 @@ Test(gcgroup, moving_ends_even_when_processes_come_faster, .init = setup, .fini 
 	cr_assert(strstr(err.text, "forks faster"), "%s", err.text);
 	cr_assert(strstr(got("b/cgroup.procs"), "18"));
 }
+
+Test(gcgroup, throttled_is_a_cgroup_below_a_limit, .init = setup, .fini = teardown)
+{
+	struct kt_err err = { 0 };
+	uint64_t times;
+
+	cr_assert_eq(kt_gcgroup_make("a/b", &err), 0, "%s", err.text);
+	cr_assert_eq(kt_gcgroup_make("c", &err), 0, "%s", err.text);
+	put("a/cpu.max", "50000 100000\n");
+	put("a/cpu.stat", "usage_usec 7\nnr_periods 9\nnr_throttled 3\nthrottled_usec 12\n");
+	put("a/b/cpu.max", "max 100000\n");
+	put("a/b/cpu.stat", "nr_throttled 100\n");
+	cr_assert(kt_gcgroup_throttled("a/b", &times));
+	cr_assert_eq(times, 3);
+	put("a/b/cpu.max", "1000 100000\n");
+	cr_assert(kt_gcgroup_throttled("a/b", &times));
+	cr_assert_eq(times, 103);
+	cr_assert(!kt_gcgroup_throttled("c", &times));
+	cr_assert(!kt_gcgroup_throttled("", &times));
+	cr_assert_eq(times, 0);
+}
