@@ -16,6 +16,8 @@ enum kt_cause_id kt_gops_cause(const struct kt_err *err)
 	/* workers that died or did not get a CPU: nothing that the kernel refused */
 	if (err->code == ESRCH || err->code == ETIMEDOUT)
 		return KT_CAUSE_ID_workload_stuck;
+	if (err->code == ECHILD)
+		return KT_CAUSE_ID_payload_failed;
 	if (err->code == ENOMEM)
 		return KT_CAUSE_ID_guest_oom;
 	return KT_CAUSE_ID_op_failed;
@@ -47,7 +49,7 @@ static int look_gate(struct kt_gops *ops, int64_t now_ns, struct kt_err *err)
 		return not_yet(ops, now_ns, kt_gstage_describe_gate(ops->stage, text, sizeof(text)),
 			       err);
 	if (status > 0 && ops->is_let_go)
-		kt_gstage_go(ops->stage);
+		kt_gstage_go(ops->stage, now_ns);
 	return status;
 }
 
@@ -301,10 +303,64 @@ static int look_write_map(struct kt_gops *ops, int64_t now_ns, struct kt_err *er
 
 /* ---- payloads ---- */
 
-static int begin_payload(struct kt_gops *ops, struct kt_err *err)
+static int begin_run_payload(struct kt_gops *ops, struct kt_err *err)
 {
+	int status = 0;
+
 	kt_buf_printf(&ops->text, " %s", ops->op->name);
-	return kt_err_set(err, KT_FAULT_GUEST, ENOSYS, "this guest runs no payloads");
+	if (ops->op->cgroup[0]) {
+		kt_buf_puts(&ops->text, " in");
+		status = need_cgroup(ops, err);
+	}
+	if (status == 0)
+		status = kt_gstage_run(ops->stage, ops->op->name, ops->cgroup, ops->owner, err);
+	if (status == 0 && ops->is_let_go)
+		kt_gpayloads_go(&ops->stage->payloads, ops->op->name, ops->begun_ns);
+	return status;
+}
+
+/* Whoever waits for it before the scenario's first gate wants it to run before that. */
+static int begin_wait_payload(struct kt_gops *ops, struct kt_err *err)
+{
+	(void)err;
+	ops->due_ns = ops->begun_ns + ops->op->deadline_ns;
+	kt_buf_printf(&ops->text, " %s", ops->op->name);
+	kt_gpayloads_go(&ops->stage->payloads, ops->op->name, ops->begun_ns);
+	return 0;
+}
+
+static int look_wait_payload(struct kt_gops *ops, int64_t now_ns, struct kt_err *err)
+{
+	struct kt_gpayloads *payloads = &ops->stage->payloads;
+	const struct kt_gpayload *payload = kt_gpayloads_find(payloads, ops->op->name);
+
+	if (!payload)
+		return kt_err_set(err, KT_FAULT_GUEST, ECHILD, "it was not started");
+	if (kt_gpayloads_alive(payloads, ops->op->name) && now_ns < ops->due_ns)
+		return 0;
+	if (kt_gpayloads_alive(payloads, ops->op->name))
+		return kt_err_set(err, KT_FAULT_GUEST, ECHILD,
+				  "it did not end by itself in %.1f s; read its output",
+				  (double)ops->op->deadline_ns / 1e9);
+	kt_buf_puts(&ops->text, ": ");
+	kt_gpayload_describe(payload, &ops->text);
+	return 1;
+}
+
+static int begin_kill_payload(struct kt_gops *ops, struct kt_err *err)
+{
+	(void)err;
+	ops->due_ns = ops->begun_ns + ops->stop_ns;
+	kt_buf_printf(&ops->text, " %s", ops->op->name);
+	kt_gpayloads_stop(&ops->stage->payloads, ops->op->name, ops->begun_ns);
+	return 0;
+}
+
+static int look_kill_payload(struct kt_gops *ops, int64_t now_ns, struct kt_err *err)
+{
+	if (kt_gpayloads_alive(&ops->stage->payloads, ops->op->name) == 0)
+		return 1;
+	return not_yet(ops, now_ns, "it did not die", err);
 }
 
 /* ---- the table ---- */
@@ -323,9 +379,9 @@ static const struct carry {
 	[KT_OPS_ID_stop_cgroup] = { begin_stop, look_gone },
 	[KT_OPS_ID_set_affinity] = { begin_affinity, NULL },
 	[KT_OPS_ID_move_all_tasks] = { begin_move, NULL },
-	[KT_OPS_ID_run_payload] = { begin_payload, NULL },
-	[KT_OPS_ID_wait_payload] = { begin_payload, NULL },
-	[KT_OPS_ID_kill_payload] = { begin_payload, NULL },
+	[KT_OPS_ID_run_payload] = { begin_run_payload, NULL },
+	[KT_OPS_ID_wait_payload] = { begin_wait_payload, look_wait_payload },
+	[KT_OPS_ID_kill_payload] = { begin_kill_payload, look_kill_payload },
 	[KT_OPS_ID_freeze_cgroup] = { begin_freeze, look_frozen },
 	[KT_OPS_ID_unfreeze_cgroup] = { begin_unfreeze, NULL },
 	[KT_OPS_ID_capture] = { begin_capture, look_ask },

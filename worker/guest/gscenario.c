@@ -141,6 +141,9 @@ static enum kt_gscenario_event fail(struct kt_gscenario *scenario, const char *w
 
 	scenario->cause = kt_gops_cause(err);
 	scenario->evidence = NULL;
+	if (err->code == ECHILD)
+		scenario->evidence =
+			kt_gpayloads_words(&scenario->stage.payloads, &scenario->arena);
 	if (scenario->change.failed != KT_GSCHED_NOTHING) {
 		scenario->cause = scenario->calls.failure->cause;
 		scenario->evidence = kt_buf_text(&scenario->calls.failure->evidence);
@@ -315,7 +318,7 @@ static void begin_hold(struct kt_gscenario *scenario)
 		started.at_ns = scenario->begun_ns;
 		scenario->calls.send(scenario->calls.arg, KT_TAG_guest_started, &started);
 	}
-	kt_gstage_go(&scenario->stage);
+	kt_gstage_go(&scenario->stage, scenario->begun_ns);
 	told.elapsed_ns = elapsed_ns(scenario, scenario->begun_ns);
 	scenario->calls.send(scenario->calls.arg, KT_TAG_guest_step, &told);
 }
@@ -448,6 +451,26 @@ static enum kt_gscenario_event step_restoring(struct kt_gscenario *scenario, int
 	return KT_GSCENARIO_NOTHING;
 }
 
+/* They print and end whenever they do. */
+static enum kt_gscenario_event step_payloads(struct kt_gscenario *scenario, int64_t now_ns)
+{
+	struct kt_gpayloads *payloads = &scenario->stage.payloads;
+	const struct kt_gpayload *ended;
+	struct kt_err err = { 0 };
+
+	kt_gstage_step(&scenario->stage, now_ns);
+	while ((ended = kt_gpayloads_next_end(payloads))) {
+		KT_AUTO_BUF how = { 0 };
+
+		kt_gpayload_describe(ended, &how);
+		tell(scenario, "payload", ended->ended_ns, false, "%s: %s", ended->spec.what->name,
+		     kt_buf_text(&how));
+	}
+	if (kt_gpayloads_trouble(payloads, &err) < 0)
+		return fail(scenario, "", &err);
+	return KT_GSCENARIO_NOTHING;
+}
+
 enum kt_gscenario_event kt_gscenario_step(struct kt_gscenario *scenario, int64_t now_ns)
 {
 	static enum kt_gscenario_event (*const steps[])(struct kt_gscenario * scenario,
@@ -462,8 +485,12 @@ enum kt_gscenario_event kt_gscenario_step(struct kt_gscenario *scenario, int64_t
 	enum kt_gscenario_state before;
 	size_t act;
 
-	if (scenario->state != KT_GSCENARIO_IDLE)
-		kt_gswitch_tell(&scenario->change, now_ns);
+	if (scenario->state == KT_GSCENARIO_IDLE)
+		return KT_GSCENARIO_NOTHING;
+	kt_gswitch_tell(&scenario->change, now_ns);
+	event = step_payloads(scenario, now_ns);
+	if (event != KT_GSCENARIO_NOTHING)
+		return event;
 	do {
 		before = scenario->state;
 		act = scenario->act;
@@ -554,5 +581,5 @@ int64_t kt_gscenario_due_ns(const struct kt_gscenario *scenario, int64_t now_ns)
 	/* a cgroup that still has somebody in it tells nobody when they are gone */
 	if (scenario->state == KT_GSCENARIO_ENDING)
 		due_ns = now_ns + KT_GOPS_LOOK_NS;
-	return due_ns;
+	return earlier(due_ns, kt_gstage_due_ns(&scenario->stage, now_ns));
 }

@@ -7,12 +7,16 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define PAYLOADS_BYTES_MAX \
+	(224u << 10) /* of their reports: the rest of a result's room is the workers' */
+
 void kt_gstage_init(struct kt_gstage *stage)
 {
-	*stage = (struct kt_gstage){ .ready_fd = -1 };
+	*stage = (struct kt_gstage){ .ready_fd = -1, .poll_fd = -1 };
 }
 
 int kt_gstage_open(struct kt_gstage *stage, struct kt_arena *arena,
@@ -28,14 +32,24 @@ int kt_gstage_open(struct kt_gstage *stage, struct kt_arena *arena,
 		.machine = *machine,
 		.seed = run->seed,
 		.ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+		.poll_fd = epoll_create1(EPOLL_CLOEXEC),
 	};
-	if (stage->ready_fd < 0)
+	struct epoll_event event = { .events = EPOLLIN };
+
+	if (stage->ready_fd < 0 || stage->poll_fd < 0 ||
+	    epoll_ctl(stage->poll_fd, EPOLL_CTL_ADD, stage->ready_fd, &event) < 0)
 		return kt_err_sys(err, KT_FAULT_GUEST, errno, "making an eventfd");
+	stage->payloads = (struct kt_gpayloads){ .run = run, .poll_fd = stage->poll_fd };
 	return 0;
 }
 
 void kt_gstage_close(struct kt_gstage *stage)
 {
+	if (stage->payloads.list)
+		stage->n_payload_reports =
+			kt_gpayloads_report(&stage->payloads, PAYLOADS_BYTES_MAX, stage->arena,
+					    &stage->payload_reports);
+	kt_gpayloads_close(&stage->payloads);
 	while (stage->crews) {
 		struct kt_gstage_crew *crew = stage->crews;
 
@@ -52,6 +66,7 @@ void kt_gstage_close(struct kt_gstage *stage)
 		free(cgroup);
 	}
 	kt_own_close(&stage->ready_fd);
+	kt_own_close(&stage->poll_fd);
 }
 
 /* ---- who is where ---- */
@@ -332,6 +347,16 @@ int kt_gstage_spawn(struct kt_gstage *stage, struct kt_gstage_cgroup *cgroup,
 	return 0;
 }
 
+int kt_gstage_run(struct kt_gstage *stage, const char *payload, struct kt_gstage_cgroup *cgroup,
+		  size_t owner, struct kt_err *err)
+{
+	if (cgroup && kt_gstage_is_frozen(stage, cgroup))
+		return kt_err_set(err, KT_FAULT_GUEST, EBUSY,
+				  "%s is frozen: no payload can be started in it", cgroup->name);
+	return kt_gpayloads_start(&stage->payloads, payload, cgroup ? cgroup->name : "", owner,
+				  owner == KT_GSTAGE_BACKDROP ? 0 : owner, err);
+}
+
 static int fill(struct kt_gstage *stage, struct kt_gstage_cgroup *cgroup,
 		const struct kt_msg_cgroup *what, size_t owner, struct kt_buf *text,
 		struct kt_err *err)
@@ -344,7 +369,10 @@ static int fill(struct kt_gstage *stage, struct kt_gstage_cgroup *cgroup,
 			return status;
 		kt_buf_printf(text, "%s %u %s", i ? "," : ":", n, what->groups[i].work);
 	}
-	return 0;
+	if (!what->payload[0])
+		return 0;
+	kt_buf_printf(text, "%s payload %s", what->n_groups ? "," : ":", what->payload);
+	return kt_gstage_run(stage, what->payload, cgroup, owner, err);
 }
 
 static int set_limits(const struct kt_msg_cgroup *what, struct kt_buf *text, struct kt_err *err)
@@ -427,8 +455,9 @@ char *kt_gstage_describe_gate(const struct kt_gstage *stage, char *text, size_t 
 	return text;
 }
 
-void kt_gstage_go(struct kt_gstage *stage)
+void kt_gstage_go(struct kt_gstage *stage, int64_t now_ns)
 {
+	kt_gpayloads_go(&stage->payloads, NULL, now_ns);
 	for (struct kt_gstage_crew *crew = stage->crews; crew; crew = crew->next) {
 		if (crew->state != KT_GSTAGE_GATHERING)
 			continue;
@@ -494,8 +523,12 @@ int kt_gstage_move_all(struct kt_gstage *stage, struct kt_gstage_cgroup *from,
 	for (struct kt_gstage_crew *crew = stage->crews; crew; crew = crew->next)
 		if (crew->where == from)
 			crew->where = to;
+	for (struct kt_gpayloads_one *one = stage->payloads.list; one && status == 0;
+	     one = one->next)
+		if (strcmp(one->where, from->name) == 0)
+			status = kt_gpayloads_move(one, to->name, err);
 	kt_gstage_see_cpus(stage);
-	return 0;
+	return status;
 }
 
 /* ---- leaving ---- */
@@ -528,6 +561,7 @@ size_t kt_gstage_stop(struct kt_gstage *stage, const struct kt_gstage_cgroup *cg
 void kt_gstage_remove(struct kt_gstage *stage, struct kt_gstage_cgroup *cgroup, int64_t now_ns)
 {
 	kt_gstage_stop(stage, cgroup, now_ns);
+	kt_gpayloads_stop_in(&stage->payloads, cgroup->name, now_ns);
 	for (struct kt_gstage_cgroup *other = stage->cgroups; other; other = other->next)
 		other->is_going = other->is_going || is_at_or_below(other, cgroup);
 }
@@ -551,8 +585,25 @@ static bool go_home(struct kt_gstage *stage, struct kt_gstage_crew *crew)
 	return true;
 }
 
+/* The same of payloads: those of the act end, those of others in a cgroup of its go where they were started. */
+static void end_payloads(struct kt_gstage *stage, size_t owner, int64_t now_ns)
+{
+	for (struct kt_gpayloads_one *one = stage->payloads.list; one; one = one->next) {
+		const struct kt_gstage_cgroup *where = kt_gstage_find(stage, one->where);
+		const char *home = one->payload->spec.cgroup;
+		bool is_guest = where && where->owner == owner;
+
+		if (one->owner != owner && !is_guest)
+			continue;
+		if (one->owner == owner || (home[0] && !kt_gstage_find(stage, home)) ||
+		    kt_gpayloads_move(one, home, NULL) < 0)
+			kt_gpayload_stop(one->payload, now_ns);
+	}
+}
+
 void kt_gstage_end(struct kt_gstage *stage, size_t owner, int64_t now_ns)
 {
+	end_payloads(stage, owner, now_ns);
 	for (struct kt_gstage_crew *crew = stage->crews; crew; crew = crew->next)
 		if (crew->owner == owner || (crew->where->owner == owner && !go_home(stage, crew)))
 			stop_crew(stage, crew, now_ns);
@@ -563,6 +614,7 @@ void kt_gstage_end(struct kt_gstage *stage, size_t owner, int64_t now_ns)
 void kt_gstage_end_all(struct kt_gstage *stage, int64_t now_ns)
 {
 	stage->stop_took_ns_max = 0;
+	kt_gpayloads_stop(&stage->payloads, NULL, now_ns);
 	for (struct kt_gstage_crew *crew = stage->crews; crew; crew = crew->next)
 		stop_crew(stage, crew, now_ns);
 	for (struct kt_gstage_cgroup *cgroup = stage->cgroups; cgroup; cgroup = cgroup->next)
@@ -635,7 +687,8 @@ static size_t see_cgroups_off(struct kt_gstage *stage)
 	while (*at) {
 		struct kt_gstage_cgroup *cgroup = *at;
 
-		if (!cgroup->is_going || has_crew(stage, cgroup) || !is_removed(cgroup)) {
+		if (!cgroup->is_going || has_crew(stage, cgroup) ||
+		    kt_gpayloads_is_in(&stage->payloads, cgroup->name) || !is_removed(cgroup)) {
 			n += cgroup->is_going;
 			at = &cgroup->next;
 			continue;
@@ -650,6 +703,8 @@ size_t kt_gstage_look(struct kt_gstage *stage, int64_t now_ns)
 {
 	size_t n = see_crews_off(stage, now_ns);
 
+	kt_gpayloads_step(&stage->payloads, now_ns);
+	n += kt_gpayloads_leaving(&stage->payloads);
 	return n + see_cgroups_off(stage);
 }
 
@@ -659,6 +714,9 @@ char *kt_gstage_describe_rest(const struct kt_gstage *stage, char *text, size_t 
 	for (const struct kt_gstage_cgroup *cgroup = stage->cgroups; cgroup; cgroup = cgroup->next)
 		if (cgroup->is_going)
 			snprintf(text, size, "%s could not be removed", cgroup->name);
+	if (kt_gpayloads_leaving(&stage->payloads))
+		snprintf(text, size, "%zu payloads did not end",
+			 kt_gpayloads_leaving(&stage->payloads));
 	for (const struct kt_gstage_crew *crew = stage->crews; crew; crew = crew->next)
 		if (crew->state == KT_GSTAGE_STOPPING)
 			snprintf(text, size, "%zu of %zu workers of %s did not stop",
@@ -672,10 +730,20 @@ bool kt_gstage_reaped(struct kt_gstage *stage, pid_t pid, int wait_status)
 	for (struct kt_gstage_crew *crew = stage->crews; crew; crew = crew->next)
 		if (kt_gcrew_reaped(crew->crew, pid, wait_status))
 			return true;
-	return false;
+	return kt_gpayloads_reaped(&stage->payloads, pid, wait_status);
 }
 
 struct pollfd kt_gstage_fd(const struct kt_gstage *stage)
 {
-	return (struct pollfd){ .fd = stage->ready_fd, .events = POLLIN };
+	return (struct pollfd){ .fd = stage->poll_fd, .events = POLLIN };
+}
+
+void kt_gstage_step(struct kt_gstage *stage, int64_t now_ns)
+{
+	kt_gpayloads_step(&stage->payloads, now_ns);
+}
+
+int64_t kt_gstage_due_ns(const struct kt_gstage *stage, int64_t now_ns)
+{
+	return kt_gpayloads_due_ns(&stage->payloads, now_ns);
 }

@@ -1,4 +1,4 @@
-/* gstage.h - what stands in the guest for a scenario: its cgroups, and the crews of workers in them.
+/* gstage.h - what stands in the guest for a scenario: its cgroups, the crews of workers in them, and payloads.
  *
  * Everything on stage has an owner, which is the act that brought it: the backdrop, or a step. It leaves when
  * its act ends, or when an op takes it away. A worker is of the cgroup that it was started in (its home: what its
@@ -15,6 +15,7 @@
 
 #include "proto/cpuset.h"
 #include "worker/guest/gcrew.h"
+#include "worker/guest/gpayloads.h"
 
 #include <poll.h>
 
@@ -53,12 +54,17 @@ struct kt_gstage {
 	uint64_t seed;
 	int64_t anchor_ns; /* 0 before the first gate opened */
 	int ready_fd; /* eventfd: workers came to a gate */
+	int poll_fd; /* epoll(7): that, and what payloads print */
+	struct kt_gpayloads payloads;
 	struct kt_gstage_cgroup *cgroups;
 	struct kt_gstage_crew
 		*crews; /* oldest first: so are the reports, of those that end together */
 	size_t n_started; /* workers, ever */
 	struct kt_msg_worker_report *reports; /* n_reports, of crews that are gone */
 	size_t n_reports;
+	struct kt_msg_payload_report
+		*payload_reports; /* in the arena; filled by kt_gstage_close() */
+	size_t n_payload_reports;
 	size_t n_missing; /* reports that never came */
 	struct kt_gwakes wakes; /* of the same crews */
 	int64_t stop_took_ns_max; /* of crews that ended at the end: from telling one to its last worker's end */
@@ -70,7 +76,7 @@ int kt_gstage_open(struct kt_gstage *stage, struct kt_arena *arena,
 		   const struct kt_cpuset_machine *machine, const struct kt_msg_guest_run *run,
 		   struct kt_err *err);
 /* Kills what runs and removes what can be: those that the scheduler starves die once it is out, and their
- * cgroups stay. Reports are kept until the next kt_gstage_open().
+ * cgroups stay. Reports are kept until the next kt_gstage_open(), those of payloads in the arena.
  */
 void kt_gstage_close(struct kt_gstage *stage);
 
@@ -102,11 +108,14 @@ void kt_gstage_see_cpus(struct kt_gstage *stage);
 int kt_gstage_spawn(struct kt_gstage *stage, struct kt_gstage_cgroup *cgroup,
 		    const struct kt_msg_group *group, size_t owner, uint32_t *n,
 		    struct kt_err *err);
+/* A payload of the run, in a cgroup or (NULL) beside them all. It waits at its gate. */
+int kt_gstage_run(struct kt_gstage *stage, const char *payload, struct kt_gstage_cgroup *cgroup,
+		  size_t owner, struct kt_err *err);
 /* 1 when every worker is at its gate, 0 while not; negative when one never will be (kt_gcrew_trouble). */
 int kt_gstage_is_ready(struct kt_gstage *stage, struct kt_err *err);
 /* "3 of 4 workers came to the gate": for when it took too long. Returns text. */
 char *kt_gstage_describe_gate(const struct kt_gstage *stage, char *text, size_t size);
-void kt_gstage_go(struct kt_gstage *stage); /* opens every gate */
+void kt_gstage_go(struct kt_gstage *stage, int64_t now_ns); /* opens every gate */
 /* Workers in the cgroup and below it. n: how many were told, how many were moved. */
 int kt_gstage_set_affinity(struct kt_gstage *stage, const struct kt_gstage_cgroup *cgroup,
 			   const struct kt_cpuset *cpus, size_t *n, struct kt_err *err);
@@ -130,5 +139,8 @@ size_t kt_gstage_look(struct kt_gstage *stage, int64_t now_ns);
 char *kt_gstage_describe_rest(const struct kt_gstage *stage, char *text, size_t size);
 bool kt_gstage_reaped(struct kt_gstage *stage, pid_t pid, int wait_status);
 struct pollfd kt_gstage_fd(const struct kt_gstage *stage);
+/* What happens by itself: payloads print and end. */
+void kt_gstage_step(struct kt_gstage *stage, int64_t now_ns);
+int64_t kt_gstage_due_ns(const struct kt_gstage *stage, int64_t now_ns); /* INT64_MAX: never */
 
 #endif

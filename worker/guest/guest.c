@@ -487,6 +487,8 @@ static void finish_run(struct guest *guest)
 		.elapsed_ns = guest->elapsed_ns,
 		.reports = stage->reports,
 		.n_reports = stage->n_reports,
+		.payloads = stage->payload_reports,
+		.n_payloads = stage->n_payload_reports,
 	};
 
 	if (stage->n_missing && guest->kmsg.had_oom) {
@@ -556,6 +558,8 @@ static void step(struct guest *guest, int64_t now_ns)
 	else
 		kt_gstats_step(&guest->stats, now_ns, send_stats, guest);
 	kt_gshell_step(&guest->shell, now_ns);
+	/* Whatever else waits: nobody else empties the pipes of payloads. */
+	kt_gstage_step(&guest->scenario.stage, now_ns);
 	/* While it is not clear what became of the scheduler, the scenario waits for that. */
 	if (guest->sched.state == KT_GSCHED_ENABLED && guest->sched.broken_ns)
 		return;

@@ -153,7 +153,7 @@ static void gather_and_go(void)
 	}
 	cr_assert_eq(kt_gstage_is_ready(&stage, &err), 1, "%s", err.text);
 	stage.anchor_ns = kt_gtime_now_ns();
-	kt_gstage_go(&stage);
+	kt_gstage_go(&stage, 1);
 }
 
 static void see_off(size_t rest)
