@@ -735,7 +735,7 @@ Test(dispatch, every_cell_ends_once_in_a_quiet_world)
 	run_world(1, 0);
 }
 
-Test(dispatch, every_cell_ends_once_whatever_is_lost_killed_or_restarted, .timeout = 110)
+Test(dispatch, every_cell_ends_once_whatever_is_lost_killed_or_restarted, .timeout = 60)
 {
 	for (uint64_t seed = 1; seed <= 60; seed++)
 		run_world(seed, (unsigned int)(seed % 4) * 8);
