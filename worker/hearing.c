@@ -155,6 +155,8 @@ static void on_finished(struct kt_attempt *attempt, void *frame)
 	struct kt_err err = { 0 };
 
 	attempt->finished = true;
+	if (finished->note[0])
+		kt_attempt_note(attempt, "%s", finished->note);
 	check_clock(attempt, finished->elapsed_ns);
 	/* The frame's memory is not ours: a deep copy, by the codec. */
 	kt_codec_encode(&kt_schema_guest_finished, finished, &whole);
@@ -176,7 +178,7 @@ static void on_finished(struct kt_attempt *attempt, void *frame)
 }
 
 /* What a guest may call what happened in it: the timeline has moments of the host's own as well. */
-static const char *const event_kinds[] = { "op", "payload", "scheduler", "worker" };
+static const char *const event_kinds[] = { "op", "payload", "scheduler", "setup", "worker" };
 
 static const char *event_name(const char *kind)
 {

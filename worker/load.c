@@ -7,11 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MIB           (1u << 20)
+#define PROBE         "kt_rqlat"
 #define ENTROPY_BYTES 32 /* as much as the guest's generator holds: 256 bits */
 
 static void end_by_silence(struct kt_attempt *attempt, const char *what, int64_t allowed_ns)
@@ -63,14 +66,14 @@ static bool is_same(const struct kt_bin *a, const struct kt_bin *b)
 	return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
 }
 
-static bool send_file(struct kt_attempt *attempt, const struct kt_msg_file *file)
+/* path: on this host. */
+static bool send_from(struct kt_attempt *attempt, const char *path, const struct kt_msg_file *file)
 {
 	int64_t allowed_ns = kt_attempt_patience(attempt, KT_PATIENCE_FILES, file->bytes / MIB + 1);
 	int64_t deadline_ns = kt_clock_now_ns() + allowed_ns;
 	struct kt_msg_guest_file head = { .path = file->path,
 					  .mode = file->mode,
 					  .bytes = file->bytes };
-	const char *path = kt_attempt_file_path(attempt, &file->digest);
 	KT_AUTO_FD int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 
 	if (fd < 0) {
@@ -86,6 +89,32 @@ static bool send_file(struct kt_attempt *attempt, const struct kt_msg_file *file
 		return false;
 	}
 	return true;
+}
+
+static bool send_file(struct kt_attempt *attempt, const struct kt_msg_file *file)
+{
+	return send_from(attempt, kt_attempt_file_path(attempt, &file->digest), file);
+}
+
+/* The run queue probe is no file of the job: it stands beside ktguest, and goes to the guests that want it only, so that
+ * templates are the same for all.
+ */
+static bool send_probe(struct kt_attempt *attempt)
+{
+	const char *ktguest = attempt->guest->ktguest;
+	const char *slash = strrchr(ktguest, '/');
+	char path[KT_PATH_BYTES_MAX + sizeof(PROBE)];
+	struct kt_msg_file file = { .path = "/kt/bin/" PROBE, .mode = 0755 };
+	struct stat stat_of;
+
+	snprintf(path, sizeof(path), "%.*s" PROBE, slash ? (int)(slash + 1 - ktguest) : 0, ktguest);
+	if (stat(path, &stat_of) < 0) {
+		kt_attempt_note(attempt, "run queue latency cannot be measured: %s: %s", path,
+				strerror(errno));
+		return true;
+	}
+	file.bytes = (uint64_t)stat_of.st_size;
+	return send_from(attempt, path, &file);
 }
 
 /* Programs share libraries; what stands at one place can only be one file. */
@@ -189,7 +218,9 @@ void kt_load(struct kt_attempt *attempt)
 	kt_attempt_enter(attempt, KT_ATTEMPT_LOAD, 0, "");
 	if (!attempt->prepared && !kt_load_prepare(attempt))
 		return;
-	if (!send_files(attempt) || !attempt->has_scheduler)
+	if (!send_files(attempt) ||
+	    (attempt->job->scenario->runqueue_latency && !send_probe(attempt)) ||
+	    !attempt->has_scheduler)
 		return;
 	kt_attempt_moment(attempt, "start", "%s", scheduler->args[0].text);
 	allowed_ns = kt_attempt_patience(attempt, KT_PATIENCE_LOAD, 0);

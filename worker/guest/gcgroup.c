@@ -34,6 +34,8 @@ static const struct limit {
 static const struct limit cpuset_file = { CPUSET_CPUS, "cpuset" };
 
 static const char *root = KT_GCGROUP_ROOT; /* one per machine */
+static kt_gcgroup_made *teller;
+static void *teller_arg;
 
 /* ---- names ---- */
 
@@ -175,6 +177,20 @@ int kt_gcgroup_limit(const char *name, const char *file, const char *text, struc
 
 /* ---- make and remove ---- */
 
+void kt_gcgroup_tell(kt_gcgroup_made *made, void *arg)
+{
+	teller = made;
+	teller_arg = arg;
+}
+
+static void tell_made(const char *path)
+{
+	struct stat stat_of;
+
+	if (teller && stat(path, &stat_of) == 0)
+		teller(teller_arg, path + strlen(root) + 1, stat_of.st_ino);
+}
+
 int kt_gcgroup_make(const char *name, struct kt_err *err)
 {
 	char path[PATH_BYTES];
@@ -192,6 +208,7 @@ int kt_gcgroup_make(const char *name, struct kt_err *err)
 		*end = 0;
 		if (mkdir(path, 0755) < 0 && errno != EEXIST)
 			return kt_err_sys(err, KT_FAULT_GUEST, errno, "making %s", path);
+		tell_made(path);
 		*end = cut;
 	} while (*end++);
 	return 0;

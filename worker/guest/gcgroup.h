@@ -26,6 +26,10 @@
  */
 int kt_gcgroup_init(const char *root, struct kt_err *err);
 
+/* From here on who is told of every cgroup that is made, with its id, which is its inode; NULL: nobody. */
+typedef void kt_gcgroup_made(void *arg, const char *name, uint64_t id);
+void kt_gcgroup_tell(kt_gcgroup_made *made, void *arg);
+
 /* Pure: at most KT_GCGROUP_DEPTH_MAX components with '/' between, none of them empty, "." or "..". */
 bool kt_gcgroup_name_ok(const char *name);
 /* Pure: name is below, e.g. "a/b" below "a". */

@@ -325,6 +325,7 @@ static void begin_hold(struct kt_gscenario *scenario)
 
 static enum kt_gscenario_event step_gathering(struct kt_gscenario *scenario, int64_t now_ns)
 {
+	const struct kt_gscenario_calls *calls = &scenario->calls;
 	struct kt_err err = { 0 };
 	int status = kt_gstage_is_ready(&scenario->stage, &err);
 	char text[128];
@@ -335,7 +336,7 @@ static enum kt_gscenario_event step_gathering(struct kt_gscenario *scenario, int
 		return fail_late(scenario, "%s within %lld s",
 				 kt_gstage_describe_gate(&scenario->stage, text, sizeof(text)),
 				 KT_GOPS_GATE_NS / KT_NS_PER_S);
-	if (status == 0)
+	if (status == 0 || (scenario->anchor_ns < 0 && !calls->may_begin(calls->arg)))
 		return KT_GSCENARIO_NOTHING;
 	if (scenario->act == KT_GSTAGE_BACKDROP)
 		begin_act(scenario, 0);

@@ -41,6 +41,7 @@ struct kt_gscenario_calls {
 	void (*unload)(void *arg, int64_t deadline_ns);
 	void *arg;
 	const struct kt_gsched_failure *failure; /* of the one scheduler: what went wrong with it */
+	bool (*may_begin)(void *arg); /* the anchor waits until it says so */
 };
 
 struct kt_gscenario {

@@ -5,6 +5,7 @@
 #include "worker/guest/gentropy.h"
 #include "worker/guest/gfiles.h"
 #include "worker/guest/gmachine.h"
+#include "worker/guest/grqlat.h"
 #include "worker/guest/gscenario.h"
 #include "worker/guest/gsched.h"
 #include "worker/guest/gshell.h"
@@ -40,7 +41,7 @@
 /* Of a stall that only we saw. */
 #define DUMP_BYTES_MAX     (96u << 10)
 #define OUTPUT_BYTES_MAX   (32u << 10)
-#define OTHER_FDS          6 /* that are polled beside the shell's */
+#define OTHER_FDS          7 /* that are polled beside the shell's */
 
 struct guest {
 	struct kt_gchannel channel;
@@ -50,6 +51,7 @@ struct guest {
 	struct kt_gstats stats;
 	struct kt_gscenario scenario;
 	struct kt_gstall stall;
+	struct kt_grqlat rqlat;
 	struct kt_gshell shell;
 	bool has_job; /* more than prepare was asked for: a new host may not take over in the middle */
 	bool is_running; /* a run was asked for and neither finished nor failed was said */
@@ -86,6 +88,7 @@ static void run_failed(struct guest *guest, enum kt_cause_id cause, const char *
 {
 	kt_gscenario_abort(&guest->scenario);
 	kt_gstall_end(&guest->stall);
+	kt_grqlat_stop(&guest->rqlat);
 	guest->is_running = false;
 	guest->finish_at_ns = 0;
 	failed(guest, "run", cause, line, evidence);
@@ -282,6 +285,20 @@ static void begin_run(struct guest *guest, const struct kt_msg_scenario *scenari
 	kt_gstall_begin(&guest->stall, scenario);
 }
 
+static void name_cgroup(void *arg, const char *name, uint64_t id)
+{
+	struct guest *guest = arg;
+
+	kt_grqlat_name(&guest->rqlat, id, name);
+}
+
+static bool may_begin(void *arg)
+{
+	const struct guest *guest = arg;
+
+	return kt_grqlat_is_settled(&guest->rqlat);
+}
+
 static void on_run(struct guest *guest, const void *message)
 {
 	const struct kt_msg_guest_run *run = message;
@@ -298,6 +315,8 @@ static void on_run(struct guest *guest, const void *message)
 		       "");
 		return;
 	}
+	if (run->scenario->runqueue_latency)
+		kt_grqlat_start(&guest->rqlat, KT_GRQLAT_PROGRAM, kt_gtime_now_ns());
 	if (kt_gscenario_start(&guest->scenario, run, guest->sched.state == KT_GSCHED_ENABLED,
 			       &err) < 0)
 		failed_err(guest, "run", &err);
@@ -380,6 +399,7 @@ static void on_unload(struct guest *guest, const void *message)
 
 	kt_gscenario_abort(&guest->scenario);
 	kt_gstall_end(&guest->stall);
+	kt_grqlat_stop(&guest->rqlat);
 	guest->is_running = false;
 	guest->finish_at_ns = 0;
 	if (guest->sched.state == KT_GSCHED_IDLE)
@@ -454,6 +474,7 @@ static void reap(struct guest *guest, int signal_fd)
 		kt_gsched_reaped(&guest->sched, pid, wait_status);
 		kt_gscenario_reaped(&guest->scenario, pid, wait_status);
 		kt_gshell_reaped(&guest->shell, pid, wait_status);
+		kt_grqlat_reaped(&guest->rqlat, pid, wait_status);
 	}
 }
 
@@ -489,7 +510,10 @@ static void finish_run(struct guest *guest)
 		.n_reports = stage->n_reports,
 		.payloads = stage->payload_reports,
 		.n_payloads = stage->n_payload_reports,
+		.latencies = guest->rqlat.reports,
+		.n_latencies = guest->rqlat.n_reports,
 	};
+	char note[sizeof(guest->rqlat.why) + 64];
 
 	if (stage->n_missing && guest->kmsg.had_oom) {
 		run_failed_kmsg(guest, KT_CAUSE_ID_guest_oom,
@@ -500,12 +524,19 @@ static void finish_run(struct guest *guest)
 	guest->is_running = false;
 	guest->finish_at_ns = 0;
 	finished.n_wakes = kt_gwakes_report(&stage->wakes, stage->arena, &finished.wakes);
+	if (guest->rqlat.state == KT_GRQLAT_FAILED) {
+		snprintf(note, sizeof(note), "run queue latency was not measured: %s",
+			 guest->rqlat.why);
+		finished.note = note;
+	}
 	make_fit(guest, &finished);
 	kt_gchannel_send(&guest->channel, KT_TAG_guest_finished, &finished);
+	kt_grqlat_stop(&guest->rqlat);
 }
 
 static void prepare_finish(struct guest *guest, int64_t now_ns)
 {
+	kt_grqlat_end(&guest->rqlat, now_ns);
 	guest->elapsed_ns = now_ns - guest->scenario.anchor_ns;
 	guest->finish_at_ns = now_ns; /* at once, but after one more look at the scheduler */
 	if (guest->sched.state != KT_GSCHED_IDLE) {
@@ -563,10 +594,14 @@ static void step(struct guest *guest, int64_t now_ns)
 	/* While it is not clear what became of the scheduler, the scenario waits for that. */
 	if (guest->sched.state == KT_GSCHED_ENABLED && guest->sched.broken_ns)
 		return;
-	if (guest->finish_at_ns && now_ns >= guest->finish_at_ns)
+	kt_grqlat_step(&guest->rqlat, now_ns);
+	if (guest->finish_at_ns && now_ns >= guest->finish_at_ns &&
+	    kt_grqlat_is_over(&guest->rqlat))
 		finish_run(guest);
 	look_for_stall(guest, now_ns);
 	step_scenario(guest, now_ns);
+	if (guest->scenario.anchor_ns >= 0)
+		kt_grqlat_count(&guest->rqlat);
 }
 
 static int64_t earlier(int64_t a_ns, int64_t b_ns)
@@ -582,7 +617,8 @@ static int wait_ms(struct guest *guest, int64_t now_ns)
 
 	due_ns = earlier(due_ns, kt_gshell_due_ns(&guest->shell, now_ns));
 	due_ns = earlier(due_ns, kt_gstall_due_ns(&guest->stall));
-	if (guest->finish_at_ns)
+	due_ns = earlier(due_ns, kt_grqlat_due_ns(&guest->rqlat));
+	if (guest->finish_at_ns && kt_grqlat_is_over(&guest->rqlat))
 		due_ns = earlier(due_ns, guest->finish_at_ns);
 	/* the host's coming and going is told by no event */
 	due_ns = earlier(due_ns, now_ns + (guest->channel.is_connected ? 10 * KT_GCHANNEL_LOOK_NS
@@ -599,6 +635,7 @@ static void wait_for_something(struct guest *guest, int signal_fd, int64_t now_n
 		kt_gchannel_fd(&guest->channel),
 		kt_gstats_fd(&guest->stats),
 		kt_gscenario_fd(&guest->scenario),
+		{ .fd = guest->rqlat.out_fd, .events = POLLIN },
 	};
 
 	kt_gshell_fds(&guest->shell, fds + OTHER_FDS);
@@ -630,8 +667,8 @@ int kt_guest_serve(int signal_fd, struct kt_err *err)
 	static struct guest guest; /* one per machine; too large for comfort on the stack */
 	const struct kt_gshell_events shell_events = { send_printed, send_took, send_shell_ended,
 						       &guest };
-	const struct kt_gscenario_calls calls = { send_any, load_scheduler, unload_scheduler,
-						  &guest, &guest.sched.failure };
+	const struct kt_gscenario_calls calls = { send_any, load_scheduler,       unload_scheduler,
+						  &guest,   &guest.sched.failure, may_begin };
 	int64_t host_seen_ns;
 	int64_t now_ns;
 	int status;
@@ -648,6 +685,8 @@ int kt_guest_serve(int signal_fd, struct kt_err *err)
 	kt_gsched_init(&guest.sched, &guest.kmsg);
 	kt_gstats_init(&guest.stats, KT_GSTATS_PATH);
 	kt_gscenario_init(&guest.scenario, &calls);
+	kt_grqlat_init(&guest.rqlat);
+	kt_gcgroup_tell(name_cgroup, &guest);
 	kt_gshell_init(&guest.shell, &shell_events);
 	host_seen_ns = kt_gtime_now_ns();
 	for (;;) {

@@ -92,3 +92,38 @@ Test(load, two_files_cannot_stand_at_one_place)
 	cr_assert(strstr(world->attempt.line, "/kt/lib/shared"), "%s", world->attempt.line);
 	world_destroy(world);
 }
+
+/* The run queue probe stands beside ktguest, and goes only where it is wanted. */
+Test(load, the_probe_goes_to_guests_that_want_it)
+{
+	static struct kt_msg_run_guest guest;
+	struct shipped shipped = { 0 };
+	char dir[] = "/tmp/kt-load.XXXXXX";
+	char ktguest[64];
+	char probe[64];
+	int fd;
+
+	cr_assert_not_null(mkdtemp(dir));
+	snprintf(ktguest, sizeof(ktguest), "%s/ktguest", dir);
+	snprintf(probe, sizeof(probe), "%s/kt_rqlat", dir);
+	guest.ktguest = ktguest;
+	for (int is_there = 0; is_there < 2; is_there++) {
+		struct world *world = job_of_three(&shipped);
+
+		if (is_there) {
+			fd = open(probe, O_CREAT | O_WRONLY, 0755);
+			cr_assert_eq(write(fd, "x", 1), 1);
+			close(fd);
+		}
+		world->attempt.guest = &guest;
+		world->scenario.runqueue_latency = true;
+		kt_load(&world->attempt);
+		unlink(shipped.path);
+		cr_assert(!world->attempt.ending, "%s", world->attempt.line);
+		cr_assert_eq(world->attempt.vm.channel.frames_in, is_there ? 5 : 4);
+		cr_assert_eq(strstr(kt_buf_text(&world->attempt.note), probe) == NULL, is_there);
+		world_destroy(world);
+	}
+	unlink(probe);
+	rmdir(dir);
+}

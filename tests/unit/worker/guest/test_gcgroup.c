@@ -243,3 +243,25 @@ Test(gcgroup, throttled_is_a_cgroup_below_a_limit, .init = setup, .fini = teardo
 	cr_assert(!kt_gcgroup_throttled("", &times));
 	cr_assert_eq(times, 0);
 }
+
+static void remember(void *arg, const char *name, uint64_t id)
+{
+	char *names = arg;
+
+	cr_assert_gt(id, 1);
+	strcat(names, name);
+	strcat(names, " ");
+}
+
+Test(gcgroup, who_wants_to_know_ids_is_told_of_each, .init = setup, .fini = teardown)
+{
+	struct kt_err err = { 0 };
+	char names[64] = "";
+
+	kt_gcgroup_tell(remember, names);
+	cr_assert_eq(kt_gcgroup_make("a/b", &err), 0, "%s", err.text);
+	cr_assert_eq(kt_gcgroup_make("c", &err), 0, "%s", err.text);
+	kt_gcgroup_tell(NULL, NULL);
+	cr_assert_eq(kt_gcgroup_make("d", &err), 0, "%s", err.text);
+	cr_assert_str_eq(names, "a a/b c ");
+}
