@@ -123,15 +123,12 @@ static int check_files(const struct kt_matrix *matrix, const struct kt_msg_manif
 	char why[KT_ERR_TEXT_MAX];
 
 	for (size_t i = 0; i < scenario->n_schedulers; i++) {
-		const struct kt_matrix_places *places =
-			scenario->places ? &scenario->places[i] : NULL;
-		uint64_t before = places ? places->before : i * scenario->n_topologies;
-		uint64_t cell = scenario->first_cell + before * scenario->repeats;
 		KT_AUTO_ARENA arena = { 0 };
 		struct kt_msg_job job;
+		uint64_t cell;
 
-		if (places && places->n == 0)
-			continue; /* it fits nowhere */
+		if (!kt_matrix_first_cell_with(scenario, i, &cell))
+			continue;
 		kt_prepare_job(matrix, manifest, cell, &arena, &job);
 		if (kt_job_artifacts(&job, artifacts, err) >= 0)
 			continue;

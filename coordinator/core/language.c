@@ -234,6 +234,22 @@ static void check_machines(const struct kt_matrix *matrix,
 	}
 }
 
+/* And what it says of schedulers, where there is none but the kernel's own. */
+static void check_bare(const struct kt_matrix *matrix, const struct kt_matrix_scenario *scenario,
+		       struct kt_problems *problems)
+{
+	for (size_t i = 0; scenario->needs_scheduler && i < scenario->n_schedulers; i++) {
+		char name[KT_CELL_NAME_BYTES_MAX];
+		uint64_t cell;
+
+		if (matrix->schedulers[scenario->schedulers[i]].binary ||
+		    !kt_matrix_first_cell_with(scenario, i, &cell))
+			continue;
+		kt_rehearsal_bare(&scenario->msg, scenario->node,
+				  kt_matrix_cell_name(matrix, cell, name), problems);
+	}
+}
+
 static void check_cells(const struct kt_matrix *matrix, struct kt_problems *problems)
 {
 	for (size_t i = 0; i < matrix->n_scenarios && problems->n < KT_PROBLEMS_MAX; i++) {
@@ -241,6 +257,7 @@ static void check_cells(const struct kt_matrix *matrix, struct kt_problems *prob
 			continue;
 		check_size(matrix, &matrix->scenarios[i], problems);
 		check_machines(matrix, &matrix->scenarios[i], problems);
+		check_bare(matrix, &matrix->scenarios[i], problems);
 	}
 }
 

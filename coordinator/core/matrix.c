@@ -223,6 +223,14 @@ bool kt_matrix_first_cell_in(const struct kt_matrix_scenario *scenario, size_t k
 	return false;
 }
 
+bool kt_matrix_first_cell_with(const struct kt_matrix_scenario *scenario, size_t i, uint64_t *index)
+{
+	struct kt_matrix_places places = places_of(scenario, i);
+
+	*index = scenario->first_cell + places.before * scenario->repeats;
+	return places.n > 0 && scenario->n_cells > 0;
+}
+
 uint64_t kt_matrix_n_schedulers_in(const struct kt_matrix_scenario *scenario, size_t k)
 {
 	uint64_t n = 0;

@@ -156,6 +156,7 @@ struct kt_matrix_scenario {
 		msg; /* duration, watchdog, samples, steps: holds are resolved to ns */
 	uint64_t n_captures; /* samples that its ops take beside the periodic ones, at most */
 	bool needs_machine; /* cpusets, affinities, CPUs: whether it fits depends on the topology */
+	bool needs_scheduler; /* maps: whether it fits depends on whose cell it is */
 	const char *script; /* scripted runner only; "" when there is none */
 	const char *guest; /* KT_JOB_GUEST_*: its own or the sweep's */
 	uint64_t repeats; /* of this scenario: its own or the sweep's */
@@ -242,6 +243,10 @@ bool kt_matrix_find_cell(const struct kt_matrix *matrix, const char *name, uint6
 
 /* The first cell of the scenario in its topology number k; false when none of its schedulers runs there. */
 bool kt_matrix_first_cell_in(const struct kt_matrix_scenario *scenario, size_t k, uint64_t *index);
+
+/* The first cell of the scenario with its scheduler number i; false when that fits nowhere. */
+bool kt_matrix_first_cell_with(const struct kt_matrix_scenario *scenario, size_t i,
+			       uint64_t *index);
 
 /* How many of the scenario's schedulers run in its topology number k. */
 uint64_t kt_matrix_n_schedulers_in(const struct kt_matrix_scenario *scenario, size_t k);

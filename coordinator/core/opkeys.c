@@ -99,12 +99,16 @@ static void check_payload(struct kt_grammar_reader *reader, const struct kt_doc_
 /* What a name is the name of. */
 static const struct {
 	enum kt_ops_id op;
+	const char *example;
 	void (*check)(struct kt_grammar_reader *reader, const struct kt_doc_node *node,
-		      struct kt_msg_op *op);
+		      struct kt_msg_op *op); /* NULL: nobody knows before it runs */
 } named[] = {
-	{ KT_OPS_ID_capture, check_tag },          { KT_OPS_ID_replace_scheduler, check_other },
-	{ KT_OPS_ID_run_payload, check_payload },  { KT_OPS_ID_wait_payload, check_payload },
-	{ KT_OPS_ID_kill_payload, check_payload },
+	{ KT_OPS_ID_capture, "\"before\"", check_tag },
+	{ KT_OPS_ID_replace_scheduler, "\"scx_other\"", check_other },
+	{ KT_OPS_ID_run_payload, "\"stress\"", check_payload },
+	{ KT_OPS_ID_wait_payload, "\"stress\"", check_payload },
+	{ KT_OPS_ID_kill_payload, "\"stress\"", check_payload },
+	{ KT_OPS_ID_write_map, "\"scx_kt.bss\"", NULL },
 };
 
 static void set_name(struct kt_grammar_reader *reader, const struct kt_grammar_key *key,
@@ -115,7 +119,7 @@ static void set_name(struct kt_grammar_reader *reader, const struct kt_grammar_k
 
 	kt_grammar_name(reader, key, node, into);
 	for (size_t i = 0; op->name[0] && i < LENGTH(named); i++)
-		if (named[i].op == kind->id)
+		if (named[i].op == kind->id && named[i].check)
 			named[i].check(reader, node, op);
 }
 
@@ -169,7 +173,7 @@ static const struct {
 	{ KT_OPS_CGROUP | KT_OPS_OTHER, ROW(, ARRAY,  MUST, 0, KT_NAME_BYTES_MAX, "[\"cg_0\", \"cg_1\"]", "two cgroups", set_two_cgroups, kt_msg_op, cgroup) },
 	{ KT_OPS_CGROUP,                ROW(, STRING, MUST, 1, KT_NAME_BYTES_MAX, "\"cg_0\"", "a cgroup", set_cgroup, kt_msg_op, cgroup) },
 	{ KT_OPS_NAME,                  ROW(, STRING, MUST, 1, KT_NAME_BYTES_MAX, "\"a_name\"", "a name", set_name, kt_msg_op, name) },
-	{ KT_OPS_CPU,                   ROW(, INT,    MUST, 0, KT_GUEST_CPUS_MAX - 1, "1, online = false", "a CPU", kt_grammar_number, kt_msg_op, cpu) },
+	{ KT_OPS_CPU,                   ROW(, INT,    MUST, 0, KT_GUEST_CPUS_MAX - 1, "1", "a CPU", kt_grammar_number, kt_msg_op, cpu) },
 	{ 0,                            ROW(, BOOL,   MUST, 0, 0, "true", "true", set_true, kt_msg_op, kind) },
 };
 
@@ -191,11 +195,30 @@ static const struct {
 
 static struct kt_grammar_key own_key(const struct kt_ops *kind)
 {
-	size_t i = 0;
+	struct kt_grammar_key key;
+	size_t row = 0;
 
-	while ((kind->uses & values[i].uses) != values[i].uses)
-		i++;
-	return values[i].key;
+	while ((kind->uses & values[row].uses) != values[row].uses)
+		row++;
+	key = values[row].key;
+	key.name = kind->name;
+	key.sentence = kind->sentence;
+	for (size_t i = 0; i < LENGTH(named); i++)
+		if (named[i].op == kind->id)
+			key.example = named[i].example;
+	return key;
+}
+
+/* Of write_map the form with a variable: 'key' stands in its place. */
+void kt_opkeys_example(const struct kt_ops *kind, struct kt_buf *out)
+{
+	kt_buf_printf(out, "{ %s = %s", kind->name, own_key(kind).example);
+	for (size_t i = 0; i < LENGTH(companions); i++)
+		if (kind->uses & companions[i].uses && strcmp(companions[i].key.name, "key") != 0)
+			kt_buf_printf(out, ", %s", companions[i].key.example);
+	if (kind->uses & KT_OPS_GROUP)
+		kt_buf_puts(out, ", workers = 2, work = \"spin\"");
+	kt_buf_puts(out, " }");
 }
 
 static void read_op(struct kt_grammar_reader *reader, const struct kt_ops *kind,
@@ -210,8 +233,6 @@ static void read_op(struct kt_grammar_reader *reader, const struct kt_ops *kind,
 	};
 
 	op->kind = kind->name;
-	keys[0].name = kind->name;
-	keys[0].sentence = kind->sentence;
 	keys[0].example = kt_arena_printf(reader->arena, "%s = %s", kind->name, keys[0].example);
 	for (size_t i = 0; i < LENGTH(companions); i++)
 		if (kind->uses & companions[i].uses) {

@@ -10,9 +10,13 @@
 #define KT_OPKEYS_H
 
 #include "coordinator/core/grammar.h"
+#include "proto/ops.h"
 #include "proto/schema.h"
 
 kt_grammar_set_fn kt_opkeys_set; /* an array of struct kt_msg_op, and a count */
+
+/* "{ set_cpuset = "cg_0", to = "llc(0)" }", with all that may stand in it; no newline. */
+void kt_opkeys_example(const struct kt_ops *kind, struct kt_buf *out);
 
 /* Of an item of such an array: where its op's key stands, its value, and another key of it (the op when there
  * is none). For what turns out wrong later.

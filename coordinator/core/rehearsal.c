@@ -26,12 +26,13 @@ struct show {
 	struct kt_problems *problems;
 	const struct kt_cpuset_machine *machine; /* NULL: whatever it is */
 	const char *cell; /* what problems call it */
-	struct kt_rehearsal *rehearsal; /* NULL with a machine */
+	struct kt_rehearsal *rehearsal;
 	struct kt_standing standing;
 	struct said *filled; /* cgroups that the scenario ever puts processes into */
 	struct said *tags;
 	struct said *others; /* schedulers that are loaded in place of the cell's */
 	struct said *payloads; /* that were started, and not waited for or ended */
+	bool is_bare; /* the cell's scheduler is the kernel's own */
 	bool is_attached;
 	struct kt_cpuset offline;
 	uint64_t n_workers;
@@ -488,9 +489,17 @@ static void need_attached(struct show *show, const struct kt_msg_op *op,
 			 is_needed ? "no scheduler is attached" : "a scheduler is attached");
 }
 
+/* What would change the kernel's own scheduler is left out by the guest (worker/guest/gswitch.h). */
+static bool is_left_out(const struct show *show)
+{
+	return show->is_bare && !show->is_attached;
+}
+
 static void attach_scheduler(struct show *show, const struct kt_msg_op *op,
 			     const struct kt_doc_node *item)
 {
+	if (is_left_out(show))
+		return;
 	need_attached(show, op, item, false);
 	show->is_attached = true;
 }
@@ -498,14 +507,16 @@ static void attach_scheduler(struct show *show, const struct kt_msg_op *op,
 static void detach_scheduler(struct show *show, const struct kt_msg_op *op,
 			     const struct kt_doc_node *item)
 {
-	need_attached(show, op, item, true);
+	if (!is_left_out(show))
+		need_attached(show, op, item, true);
 	show->is_attached = false;
 }
 
 static void restart_scheduler(struct show *show, const struct kt_msg_op *op,
 			      const struct kt_doc_node *item)
 {
-	need_attached(show, op, item, true);
+	if (!is_left_out(show))
+		need_attached(show, op, item, true);
 }
 
 static void replace_scheduler(struct show *show, const struct kt_msg_op *op,
@@ -517,6 +528,7 @@ static void replace_scheduler(struct show *show, const struct kt_msg_op *op,
 
 static void write_map(struct show *show, const struct kt_msg_op *op, const struct kt_doc_node *item)
 {
+	show->rehearsal->needs_scheduler = true;
 	need_attached(show, op, item, true);
 }
 
@@ -770,7 +782,7 @@ static void play(struct show *show)
 	const struct kt_doc_node *steps = kt_doc_get(show->node, "step");
 
 	show->rounds = 1;
-	show->is_attached = true;
+	show->is_attached = !show->is_bare;
 	play_backdrop(show, kt_doc_get(show->node, "backdrop"));
 	/* a script without steps plays one of its own */
 	for (size_t i = 0; steps && i < show->scenario->n_steps; i++)
@@ -808,12 +820,28 @@ void kt_rehearsal_on(const struct kt_msg_scenario *scenario, const struct kt_doc
 		.threads = topology->threads,
 	};
 	struct kt_cpuset_machine machine;
+	struct kt_rehearsal rehearsal = { 0 };
 	struct show show = { .scenario = scenario,
 			     .node = node,
 			     .problems = problems,
 			     .machine = &machine,
-			     .cell = cell };
+			     .cell = cell,
+			     .rehearsal = &rehearsal };
 
 	kt_cpuset_machine_of(&message, &machine);
+	play(&show);
+}
+
+void kt_rehearsal_bare(const struct kt_msg_scenario *scenario, const struct kt_doc_node *node,
+		       const char *cell, struct kt_problems *problems)
+{
+	struct kt_rehearsal rehearsal = { 0 };
+	struct show show = { .scenario = scenario,
+			     .node = node,
+			     .problems = problems,
+			     .cell = cell,
+			     .rehearsal = &rehearsal,
+			     .is_bare = true };
+
 	play(&show);
 }

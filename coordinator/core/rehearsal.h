@@ -19,6 +19,7 @@
 struct kt_rehearsal {
 	uint64_t n_captures; /* samples that its ops take, at most */
 	bool needs_machine; /* it depends on the guest's CPUs: kt_rehearsal_on() has something to say */
+	bool needs_scheduler; /* on what is loaded: kt_rehearsal_bare() has something to say */
 };
 
 /* node: of [[scenario]], whose message was read without a problem. */
@@ -29,5 +30,9 @@ void kt_rehearsal_follow(const struct kt_msg_scenario *scenario, const struct kt
 void kt_rehearsal_on(const struct kt_msg_scenario *scenario, const struct kt_doc_node *node,
 		     const struct kt_matrix_topology *topology, const char *cell,
 		     struct kt_problems *problems);
+
+/* In a cell of the kernel's own scheduler, where nothing is attached or detached and there are no maps. */
+void kt_rehearsal_bare(const struct kt_msg_scenario *scenario, const struct kt_doc_node *node,
+		       const char *cell, struct kt_problems *problems);
 
 #endif

@@ -165,6 +165,7 @@ static void rehearse(struct kt_grammar_reader *reader, const struct kt_doc_node 
 	kt_rehearsal_follow(&scenario->msg, node, reader->problems, &rehearsal);
 	scenario->n_captures = rehearsal.n_captures;
 	scenario->needs_machine = rehearsal.needs_machine;
+	scenario->needs_scheduler = rehearsal.needs_scheduler;
 }
 
 static void hold_full(struct kt_grammar_reader *reader, struct kt_msg_scenario *msg)
@@ -223,7 +224,7 @@ static const struct kt_grammar_key scenario_keys[] = {
 	ROW(watchdog, STRING, MAY,  WATCHDOG_NS_MIN, WATCHDOG_NS_MAX, "watchdog = \"15s\"", "sched_ext's stall watchdog", kt_grammar_span, kt_matrix_scenario, msg.watchdog_ns),
 	ROW(repeats,  INT,    MAY,  1, KT_REPEATS_MAX, "repeats = 5", "how often every cell runs", kt_grammar_number, kt_matrix_scenario, repeats),
 	WORD(guest,           MAY,  kt_scenariokeys_guests, "guest = \"cold\"", "\"warm\" or \"cold\", as in [sweep]", kt_matrix_scenario, guest),
-	ROW(script,   STRING, MAY,  1, KT_TEXT_BYTES_MAX, "script = \"boot; run; end\"", "what the scripted runner plays", kt_grammar_text, kt_matrix_scenario, script),
+	ROW(script,   STRING, MAY,  1, KT_TEXT_BYTES_MAX, "script = \"boot 10ms; sample; end\"", "what the scripted runner plays", kt_grammar_text, kt_matrix_scenario, script),
 	ROW(stall,    STRING, MAY,  STALL_NS_MIN, KT_DURATION_NS_MAX, "stall = \"5s\"", "how long a worker may be runnable and not run", kt_grammar_span, kt_matrix_scenario, msg.stall_ns),
 	ROW(runqueue_latency, BOOL, MAY, 0, 0, "runqueue_latency = true", "a BPF probe measures how long tasks wait for a CPU", kt_grammar_bool, kt_matrix_scenario, msg.runqueue_latency),
 	LIST(kernels,    MAY, 1, KT_AXIS_ENTRIES_MAX, "kernels = [\"sid\"]", "the kernels it runs on; left out: all", choose_kernels, kt_matrix_scenario, kernels, NULL),

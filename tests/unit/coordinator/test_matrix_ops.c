@@ -64,10 +64,11 @@ static const struct {
 	{ KT_OPS_ID_replace_scheduler,
 	  { OP("{ replace_scheduler = 'other' }"), MEANS("replace_scheduler name=other") } },
 	{ KT_OPS_ID_write_map,
-	  { OP("{ write_map = 'scx_kt.bss', variable = 'knob', value = -1 }"),
+	  { "schedulers = ['scx_kt']\n" OP(
+		    "{ write_map = 'scx_kt.bss', variable = 'knob', value = -1 }"),
 	    MEANS("write_map name=scx_kt.bss value=-1 variable=knob") } },
 	{ KT_OPS_ID_write_map,
-	  { OP("{ write_map = 'limits', key = 3, value = 5 }"),
+	  { "schedulers = ['scx_kt']\n" OP("{ write_map = 'limits', key = 3, value = 5 }"),
 	    MEANS("write_map name=limits key=3 value=5") } },
 	{ KT_OPS_ID_hotplug_cpu,
 	  { OP("{ hotplug_cpu = 1, online = false }, { hotplug_cpu = 1, online = true }"),

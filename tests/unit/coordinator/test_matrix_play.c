@@ -115,6 +115,14 @@ static const struct matrixtext_refusal refusals[] = {
 	  "m:22:39: restart_scheduler: no scheduler is attached at this moment" },
 	{ OPS("{ detach_scheduler = true }, { write_map = 'm', key = 1, value = 1 }"),
 	  "m:22:39: write_map: no scheduler is attached at this moment" },
+	/* the kernel's own has nothing to attach, and no maps */
+	{ OPS("{ detach_scheduler = true }, { attach_scheduler = true }, { restart_scheduler = "
+	      "true }, { write_map = 'm', key = 1, value = 1 }"),
+	  "m:22:98: write_map: no scheduler is attached at this moment, in cell a/k/eevdf/big#0" },
+	{ OPS("{ replace_scheduler = 'other' }, { write_map = 'm', key = 1, value = 1 }, "
+	      "{ detach_scheduler = true }, { attach_scheduler = true },\n"
+	      "{ write_map = 'm', key = 1, value = 1 }"),
+	  "m:23:3: write_map: no scheduler is attached at this moment, in cell a/k/eevdf/big#0" },
 	/* captures */
 	{ OPS("{ capture = 'x' }") OPS("{ capture = 'x' }"),
 	  "m:25:20: a second capture with the tag 'x'; the first is in line 22" },
@@ -182,6 +190,9 @@ static const char *const right[] = {
 	STEP("cgroup = [{ name = 'p/c' }]\n")
 		OPS("{ add_cgroup = { name = 'p/c' } }, { freeze_cgroup = 'p' }"),
 	BACKDROP LOOP("{ spawn = 'c', workers = 409, work = 'spin' }"),
+	/* maps, and no cell of the kernel's own scheduler; or another in its place */
+	"schedulers = ['scx_kt', 'other']\n" OPS("{ write_map = 'm', key = 1, value = 1 }"),
+	OPS("{ replace_scheduler = 'other' }, { write_map = 'm', key = 1, value = 1 }"),
 };
 
 Test(matrix_play, what_can_be_done_is_taken)

@@ -5,6 +5,7 @@
 #include "proto/ops.h"
 
 static const char text[] =
+	"schedulers = ['scx_kt']\n"
 	"[scenario.backdrop]\n"
 	"cgroup = [{ name = 'bg', cpuset = 'numa(1)', cpu_max = '50%', workers_pct = 0.5, work = "
 	"'pipe' }]\n"
