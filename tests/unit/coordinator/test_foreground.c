@@ -85,8 +85,9 @@ Test(foreground, a_signal_for_us_is_passed_on, .init = setup)
 	KT_AUTO_FD int fd = memfd_create("none", MFD_CLOEXEC);
 	int status;
 
-	cr_assert_eq(run("trap 'exit 9' TERM; kill -TERM $PPID; while :; do sleep 0.02; done", fd,
-			 &status),
+	cr_assert_eq(run("trap 'exit 9' TERM; kill -TERM $PPID; for i in $(seq 500); do sleep "
+			 "0.02; done",
+			 fd, &status),
 		     0);
 	cr_assert_eq(WEXITSTATUS(status), 9);
 }
@@ -113,7 +114,8 @@ Test(foreground, the_program_is_told_when_we_are_killed, .init = setup)
 	pid_t pid;
 
 	snprintf(command, sizeof(command),
-		 "trap 'echo told >%s; exit' TERM; echo ready >&3; while :; do sleep 0.02; done",
+		 "trap 'echo told >%s; exit' TERM; echo ready >&3; for i in $(seq 1000); do sleep "
+		 "0.02; done",
 		 path);
 	pid = fork();
 	if (pid == 0) {

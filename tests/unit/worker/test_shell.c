@@ -173,6 +173,7 @@ static void floods(struct guest *guest)
 		print(guest, 1, bytes);
 	guest_await(guest, KT_TAG_guest_window); /* until then it kept to its window */
 	print(guest, 1, "y");
+	say_ended(guest, 0, 0);
 }
 
 static void takes_what_nobody_typed(struct guest *guest)
@@ -180,6 +181,7 @@ static void takes_what_nobody_typed(struct guest *guest)
 	guest_await(guest, KT_TAG_guest_shell);
 	say_done(guest);
 	guest_say(guest, KT_TAG_guest_took, &(struct kt_msg_guest_took){ .bytes = 1 });
+	say_ended(guest, 0, 0);
 }
 
 static void says_it_too_early(struct guest *guest)
