@@ -540,10 +540,14 @@ static void show_samples(const struct kt_series *series, FILE *out)
 		"frozen", "step");
 	for (size_t i = 0; i < series->n; i++) {
 		const struct kt_msg_sample *sample = kt_series_at(series, i);
+		char scheduled[32] = "on demand";
 
-		fprintf(out, "  %-14s %+10.3f s %+10.3f s %7.2f ms %5" PRIu64, sample->tag,
-			(double)sample->offset_ns / 1e9, (double)sample->elapsed_ns / 1e9,
-			(double)sample->frozen_ns / 1e6, sample->step);
+		if (sample->offset_ns > 0)
+			snprintf(scheduled, sizeof(scheduled), "%+.3f s",
+				 (double)sample->offset_ns / 1e9);
+		fprintf(out, "  %-14s %12s %+10.3f s %7.2f ms %5" PRIu64, sample->tag, scheduled,
+			(double)sample->elapsed_ns / 1e9, (double)sample->frozen_ns / 1e6,
+			sample->step);
 		if (sample->epoch)
 			fprintf(out, "  (the scheduler's life %" PRIu64 ")", sample->epoch);
 		if (sample->placeholder[0])
