@@ -139,9 +139,9 @@ static int resolve_place(const struct kt_msg_cpuset *spec, const struct kt_cpuse
 
 	if (spec->index >= n)
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
-				  "%s(%llu): the guest has %u %s, counted from 0", spec->kind,
-				  (unsigned long long)spec->index, n,
-				  is_llc ? "LLCs" : "NUMA nodes");
+				  "%s(%llu): the guest has %u %s%s, counted from 0", spec->kind,
+				  (unsigned long long)spec->index, n, is_llc ? "LLC" : "NUMA node",
+				  n == 1 ? "" : "s");
 	for (uint32_t cpu = 0; cpu < machine->n_cpus; cpu++)
 		if (place_of[cpu] == spec->index)
 			kt_cpuset_add(set, cpu);

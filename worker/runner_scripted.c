@@ -4,6 +4,7 @@
 #include "proto/base/must.h"
 #include "proto/cause.h"
 #include "worker/core/boundary.h"
+#include "worker/scriptedops.h"
 #include "worker/scriptedreport.h"
 
 #include <errno.h>
@@ -92,7 +93,7 @@ struct kt_run {
 	uint64_t random;
 	int64_t began_ns;
 	struct kt_buf series; /* every encoded sample, for the digest */
-	struct kt_msg_moment timeline[16];
+	struct kt_msg_moment timeline[16 + KT_SCRIPTEDOPS_MAX];
 	size_t n_timeline;
 };
 
@@ -601,6 +602,15 @@ static void tell_phase(struct kt_run *run, const char *name, int64_t left_ns)
 	run->events.phase(run->arg, &phase);
 }
 
+/* What a guest would do meanwhile stands on the timeline behind the phase that it is done in. */
+static void add_ops(struct kt_run *run)
+{
+	run->n_timeline += kt_scriptedops_fill(run->job.scenario, kt_clock_now_ns() - run->began_ns,
+					       &run->arena, run->timeline + run->n_timeline,
+					       sizeof(run->timeline) / sizeof(run->timeline[0]) -
+						       run->n_timeline);
+}
+
 static void tell_logs(struct kt_run *run, const char *stream, uint64_t bytes)
 {
 	static const char line[] =
@@ -638,6 +648,7 @@ static int64_t play(struct kt_run *run)
 				      command->verb == VERB_RUN)) {
 			run->running = true;
 			tell_phase(run, "run", run->job.scenario->duration_ns);
+			add_ops(run);
 		}
 		switch (command->verb) {
 		case VERB_BOOT:

@@ -38,6 +38,8 @@
  * belongs to the running scheduler (worker/introspect/introspect.h); stats is what the scheduler would
  * answer. A path with dots makes maps in maps.
  *
+ * The scenario's ops are moments of the timeline behind the phase "run" (scriptedops.h).
+ *
  * A script that cannot be read ends the attempt with host_trouble and the place of the error.
  */
 #ifndef KT_RUNNER_SCRIPTED_H

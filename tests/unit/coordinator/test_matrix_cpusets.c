@@ -165,7 +165,7 @@ Test(matrix_cpusets, each_topology_of_a_scenario_must_fit)
 	KT_AUTO_BUF problems = { 0 };
 
 	cr_assert_eq(matrixtext_parse(more, &matrix, &problems), -EINVAL);
-	cr_assert_str_eq(kt_buf_text(&problems), "m:22:62: llc(3): the guest has 1 LLCs, counted "
+	cr_assert_str_eq(kt_buf_text(&problems), "m:22:62: llc(3): the guest has 1 LLC, counted "
 						 "from 0, in cell a/k/scx_kt/tiny#0\n");
 	kt_buf_reset(&problems);
 	cr_assert_eq(matrixtext_parse(chosen, &matrix, &problems), 0, "%s", kt_buf_text(&problems));
