@@ -8,9 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define METRICS_MAX 64
-#define ANY_EXIT    "any"
-#define GUEST_ROOT  "/kt/"
+#define METRICS_MAX  64
+#define ANY_EXIT     "any"
+#define GUEST_ROOT   "/kt/"
+#define OUR_PROGRAMS GUEST_ROOT "bin" /* of the worker's: worker/load.c */
 
 KT_AXIS_CHECK_HEAD(struct kt_matrix_payload);
 
@@ -122,11 +123,10 @@ static void set_to(struct kt_grammar_reader *reader, const struct kt_grammar_key
 		kt_problem_add(reader->problems, node->pos,
 			       "'to' in %s: '%.64s' is no plain path below " GUEST_ROOT "; e.g. %s",
 			       reader->table->title, to, key->example);
-	else if (is_below(to, KT_PAYLOADKEYS_PROGRAMS))
+	else if (is_below(to, KT_PAYLOADKEYS_PROGRAMS) || is_below(to, OUR_PROGRAMS))
 		kt_problem_add(reader->problems, node->pos,
-			       "'to' in %s: " KT_PAYLOADKEYS_PROGRAMS
-			       " is where ktcoord puts programs; e.g. %s",
-			       reader->table->title, key->example);
+			       "'to' in %s: '%.64s' is where ktcoord puts programs; e.g. %s",
+			       reader->table->title, to, key->example);
 	else
 		file->to = to;
 }

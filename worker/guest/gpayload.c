@@ -17,6 +17,16 @@
 	65536 /* open at once: hackbench and its like need more than the kernel gives PID 1 */
 #define READ_BYTES 16384
 
+size_t kt_gpayload_cgroup_len(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+	const char *last = slash ? slash + 1 : name;
+
+	if (strncmp(last, KT_GPAYLOAD_OWN, strlen(KT_GPAYLOAD_OWN)) != 0)
+		return strlen(name);
+	return slash ? (size_t)(slash - name) : 0;
+}
+
 /* ---- start ---- */
 
 /* In the child. A byte opens its gate: closing it would not, workers have copies of ktguest's descriptors. */
@@ -128,7 +138,7 @@ static int fork_it(struct kt_gpayload *payload, struct kt_err *err)
 /* Where its own cgroup is when it runs in that one. */
 static char *own_cgroup(const struct kt_gpayload *payload, const char *cgroup)
 {
-	return kt_must_asprintf("%s%s.payload-%u", cgroup, cgroup[0] ? "/" : "",
+	return kt_must_asprintf("%s%s" KT_GPAYLOAD_OWN "%u", cgroup, cgroup[0] ? "/" : "",
 				payload->spec.number);
 }
 

@@ -26,6 +26,9 @@
 #define KT_GPAYLOAD_WINDOW_NS    (100 * KT_NS_PER_MS)
 #define KT_GPAYLOAD_WINDOW_BYTES (1u << 20)
 
+#define KT_GPAYLOAD_OWN \
+	".payload-" /* how its own cgroup is called; no scenario's begins with '.' */
+
 enum kt_gpayload_state {
 	KT_GPAYLOAD_WAITING,
 	KT_GPAYLOAD_RUNNING,
@@ -72,6 +75,9 @@ struct kt_gpayload {
 	int64_t told_ns; /* to stop */
 	int64_t ended_ns; /* its first process was reaped */
 };
+
+/* Pure. Bytes of a cgroup's name without a payload's own: "cg_0" of "cg_0/.payload-1". */
+size_t kt_gpayload_cgroup_len(const char *name);
 
 /* Forks it and moves it into its cgroup, where it waits. Fault GUEST. */
 int kt_gpayload_start(const struct kt_gpayload_spec *spec, struct kt_gpayload **payload,

@@ -289,7 +289,11 @@ static void name_cgroup(void *arg, const char *name, uint64_t id)
 {
 	struct guest *guest = arg;
 
-	kt_grqlat_name(&guest->rqlat, id, name);
+	char outer[KT_NAME_BYTES_MAX + 1];
+
+	/* a payload's waits are those of the cgroup that it runs in */
+	snprintf(outer, sizeof(outer), "%.*s", (int)kt_gpayload_cgroup_len(name), name);
+	kt_grqlat_name(&guest->rqlat, id, outer);
 }
 
 static bool may_begin(void *arg)

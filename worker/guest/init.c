@@ -32,6 +32,7 @@ static const struct filesystem {
 	{ "proc", "/proc", NULL, true, "schedstat, sysrq-trigger" },
 	{ "sysfs", "/sys", NULL, true, "sched_ext's state, virtio ports" },
 	{ "devtmpfs", "/dev", NULL, true, "the port, kmsg" },
+	{ "tmpfs", "/dev/shm", "mode=1777", false, "shared memory of payloads" },
 	{ "devpts", "/dev/pts", "mode=0620,ptmxmode=0666", false, "terminals of shells" },
 	{ "cgroup2", "/sys/fs/cgroup", NULL, true, "the workload's cgroups" },
 	{ "tmpfs", "/kt", "mode=0755", true, "what the host sends" },
@@ -40,6 +41,18 @@ static const struct filesystem {
 	{ "bpf", "/sys/fs/bpf", NULL, false, "for schedulers that pin" },
 	{ "debugfs", "/sys/kernel/debug", NULL, false, "for schedulers and people that look" },
 	{ "tracefs", "/sys/kernel/tracing", NULL, false, "for schedulers and people that look" },
+};
+
+/* What programs expect to be there and no kernel makes. */
+static const struct {
+	const char *where;
+	const char *what;
+} links[] = {
+	{ "/var/run", "/run" },
+	{ "/dev/fd", "/proc/self/fd" },
+	{ "/dev/stdin", "/proc/self/fd/0" },
+	{ "/dev/stdout", "/proc/self/fd/1" },
+	{ "/dev/stderr", "/proc/self/fd/2" },
 };
 
 /* Says it, then lets the machine go down without a panic. Only calls that a signal handler may make. */
@@ -80,8 +93,9 @@ static int mount_all(struct kt_err *err)
 					  fs->sentence);
 	}
 	mkdir("/var", 0755);
-	if (symlink("/run", "/var/run") < 0 && errno != EEXIST)
-		return kt_err_sys(err, KT_FAULT_GUEST, errno, "making /var/run");
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+		if (symlink(links[i].what, links[i].where) < 0 && errno != EEXIST)
+			return kt_err_sys(err, KT_FAULT_GUEST, errno, "making %s", links[i].where);
 	return 0;
 }
 

@@ -449,6 +449,8 @@ Test(matrixfile, the_examples_are_right)
 		{ KT_SOURCE_DIR "/examples/temporal.toml", 1,
 		  "temporal_assertions_over_periodic_samples/sid/scx_kt/small#0" },
 		{ KT_SOURCE_DIR "/examples/knobs.toml", 15, "two_spinners/sid/healthy/small#0" },
+		{ KT_SOURCE_DIR "/examples/payload.toml", 2,
+		  "stress_beside_spinners/sid/scx_kt/small#0" },
 		{ KT_SOURCE_DIR "/examples/gauntlet.toml", 43, "two_spinners/sid/scx_kt/small#0" },
 	};
 

@@ -105,7 +105,12 @@ static const struct {
 	  "= "
 	  "\"/kt/data/data.txt\"" },
 	{ "files = [{ path = \"a\", to = \"/kt/program/x/lib/y\" }]",
-	  "m:14:29: 'to' in files of [[payload]]: /kt/program is where ktcoord puts programs; e.g. "
+	  "m:14:29: 'to' in files of [[payload]]: '/kt/program/x/lib/y' is where ktcoord puts "
+	  "programs; e.g. "
+	  "to = "
+	  "\"/kt/data/data.txt\"" },
+	{ "files = [{ path = \"a\", to = \"/kt/bin\" }]",
+	  "m:14:29: 'to' in files of [[payload]]: '/kt/bin' is where ktcoord puts programs; e.g. "
 	  "to = "
 	  "\"/kt/data/data.txt\"" },
 	{ "files = [{ path = \"a\", to = \"/kt/a\" }, { path = \"b\", to = \"/kt/a\" }]",

@@ -300,6 +300,20 @@ Test(gpayload, it_moves_with_all_that_it_forked)
 	cr_assert_eq(kt_gcgroup_remove("a"), 0);
 }
 
+Test(gpayload, its_own_cgroup_is_part_of_the_one_that_it_runs_in, .init = NULL, .fini = NULL)
+{
+	static const struct {
+		const char *name;
+		size_t len;
+	} names[] = { { "cg_0/.payload-1", 4 }, { "a/b/.payload-12", 3 },
+		      { ".payload-1", 0 },      { "cg_0", 4 },
+		      { "a/payload-1", 11 },    { ".payload-1/x", 12 } };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		cr_assert_eq(kt_gpayload_cgroup_len(names[i].name), names[i].len, "%s",
+			     names[i].name);
+}
+
 /* ---- all of a scenario ---- */
 
 static struct kt_gpayloads all;
