@@ -65,6 +65,7 @@ static void begin(struct kt_gswitch *change, size_t wanted)
 	kt_must(change->state == KT_GSWITCH_RESTING);
 	change->wanted = has_program(change, wanted) ? wanted : KT_GSWITCH_NONE;
 	change->failed = KT_GSCHED_NOTHING;
+	change->is_back = false; /* it leaves before the host heard of it */
 	if (change->loaded == KT_GSWITCH_NONE) {
 		load(change, kt_gtime_now_ns());
 		return;
@@ -106,7 +107,7 @@ bool kt_gswitch_take(struct kt_gswitch *change, enum kt_gsched_event event, int6
 
 void kt_gswitch_tell(struct kt_gswitch *change, int64_t now_ns)
 {
-	if (!change->is_back || change->ask->is_open)
+	if (!change->is_back || change->ask->is_open || change->state != KT_GSWITCH_RESTING)
 		return;
 	change->is_back = false;
 	change->epoch++;

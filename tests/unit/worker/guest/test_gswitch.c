@@ -220,6 +220,21 @@ Test(gswitch, one_that_comes_back_by_itself_begins_an_epoch, .fini = teardown)
 	cr_assert_eq(kt_gswitch_look(&change, 0, &err), 1, "nobody waits for it");
 }
 
+/* It came back while the host was busy with a capture, and the next op of the scenario takes it out. */
+Test(gswitch, one_that_came_back_and_leaves_again_is_not_told_of, .fini = teardown)
+{
+	begin(true);
+	kt_gask_capture(&ask, "open", 0);
+	done[0] = 0;
+	cr_assert(kt_gswitch_take(&change, KT_GSCHED_RELOADED, 0));
+	seen();
+	cr_assert_eq(kt_gswitch_detach(&change, &text, &err), 0);
+	kt_gswitch_tell(&change, 0);
+	cr_assert_str_eq(done, "unload 7; ", "else the next question would meet an open one");
+	cr_assert(kt_gswitch_take(&change, KT_GSCHED_UNLOADED, 0));
+	cr_assert_str_eq(done, "unload 7; tell 0 ''; ");
+}
+
 Test(gswitch, a_host_that_does_not_answer_ends_the_wait, .fini = teardown)
 {
 	begin(true);
