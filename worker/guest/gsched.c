@@ -198,6 +198,7 @@ __attribute__((noreturn)) static void become(char **argv, int output_fd)
 	dup2(output_fd, STDERR_FILENO);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	kt_sysfile_write("/proc/self/oom_score_adj", "0"); /* ktguest's is its own */
 	execve(argv[0], argv, environment);
 	dprintf(STDERR_FILENO, "ktguest: cannot run %s: %s\n", argv[0], strerror(errno));
 	_exit(127);

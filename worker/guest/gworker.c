@@ -1,5 +1,6 @@
 #include "worker/guest/gworker.h"
 #include "worker/guest/gsettle.h"
+#include "worker/guest/sysfile.h"
 
 #include <limits.h>
 #include <linux/futex.h>
@@ -79,7 +80,9 @@ static void work_until_told(const struct kt_gworker_order *order, struct kt_gsel
 				self->memory + self->memory_bytes, slot->sums.pages_on);
 }
 
-/* As a process: named, no longer alive than its parent, undisturbed by its signals, with exact timers. */
+/* As a process: named, no longer alive than its parent, undisturbed by its signals, with exact timers; and when memory
+ * runs out it may be killed as everybody else: PID 1 may not, and a guest in which nobody may be dies of it.
+ */
 static void become(const struct kt_gworker_order *order)
 {
 	sigset_t none;
@@ -87,6 +90,7 @@ static void become(const struct kt_gworker_order *order)
 	prctl(PR_SET_NAME, kt_work[order->work].name);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_TIMERSLACK, 1); /* ns; else 50 us of every sleep would be called latency */
+	kt_sysfile_write("/proc/self/oom_score_adj", "0");
 	signal(SIGPIPE, SIG_IGN); /* a partner may be gone: that is an errno */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

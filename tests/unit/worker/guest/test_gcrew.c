@@ -55,6 +55,36 @@ static bool is_running(pid_t pid)
 	return state && state != 'Z';
 }
 
+static int oom_score_of(pid_t pid)
+{
+	char path[64];
+	FILE *file;
+	int score = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
+	file = fopen(path, "r");
+	cr_assert(file, "%s", path);
+	cr_assert_eq(fscanf(file, "%d", &score), 1);
+	fclose(file);
+	return score;
+}
+
+/* PID 1 may not be killed when memory runs out, and a fork inherits that. Here: the other way round, which needs no
+ * right.
+ */
+Test(gcrew, workers_are_killed_as_others_are_when_memory_runs_out, .fini = teardown)
+{
+	const struct kt_msg_group group = crewed_group("spin");
+	FILE *file = fopen("/proc/self/oom_score_adj", "w");
+
+	cr_assert(file);
+	cr_assert_gt(fprintf(file, "300"), 0);
+	cr_assert_eq(fclose(file), 0);
+	gather(&group, 2, NULL);
+	for (size_t i = 0; i < 2; i++)
+		cr_expect_eq(oom_score_of(crewed.crew->workers[i].pid), 0);
+}
+
 Test(gcrew, nobody_works_before_the_gate_opens, .fini = teardown)
 {
 	const struct kt_msg_group group = crewed_group("spin");
