@@ -42,6 +42,7 @@
 #define DUMP_BYTES_MAX     (96u << 10)
 #define OUTPUT_BYTES_MAX   (32u << 10)
 #define OTHER_FDS          7 /* that are polled beside the shell's */
+#define RUN_FDS            2 /* the last of these: what the scenario has to do */
 
 struct guest {
 	struct kt_gchannel channel;
@@ -581,6 +582,12 @@ static void step_scenario(struct guest *guest, int64_t now_ns)
 	}
 }
 
+/* It left, and whether it comes back or why it does not is not known yet: the scenario waits for that. */
+static bool scheduler_is_unclear(const struct guest *guest)
+{
+	return guest->sched.state == KT_GSCHED_ENABLED && guest->sched.broken_ns;
+}
+
 /* The scheduler first: a scenario that ends in the same round as its scheduler has lost it. */
 static void step(struct guest *guest, int64_t now_ns)
 {
@@ -595,8 +602,7 @@ static void step(struct guest *guest, int64_t now_ns)
 	kt_gshell_step(&guest->shell, now_ns);
 	/* Whatever else waits: nobody else empties the pipes of payloads. */
 	kt_gstage_step(&guest->scenario.stage, now_ns);
-	/* While it is not clear what became of the scheduler, the scenario waits for that. */
-	if (guest->sched.state == KT_GSCHED_ENABLED && guest->sched.broken_ns)
+	if (scheduler_is_unclear(guest))
 		return;
 	kt_grqlat_step(&guest->rqlat, now_ns);
 	if (guest->finish_at_ns && now_ns >= guest->finish_at_ns &&
@@ -613,17 +619,29 @@ static int64_t earlier(int64_t a_ns, int64_t b_ns)
 	return a_ns < b_ns ? a_ns : b_ns;
 }
 
+/* What the scenario has to do. While it waits for the scheduler that only gets later: to look at it without pause
+ * would take a CPU from the scheduler's program, which ktguest goes before.
+ */
+static int64_t run_due_ns(const struct guest *guest, int64_t now_ns)
+{
+	int64_t due_ns = earlier(kt_gscenario_due_ns(&guest->scenario, now_ns),
+				 kt_gstall_due_ns(&guest->stall));
+
+	if (scheduler_is_unclear(guest))
+		return INT64_MAX;
+	due_ns = earlier(due_ns, kt_grqlat_due_ns(&guest->rqlat));
+	if (guest->finish_at_ns && kt_grqlat_is_over(&guest->rqlat))
+		due_ns = earlier(due_ns, guest->finish_at_ns);
+	return due_ns;
+}
+
 static int wait_ms(struct guest *guest, int64_t now_ns)
 {
 	int64_t due_ns = earlier(kt_gsched_due_ns(&guest->sched, now_ns),
 				 earlier(kt_gstats_due_ns(&guest->stats, now_ns),
-					 kt_gscenario_due_ns(&guest->scenario, now_ns)));
+					 run_due_ns(guest, now_ns)));
 
 	due_ns = earlier(due_ns, kt_gshell_due_ns(&guest->shell, now_ns));
-	due_ns = earlier(due_ns, kt_gstall_due_ns(&guest->stall));
-	due_ns = earlier(due_ns, kt_grqlat_due_ns(&guest->rqlat));
-	if (guest->finish_at_ns && kt_grqlat_is_over(&guest->rqlat))
-		due_ns = earlier(due_ns, guest->finish_at_ns);
 	/* the host's coming and going is told by no event */
 	due_ns = earlier(due_ns, now_ns + (guest->channel.is_connected ? 10 * KT_GCHANNEL_LOOK_NS
 								       : KT_GCHANNEL_LOOK_NS));
@@ -642,6 +660,9 @@ static void wait_for_something(struct guest *guest, int signal_fd, int64_t now_n
 		{ .fd = guest->rqlat.out_fd, .events = POLLIN },
 	};
 
+	/* nobody reads them now */
+	for (size_t i = OTHER_FDS - RUN_FDS; i < OTHER_FDS && scheduler_is_unclear(guest); i++)
+		fds[i].fd = -1;
 	kt_gshell_fds(&guest->shell, fds + OTHER_FDS);
 	poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms(guest, now_ns));
 }
