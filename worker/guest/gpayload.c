@@ -172,6 +172,14 @@ static void poll_outputs(struct kt_gpayload *payload, int what)
 			epoll_ctl(payload->spec.poll_fd, what, payload->fds[i], &event);
 }
 
+/* A worker that was forked meanwhile may have it open as well: then epoll does not forget it by itself. */
+static void close_output(struct kt_gpayload *payload, int i)
+{
+	if (payload->fds[i] >= 0)
+		epoll_ctl(payload->spec.poll_fd, EPOLL_CTL_DEL, payload->fds[i], NULL);
+	kt_own_close(&payload->fds[i]);
+}
+
 int kt_gpayload_start(const struct kt_gpayload_spec *spec, struct kt_gpayload **payload_p,
 		      struct kt_err *err)
 {
@@ -282,7 +290,7 @@ static void read_output(struct kt_gpayload *payload, int i)
 	}
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR &&
 		       payload->window_bytes < KT_GPAYLOAD_WINDOW_BYTES))
-		kt_own_close(&payload->fds[i]); /* epoll forgets it */
+		close_output(payload, i);
 }
 
 static void read_outputs(struct kt_gpayload *payload, int64_t now_ns)
@@ -317,8 +325,8 @@ static void clear(struct kt_gpayload *payload, int64_t now_ns)
 	}
 	if ((payload->fds[0] < 0 && payload->fds[1] < 0) ||
 	    now_ns - payload->ended_ns >= KT_GPAYLOAD_DRAIN_NS) {
-		kt_own_close(&payload->fds[0]);
-		kt_own_close(&payload->fds[1]);
+		close_output(payload, 0);
+		close_output(payload, 1);
 		payload->state = KT_GPAYLOAD_OVER;
 	}
 }
@@ -441,8 +449,8 @@ void kt_gpayload_destroy(struct kt_gpayload **payload_p)
 	}
 	kt_own_close(&payload->gate_fd);
 	kt_own_close(&payload->failure_fd);
-	kt_own_close(&payload->fds[0]);
-	kt_own_close(&payload->fds[1]);
+	close_output(payload, 0);
+	close_output(payload, 1);
 	kt_gkeep_destroy(&payload->kept[0]);
 	kt_gkeep_destroy(&payload->kept[1]);
 	free(payload->own);

@@ -104,6 +104,26 @@ static struct kt_msg_payload_report finish(struct kt_gpayload **payload_p)
 	return report;
 }
 
+/* A worker that was forked while the payload ran has its outputs open as well. */
+Test(gpayload, what_is_over_wakes_nobody_any_more)
+{
+	struct kt_gpayload *payload = start("exit 0", 0);
+	struct pollfd fd = { .fd = poll_fd, .events = POLLIN };
+	pid_t worker = fork();
+
+	if (worker == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	cr_assert_gt(worker, 0);
+	kt_gpayload_go(payload, kt_gtime_now_ns());
+	finish(&payload);
+	cr_expect_eq(poll(&fd, 1, 0), 0, "it would for ever");
+	kill(worker, SIGKILL);
+	waitpid(worker, NULL, 0);
+}
+
 static struct kt_msg_payload_report run(const char *script, int64_t deadline_ns)
 {
 	struct kt_gpayload *payload = start(script, deadline_ns);
