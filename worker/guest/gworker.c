@@ -80,6 +80,32 @@ static void work_until_told(const struct kt_gworker_order *order, struct kt_gsel
 				self->memory + self->memory_bytes, slot->sums.pages_on);
 }
 
+/* PID 1's descriptors are its own: a copy of one keeps what it closes open, e.g. a connection to the scheduler. Of
+ * them a worker needs its team's pipes and ready_fd.
+ */
+static void close_inherited(const struct kt_gworker_order *order)
+{
+	unsigned int keep[2 * KT_GWORK_PIPES_MAX + 1] = { (unsigned int)order->ready_fd };
+	size_t n_pipe_ends = 2 * kt_gwork(order->work)->n_pipes;
+	unsigned int from = STDERR_FILENO + 1;
+	size_t n = 1;
+
+	for (size_t i = 0; i < n_pipe_ends; i++) {
+		size_t at = n++;
+
+		for (; at > 0 && keep[at - 1] > (unsigned int)order->pipes[i]; at--)
+			keep[at] = keep[at - 1];
+		keep[at] = (unsigned int)order->pipes[i];
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] > from)
+			close_range(from, keep[i] - 1, 0);
+		if (keep[i] >= from)
+			from = keep[i] + 1;
+	}
+	close_range(from, ~0u, 0);
+}
+
 /* As a process: named, no longer alive than its parent, undisturbed by its signals, with exact timers; and when memory
  * runs out it may be killed as everybody else: PID 1 may not, and a guest in which nobody may be dies of it.
  */
@@ -87,6 +113,7 @@ static void become(const struct kt_gworker_order *order)
 {
 	sigset_t none;
 
+	close_inherited(order);
 	prctl(PR_SET_NAME, kt_work[order->work].name);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_TIMERSLACK, 1); /* ns; else 50 us of every sleep would be called latency */

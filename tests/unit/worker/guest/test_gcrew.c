@@ -1,9 +1,12 @@
 /* Real processes on this machine: everything but the move into a cgroup, which real guests prove. */
 #include "tests/unit/worker/guest/crewed.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -83,6 +86,50 @@ Test(gcrew, workers_are_killed_as_others_are_when_memory_runs_out, .fini = teard
 	gather(&group, 2, NULL);
 	for (size_t i = 0; i < 2; i++)
 		cr_expect_eq(oom_score_of(crewed.crew->workers[i].pid), 0);
+}
+
+static size_t count_fds(pid_t pid)
+{
+	char path[64];
+	struct dirent *entry;
+	size_t n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	dir = opendir(path);
+	cr_assert(dir);
+	while ((entry = readdir(dir)))
+		n += entry->d_name[0] != '.' && strtol(entry->d_name, NULL, 10) > STDERR_FILENO;
+	closedir(dir);
+	return n;
+}
+
+/* A copy would keep open what PID 1 closes. */
+Test(gcrew, workers_have_no_files_but_their_own, .fini = teardown)
+{
+	static const struct {
+		const char *work;
+		size_t n_fds; /* ready_fd, and both ends of each pipe */
+	} cases[] = { { "spin", 1 }, { "pipe", 5 } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct kt_msg_group group = crewed_group(cases[i].work);
+		int low = dup(STDOUT_FILENO);
+		int high = fcntl(STDOUT_FILENO, F_DUPFD, 100);
+
+		gather(&group, 2, NULL);
+		for (size_t w = 0; w < 2; w++)
+			cr_expect_eq(count_fds(crewed.crew->workers[w].pid), cases[i].n_fds, "%s",
+				     cases[i].work);
+		crewed_go(&crewed);
+		usleep(20000);
+		crewed_stop(&crewed);
+		cr_expect_gt(crewed.reports[0].work_units, 0, "%s works", cases[i].work);
+		crewed_end(&crewed);
+		crewed = (struct crewed){ 0 };
+		close(low);
+		close(high);
+	}
 }
 
 Test(gcrew, nobody_works_before_the_gate_opens, .fini = teardown)
