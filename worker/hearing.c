@@ -84,6 +84,11 @@ static void on_failed(struct kt_attempt *attempt, void *frame)
 
 static void on_started(struct kt_attempt *attempt, void *frame)
 {
+	if (attempt->started) {
+		kt_attempt_end_with_advice(attempt, kt_attempt_lost(attempt),
+					   "the guest said twice that the scenario began");
+		return;
+	}
 	attempt->started = true;
 	attempt->capture.anchor_ns = kt_clock_now_ns();
 	attempt->capture.frozen_ns = 0;

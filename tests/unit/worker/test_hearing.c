@@ -158,6 +158,24 @@ Test(hearing, what_belongs_to_a_run_is_out_of_place_before_it)
 	}
 }
 
+/* Else it could put off the end of its time for ever. */
+Test(hearing, a_scenario_begins_once)
+{
+	struct kt_msg_guest_started started = { .at_ns = 1 };
+	struct world *world = running();
+	int64_t anchor_ns;
+
+	hear(world, KT_TAG_guest_started, &started);
+	cr_assert(world->attempt.started);
+	cr_assert_not(world->attempt.ending);
+	anchor_ns = world->attempt.capture.anchor_ns;
+	hear(world, KT_TAG_guest_started, &started);
+	cr_assert(world->attempt.ending);
+	cr_assert_eq(world->attempt.cause, KT_CAUSE_ID_guest_hung);
+	cr_assert_eq(world->attempt.capture.anchor_ns, anchor_ns);
+	world_destroy(world);
+}
+
 /* After the good end only a scheduler that does not leave is worse, and a kernel that dies. */
 Test(hearing, what_fails_while_it_is_unloaded)
 {
