@@ -118,9 +118,9 @@ static const struct {
 	{ "kernel", TEXT, offsetof(struct options, kernel), "KERNEL", "shell",
 	  "a file, a name or digest of `kernels list`, a Debian suite or suite/package (default: "
 	  "sid)" },
-	{ "scheduler", TEXT, offsetof(struct options, scheduler), "\"PROGRAM ARG...\"", "shell",
-	  "loaded before the shell opens; split at blanks, quotes keep them (default: the kernel's "
-	  "own)" },
+	{ "scheduler", TEXT, offsetof(struct options, scheduler), "WORDS", "shell",
+	  "a program and its arguments, loaded before the shell opens; split at blanks, quotes "
+	  "keep them (default: the kernel's own)" },
 	{ "topology", TEXT, offsetof(struct options, topology), "CPUS", "shell",
 	  "nodes, LLCs, cores per LLC, threads per core, or a preset (default: 1n1l2c1t)" },
 	{ "memory", TEXT, offsetof(struct options, memory), "SIZE", "shell",

@@ -6,9 +6,10 @@
 
 #define BLANKS " \t\n"
 
-/* One word from *at on, unquoted into `to`. False: a quote is open at the end. */
-static bool take_word(const char **at, char *to)
+/* One word from *at on, unquoted to *to and closed by a 0. False: a quote is open at the end. */
+static bool take_word(const char **at, char **to_p)
 {
+	char *to = *to_p;
 	char quote = 0;
 
 	for (; **at && (quote || !strchr(BLANKS, **at)); (*at)++) {
@@ -23,7 +24,8 @@ static bool take_word(const char **at, char *to)
 		else
 			*to++ = c;
 	}
-	*to = 0;
+	*to++ = 0;
+	*to_p = to;
 	return !quote;
 }
 
@@ -31,13 +33,15 @@ int kt_words_split(const char *line, struct kt_arena *arena, size_t n_max, const
 		   size_t *n, struct kt_err *err)
 {
 	const char *at = line + strspn(line, BLANKS);
+	/* No word is longer than what it is made of and the blank or the end behind it. */
+	char *to = kt_arena_alloc(arena, strlen(line) + 1, 1);
 
 	*n = 0;
 	*words = kt_arena_alloc(arena, n_max, sizeof(**words));
 	for (; *at; at += strspn(at, BLANKS)) {
-		char *word = kt_arena_alloc(arena, strlen(at) + 1, 1);
+		const char *word = to;
 
-		if (!take_word(&at, word))
+		if (!take_word(&at, &to))
 			return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
 					  "'%.200s': a quote is not closed", line);
 		if (*n == n_max)

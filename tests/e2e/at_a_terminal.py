@@ -155,7 +155,7 @@ def kills():
         ("ktcoord", signal.SIGKILL, -9),
         ("ktcoord", signal.SIGTERM, 143),
         ("ktworker shell", signal.SIGKILL, 3),
-        ("ktworker shell", signal.SIGSEGV, 70),
+        ("ktworker shell", signal.SIGABRT, 70),
         ("ktworker attempt", signal.SIGKILL, 3),
         ("qemu-system", signal.SIGKILL, 3),
     ):
