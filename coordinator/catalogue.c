@@ -153,14 +153,19 @@ static bool is_meant(const struct kt_catalogue_entry *entry, const char *word)
 
 static void suggest(const struct kt_catalogue *catalogue, const char *word, struct kt_buf *known)
 {
-	const char **names = kt_must_calloc(2 * catalogue->n + 1, sizeof(*names));
+	KT_AUTO_FREE const char **names = kt_must_calloc(2 * catalogue->n + 1, sizeof(*names));
+	const char *group = "";
+	size_t n = 0;
 
 	for (size_t i = 0; i < catalogue->n; i++) {
-		names[i] = catalogue->entries[i].name;
-		names[catalogue->n + i] = catalogue->entries[i].full;
+		if (strcmp(catalogue->entries[i].group, group) != 0)
+			names[n++] = catalogue->entries[i].group;
+		group = catalogue->entries[i].group;
 	}
-	kt_suggest_print(word, names, strchr(word, '/') ? 2 * catalogue->n : catalogue->n, known);
-	free(names);
+	for (size_t i = 0; i < catalogue->n; i++)
+		names[n++] =
+			strchr(word, '/') ? catalogue->entries[i].full : catalogue->entries[i].name;
+	kt_suggest_print(word, names, n, known);
 }
 
 /* ---- one file ---- */

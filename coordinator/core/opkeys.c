@@ -251,11 +251,22 @@ static const struct kt_ops *kind_of(struct kt_grammar_reader *reader,
 				    const struct kt_doc_node *node)
 {
 	const struct kt_doc_node *best = node->first;
+	const struct kt_ops *kind = NULL;
 	const char *names[KT_OPS_N];
 
-	for (const struct kt_doc_node *child = node->first; child; child = child->next)
-		if (kt_ops_by_name(child->key))
-			return kt_ops_by_name(child->key);
+	for (const struct kt_doc_node *child = node->first; child; child = child->next) {
+		const struct kt_ops *another = kt_ops_by_name(child->key);
+
+		if (kind && another) {
+			kt_problem_add(reader->problems, child->key_pos,
+				       "two ops in one table, %s and %s: each has a { } of its own",
+				       kind->name, another->name);
+			return NULL;
+		}
+		kind = another ? another : kind;
+	}
+	if (kind)
+		return kind;
 	for (size_t i = 0; i < KT_OPS_N; i++)
 		names[i] = kt_ops[i].name;
 	for (const struct kt_doc_node *child = node->first; child; child = child->next)

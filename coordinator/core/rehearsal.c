@@ -29,6 +29,7 @@ struct show {
 	struct kt_rehearsal *rehearsal;
 	struct kt_standing standing;
 	struct said *filled; /* cgroups that the scenario ever puts processes into */
+	struct said *passing; /* cgroups that a step brought, and that go with it */
 	struct said *tags;
 	struct said *others; /* schedulers that are loaded in place of the cell's */
 	struct said *payloads; /* that were started, and not waited for or ended */
@@ -110,15 +111,22 @@ static bool comes_later(const struct show *show, const char *name)
 static struct kt_standing_place *need(struct show *show, const char *name, struct kt_doc_pos pos)
 {
 	struct kt_standing_place *place = kt_standing_find(&show->standing, name);
+	const struct said *passing;
 	const char *near;
 
 	if (place)
 		return place;
+	passing = find_said(&show->passing, name);
 	near = kt_standing_suggest(&show->standing, name);
 	if (comes_later(show, name) && !show->is_again)
 		complain(show, pos,
 			 "there is no cgroup '%s' yet: ops come before the cgroups of %s", name,
 			 show->act == BACKDROP ? "the backdrop" : "their step");
+	else if (passing && passing->act != show->act)
+		complain(show, pos,
+			 "there is no cgroup '%s' at this moment: that of line %" PRIu32
+			 " went with its step; one of [scenario.backdrop] would stay",
+			 name, passing->line);
 	else if (near)
 		complain(show, pos, "there is no cgroup '%s' at this moment; did you mean '%s'?",
 			 name, near);
@@ -293,6 +301,8 @@ static void bring_cgroup(struct show *show, const struct kt_msg_cgroup *cgroup,
 		return;
 	}
 	place = kt_standing_add(&show->standing, cgroup->name, show->act, pos.line);
+	if (show->act != BACKDROP)
+		add_said(&show->passing, cgroup->name, pos, show->act);
 	if (cgroup->cpuset) {
 		check_cpus(show, cgroup->cpuset, key_pos(node, "cpuset"), &cpus);
 		place->cpuset = cgroup->cpuset;
@@ -790,6 +800,7 @@ static void play(struct show *show)
 	check_totals(show);
 	kt_standing_clear(&show->standing);
 	clear_said(&show->filled);
+	clear_said(&show->passing);
 	clear_said(&show->tags);
 	clear_said(&show->others);
 	clear_said(&show->payloads);

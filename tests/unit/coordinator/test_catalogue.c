@@ -177,7 +177,8 @@ Test(catalogue, what_is_wrong_is_said_with_its_place)
 	} wrong[] = {
 		{ "include = [\"good\", \"gud\"]",
 		  "/m.toml:3:20: 'include' in [sweep]: no scenario 'gud' in " },
-		{ "include = [\"g/god\"]", "did you mean 'g/good'?" },
+		{ "include = [\"g/god\"]", "did you mean 'g/good'? known: g, " },
+		{ "include = [\"gg/*\"]", "/c; known: g, g/good, " },
 		{ "include = [\"two\"]",
 		  "/c/g/two.toml: a file of the catalogue has one [[scenario]] and nothing else" },
 		{ "include = [\"more\"]",

@@ -122,7 +122,8 @@ static const struct matrixtext_refusal refusals[] = {
 	  "freeze_cgroup = \"cg_0\" }]" },
 	/* two ops in one table; a key of another op */
 	{ OP("{ stop_cgroup = 'c', freeze_cgroup = 'c' }"),
-	  "m:25:10: unknown key 'stop_cgroup' in op freeze_cgroup; known: freeze_cgroup" },
+	  "m:25:10: two ops in one table, freeze_cgroup and stop_cgroup: each has a { } of its "
+	  "own" },
 	{ OP("{ stop_cgroup = 'c', to = 'llc(0)' }"),
 	  "m:25:29: unknown key 'to' in op stop_cgroup; known: stop_cgroup" },
 	/* what an op takes */

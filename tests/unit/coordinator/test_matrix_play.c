@@ -22,9 +22,13 @@ static const struct matrixtext_refusal refusals[] = {
 	  "m:22:26: there is no cgroup 'c' yet: ops come before the cgroups of the backdrop" },
 	/* what a step brings goes with it, whether by its list or by an op */
 	{ STEP("cgroup = [{ name = 'c' }]") OPS("{ freeze_cgroup = 'c' }"),
-	  "m:25:26: there is no cgroup 'c' at this moment" },
+	  "m:25:26: there is no cgroup 'c' at this moment: that of line 22 went with its step; one "
+	  "of [scenario.backdrop] would stay" },
 	{ OPS("{ add_cgroup = { name = 'cg_0' } }") OPS("{ remove_cgroup = 'cg_0' }"),
-	  "m:25:26: there is no cgroup 'cg_0' at this moment" },
+	  "m:25:26: there is no cgroup 'cg_0' at this moment: that of line 22 went with its step; "
+	  "one of [scenario.backdrop] would stay" },
+	{ OPS("{ add_cgroup = { name = 'x' } }, { remove_cgroup = 'x' }, { freeze_cgroup = 'x' }"),
+	  "m:22:84: there is no cgroup 'x' at this moment" },
 	{ BACKDROP OPS("{ freeze_cgroup = 'cc' }"),
 	  "m:25:26: there is no cgroup 'cc' at this moment; did you mean 'c'?" },
 	{ BACKDROP OPS("{ set_cpuset = 'x9', to = '0' }, { clear_cpuset = 'x9' }, { swap_cpusets = "
@@ -53,7 +57,8 @@ static const struct matrixtext_refusal refusals[] = {
 	{ STEP("cgroup = [{ name = 'p/c' }, { name = 'p' }]"),
 	  "m:22:38: cgroup 'p' stands above 'p/c', which is there already: name it first" },
 	{ STEP("cgroup = [{ name = 'p' }, { name = 'p/c' }]") OPS("{ freeze_cgroup = 'p/c' }"),
-	  "m:25:26: there is no cgroup 'p/c' at this moment" },
+	  "m:25:26: there is no cgroup 'p/c' at this moment: that of line 22 went with its step; "
+	  "one of [scenario.backdrop] would stay" },
 	{ BACKDROP OPS("{ add_cgroup = { name = 'e/f' } }, { remove_cgroup = 'e' }, { "
 		       "freeze_cgroup = 'e/f' }"),
 	  "m:25:86: there is no cgroup 'e/f' at this moment" },
