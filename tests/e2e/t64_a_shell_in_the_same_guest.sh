@@ -46,7 +46,7 @@ says "no sweep 'last'"
 
 shell --exec "uname -r"
 gives 0 "$RELEASE"
-shell --exec "echo out; echo err >&2; exit 7"
+shell --exec "echo out >/dev/stdout; echo err >/dev/stderr; exit 7"
 [ "$(cat "$WORK/status")" = 7 ] && [ "$(cat "$WORK/stdout")" = out ] && [ "$(cat "$WORK/stderr")" = err ] ||
 	fail "streams or status: $(cat "$WORK/status" "$WORK/stdout" "$WORK/stderr")"
 shell --exec 'kill -9 $$'
