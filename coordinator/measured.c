@@ -121,25 +121,38 @@ static void put_worker(struct table *table, const struct kt_msg_worker_report *r
 	put_ns(table, report->run_delay_ns);
 }
 
+static int by_place(const void *a, const void *b)
+{
+	const struct kt_msg_worker_report *left = *(const struct kt_msg_worker_report *const *)a;
+	const struct kt_msg_worker_report *right = *(const struct kt_msg_worker_report *const *)b;
+	int order = strcmp(left->cgroup, right->cgroup);
+
+	return order ? order : (left->index > right->index) - (left->index < right->index);
+}
+
+/* They report when their step ends, which is no order to look for one in. */
 static void print_workers(const struct kt_msg_result *result, FILE *out)
 {
+	KT_AUTO_FREE const struct kt_msg_worker_report **reports = NULL;
 	struct table table;
 	size_t n = 0;
 
 	if (!result->n_reports)
 		return;
+	reports = kt_must_calloc(result->n_reports, sizeof(*reports));
+	for (size_t i = 0; i < result->n_reports; i++)
+		reports[i] = &result->reports[i];
+	qsort(reports, result->n_reports, sizeof(*reports), by_place);
 	begin(&table, "|step|work|work units|cpu|wall|CPUs|migr|gap max|until|wakes|p99|run delay");
 	for (size_t i = 0; i < result->n_reports; i++)
-		if (!*result->reports[i].missing)
-			put_worker(&table, &result->reports[i]);
+		if (!*reports[i]->missing)
+			put_worker(&table, reports[i]);
 	n = table.n / table.columns - 1;
 	print(&table, "workers", out);
 	for (size_t i = 0; n < result->n_reports && i < result->n_reports; i++) {
-		const struct kt_msg_worker_report *report = &result->reports[i];
-
-		if (*report->missing)
-			fprintf(out, "  %s/%" PRIu64 "  no report: %s\n", report->cgroup,
-				report->index, report->missing);
+		if (*reports[i]->missing)
+			fprintf(out, "  %s/%" PRIu64 "  no report: %s\n", reports[i]->cgroup,
+				reports[i]->index, reports[i]->missing);
 	}
 }
 

@@ -34,7 +34,7 @@ static char *printed(const struct kt_msg_result *result)
 	return text;
 }
 
-Test(measured, columns_are_as_wide_as_what_stands_in_them)
+Test(measured, workers_stand_by_cgroup_in_columns_as_wide_as_what_stands_in_them)
 {
 	KT_AUTO_ARENA arena = { 0 };
 	struct kt_msg_worker_report reports[3];
@@ -54,10 +54,10 @@ Test(measured, columns_are_as_wide_as_what_stands_in_them)
 		"workers:\n"
 		"                        step             work  work units  cpu  wall  CPUs  migr  "
 		"gap max          until  wakes   p99  run delay\n"
-		"  cg_0/0                   0             spin      123456   5s   10s   0-1     3  "
-		"   21ms  CPU 1 +2.500s      0     -       1.5s\n"
 		"  a_long_name/inner/12     1  futex_ping_pong           0  0ns   0ns     -     0  "
 		"    0ns              -    900  80us        0ns\n"
+		"  cg_0/0                   0             spin      123456   5s   10s   0-1     3  "
+		"   21ms  CPU 1 +2.500s      0     -       1.5s\n"
 		"  cg_0/1  no report: killed\n");
 }
 
