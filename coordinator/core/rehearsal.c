@@ -25,6 +25,7 @@ struct show {
 	const struct kt_doc_node *node;
 	struct kt_problems *problems;
 	const struct kt_cpuset_machine *machine; /* NULL: whatever it is */
+	const struct kt_matrix_topology *topology; /* that it is made of */
 	const char *cell; /* what problems call it */
 	struct kt_rehearsal *rehearsal;
 	struct kt_standing standing;
@@ -206,9 +207,16 @@ static void check_deadline_policy(struct show *show, const struct kt_msg_group *
 			 cgroup, kt_cpuset_print(&allowed, of), show->machine->n_cpus);
 }
 
+static bool has_memory(const struct kt_matrix_topology *topology, uint32_t node)
+{
+	return node >= topology->n_nodes || topology->nodes[node].mem_bytes > 0;
+}
+
+/* set_mempolicy(2) refuses nodes of which none has memory. */
 static void check_nodes(struct show *show, const char *list, struct kt_doc_pos pos)
 {
 	struct kt_cpuset nodes;
+	bool any = false;
 
 	if (!*list)
 		return;
@@ -224,6 +232,10 @@ static void check_nodes(struct show *show, const char *list, struct kt_doc_pos p
 			 node, show->machine->n_nodes);
 		return;
 	}
+	for (uint32_t node = 0; node < show->machine->n_nodes; node++)
+		any = any || (kt_cpuset_has(&nodes, node) && has_memory(show->topology, node));
+	if (!any)
+		complain(show, pos, "none of the NUMA nodes %s has memory", list);
 }
 
 /* workers_pct: rounded up, to whole pairs and the like. */
@@ -836,6 +848,7 @@ void kt_rehearsal_on(const struct kt_msg_scenario *scenario, const struct kt_doc
 			     .node = node,
 			     .problems = problems,
 			     .machine = &machine,
+			     .topology = topology,
 			     .cell = cell,
 			     .rehearsal = &rehearsal };
 

@@ -185,3 +185,33 @@ Test(matrix_cpusets, a_cgroup_within_another_has_no_more_cpus_than_that)
 	cr_assert_str_eq(kt_buf_text(&problems), "m:23:72: the affinity has none of the CPUs of "
 						 "cgroup 'p/c': 4, in cell a/k/scx_kt/big#0\n");
 }
+
+Test(matrix_cpusets, memory_comes_from_nodes_that_have_some)
+{
+	static const struct {
+		const char *nodes;
+		const char *problems;
+	} lists[] = {
+		{ "0-1", "" },
+		{ "1", "m:23:86: none of the NUMA nodes 1 has memory, in cell a/k/scx_kt/far#0\n" },
+	};
+
+	for (size_t i = 0; i < LENGTH(lists); i++) {
+		KT_AUTO(kt_matrix_destroy) struct kt_matrix *matrix = NULL;
+		KT_AUTO_BUF problems = { 0 };
+		KT_AUTO_BUF text = { 0 };
+
+		kt_buf_printf(&text,
+			      "topologies = ['far']\n" CGROUP("mem_policy = 'bind', mem_nodes = "
+							      "'%s'") "[[topology]]\n"
+								      "name = 'far'\ncpus = "
+								      "'2n2l1c1t'\nnodes = [{ "
+								      "memory = '512M', "
+								      "distances = [10, 31] }, { "
+								      "memory = '0M', distances = "
+								      "[31, 10] }]\n",
+			      lists[i].nodes);
+		matrixtext_parse(kt_buf_text(&text), &matrix, &problems);
+		cr_expect_str_eq(kt_buf_text(&problems), lists[i].problems);
+	}
+}
