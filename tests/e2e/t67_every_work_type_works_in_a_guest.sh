@@ -82,10 +82,19 @@ hold = "full"
 cgroup = [
   { name = "c", workers = 1, work = "nice_sweep", uid = 1000 },
 ]
+
+[[scenario]]
+name = "no_memory"
+duration = "1s"
+topologies = ["nodes"]
+expect = { outcome = "fail", cause = "guest_oom" }
+[[scenario.step]]
+hold = "full"
+cgroup = [{ name = "c", memory_max = "8M", workers = 1, work = "page_fault", params = { bytes = "64M" } }]
 MATRIX
 
 exits 0 ktcoord "$WORK/work.toml"
-says '^2 cells: 2 pass'
+says '^3 cells: 3 pass'
 nothing_left
 ktcoord show last cannot_be/k/scx_kt/nodes#0 >"$WORK/out"
 says 'c: nice_sweep cannot begin: the kernel refused nice -20: Permission denied'

@@ -102,6 +102,7 @@ BREAKS = [
     ("work/mutex.c", "does not hold it", "kt_gself_run(self, self->params[KT_WORK_PARAM_mutex_hold])", "(void)self", "together", "*"),
     ("work/mutex.c", "does not work without it", "kt_gself_run(self, self->params[KT_WORK_PARAM_mutex_run])", "(void)self", "together", "*"),
     ("work/signal_storm.c", "sends none", "if (!send_one(self))", "if (0)", "together", "*"),
+    ("work/signal_storm.c", "sends one", "i < self->params[KT_WORK_PARAM_signal_storm_signals]", "i < 1", "together", "*"),
     ("work/signal_storm.c", "does not run", "kt_gself_run(", "if (0) kt_gself_run(", "together", "*"),
     ("work/priority_inversion.c", "the high one wants no lock", "return hold(self, HIGH_HOLD_NS);", "return 1;", "priorities", "*"),
     ("work/priority_inversion.c", "the low one does not hold it", "if (!hold(self, hold_ns))", "if (!hold(self, 0))", "priorities", "*"),

@@ -48,7 +48,8 @@ static void say_ready(const struct kt_gworker_order *order)
 	(void)ignored; /* the parent looks at is_ready; this only wakes it */
 }
 
-static void settle(const struct kt_gworker_order *order, struct kt_gself *self)
+/* False when it cannot be what it should: then it only waits to end. */
+static bool settle(const struct kt_gworker_order *order, struct kt_gself *self)
 {
 	struct kt_err err = { 0 };
 	int status = kt_gsettle(order->group, order->affinity, &err);
@@ -62,6 +63,7 @@ static void settle(const struct kt_gworker_order *order, struct kt_gself *self)
 		tell_trouble(order->shared, &err);
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* again: becoming another user cleared it */
 	say_ready(order);
+	return status == 0;
 }
 
 /* ---- behind it ---- */
@@ -137,11 +139,14 @@ void kt_gworker_run(const struct kt_gworker_order *order)
 		.meter = &meter,
 		.random = order->seed,
 	};
+	bool is_fit;
 
 	become(order);
 	wait_for(order->shared, KT_GWORKER_PLACED);
-	settle(order, &self);
+	is_fit = settle(order, &self);
 	wait_for(order->shared, KT_GWORKER_OPEN);
+	if (!is_fit)
+		_exit(1);
 	work_until_told(order, &self);
 	atomic_store(&order->slot->is_reported, true);
 	kt_gwork_end(kt_gwork(order->work), &self);

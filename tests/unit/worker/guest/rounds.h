@@ -13,6 +13,7 @@ struct rounds {
 	atomic_bool must_stop;
 	struct kt_gmeter meter;
 	struct kt_gmeter_sums sums;
+	uint64_t team[512]; /* memory that it shares with members that are not there */
 };
 
 /* Begins it; what it cannot do is in err, and then nothing is to be ended. rounds stays where it is. */
@@ -27,7 +28,8 @@ static inline int rounds_begin(struct rounds *rounds, const char *work,
 	rounds->self = (struct kt_gself){
 		.params = rounds->params,
 		.group = group,
-		.team_size = 1,
+		.team_size = rounds->work->team_bytes || rounds->work->member_bytes ? 2 : 1,
+		.team = rounds->team,
 		.must_stop = &rounds->must_stop,
 		.meter = &rounds->meter,
 		.random = 3,

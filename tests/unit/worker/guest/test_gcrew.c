@@ -243,6 +243,20 @@ Test(gcrew, workers_do_not_outlive_the_one_who_forked_them)
 	}
 }
 
+/* One that could not begin, and is let through the gate all the same when its crew is stopped. */
+Test(gcrew, who_is_not_fit_ends_at_the_gate, .fini = teardown)
+{
+	const struct kt_msg_group group = crewed_group("sequence"); /* without phases */
+	const struct kt_gcrew_spec spec = { .cgroup = "", .group = &group, .workers = 2 };
+	struct kt_err err = { 0 };
+
+	cr_assert_eq(crewed_gather(&crewed, &spec, &err), -EINVAL);
+	crewed_go(&crewed);
+	crewed_stop(&crewed);
+	cr_expect_eq(crewed.n_missing, 2);
+	cr_expect_str_eq(crewed.reports[0].missing, "it ended with status 1");
+}
+
 /* What the group asks for is what the kernel says of the process, while it waits at the gate. */
 Test(gcrew, workers_settle_before_they_work)
 {
