@@ -279,6 +279,7 @@ static int64_t allowed_ns(const struct kt_attempt *attempt, const struct kt_play
 				kt_attempt_patience(attempt, KT_PATIENCE_RUN, scenario->n_steps));
 
 	ns = kt_clock_add_ns(ns, kt_playtime_extra_ns(playtime, attempt->ops_took_ns));
+	ns = kt_clock_add_ns(ns, playtime->ends_ns);
 	if (attempt->has_scheduler || attempt->is_detached)
 		ns = kt_clock_add_ns(ns, kt_job_stall_ns(scenario));
 	return ns;

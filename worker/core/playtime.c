@@ -3,6 +3,10 @@
 #include "proto/base/limits.h"
 #include "proto/ops.h"
 
+#define END_NS \
+	(2 *   \
+	 KT_NS_PER_S) /* SIGTERM, a second, SIGKILL (worker/guest/gpayload.h), and what that takes */
+
 struct prices {
 	int64_t load_ns;
 	int64_t unload_ns;
@@ -42,18 +46,54 @@ static void add_ops(struct kt_playtime *playtime, const struct kt_msg_op *ops, s
 	}
 }
 
+/* Whatever an act starts ends with it, all at once. */
+static bool starts_payload(const struct kt_msg_cgroup *cgroups, size_t n_cgroups,
+			   const struct kt_msg_op *ops, size_t n_ops)
+{
+	for (size_t i = 0; i < n_cgroups; i++)
+		if (cgroups[i].payload[0])
+			return true;
+	for (size_t i = 0; i < n_ops; i++) {
+		const struct kt_ops *row = kt_ops_by_name(ops[i].kind);
+
+		if ((row && row->id == KT_OPS_ID_run_payload) ||
+		    (ops[i].make && ops[i].make->payload[0]))
+			return true;
+	}
+	return false;
+}
+
+static int64_t ends_ns(const struct kt_msg_cgroup *cgroups, size_t n_cgroups,
+		       const struct kt_msg_op *ops, size_t n_ops)
+{
+	int64_t ns = starts_payload(cgroups, n_cgroups, ops, n_ops) ? END_NS : 0;
+
+	for (size_t i = 0; i < n_ops; i++) {
+		const struct kt_ops *row = kt_ops_by_name(ops[i].kind);
+
+		if (row && row->id == KT_OPS_ID_kill_payload)
+			ns += END_NS;
+	}
+	return ns;
+}
+
 struct kt_playtime kt_playtime_of(const struct kt_msg_scenario *scenario, int64_t load_ns,
 				  int64_t unload_ns)
 {
 	const struct prices prices = { load_ns, unload_ns };
+	const struct kt_msg_backdrop *backdrop = scenario->backdrop;
 	struct kt_playtime playtime = { 0 };
 
-	if (scenario->backdrop)
-		add_ops(&playtime, scenario->backdrop->ops, scenario->backdrop->n_ops, &prices);
+	if (backdrop) {
+		add_ops(&playtime, backdrop->ops, backdrop->n_ops, &prices);
+		playtime.ends_ns = ends_ns(backdrop->cgroups, backdrop->n_cgroups, backdrop->ops,
+					   backdrop->n_ops);
+	}
 	for (size_t i = 0; i < scenario->n_steps; i++) {
 		const struct kt_msg_step *step = &scenario->steps[i];
 
 		playtime.holds_ns = kt_clock_add_ns(playtime.holds_ns, step->hold_ns);
+		playtime.ends_ns += ends_ns(step->cgroups, step->n_cgroups, step->ops, step->n_ops);
 		add_ops(&playtime, step->ops, step->n_ops, &prices);
 		if (step->loop_ns > 0)
 			add_ops(&playtime, step->ops, step->n_ops, &prices);

@@ -12,6 +12,7 @@ struct kt_playtime {
 	int64_t holds_ns; /* of all steps, or the duration when that is longer */
 	int64_t ops_ns; /* what all ops may take, each once, and once more in a loop, whose last round may overshoot */
 	int64_t op_ns_max; /* the one that may take longest */
+	int64_t ends_ns; /* for payloads that are told to end, and take their time */
 };
 
 /* load_ns, unload_ns: what a scheduler may take. */

@@ -131,6 +131,38 @@ Test(payloads, a_job_has_everything_that_its_payloads_need)
 	end();
 }
 
+/* A resume runs the same bytes, or says that they are gone. */
+Test(payloads, what_a_sweep_sends_is_found_again)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	KT_AUTO(kt_matrix_destroy) struct kt_matrix *matrix = NULL;
+	struct kt_msg_manifest manifest = { 0 };
+	struct kt_err err = { 0 };
+	char hex[KT_DIGEST_HEX_BYTES];
+	char path[256];
+
+	begin();
+	matrix = read_matrix(LS "files = [{ path = \"one.txt\", to = \"/kt/x\" }]\n" AGAIN);
+	for (int i = 0; i < 3; i++) {
+		KT_AUTO(kt_artifacts_destroy) struct kt_artifacts *artifacts = NULL;
+		struct kt_programs programs = { .arena = &arena };
+		int status;
+
+		cr_assert_eq(kt_artifacts_open(dir, &artifacts, &err), 0, "%s", err.text);
+		programs.artifacts = artifacts;
+		if (i == 0)
+			status = kt_payloads_prepare(matrix, "", &programs, &manifest, &err);
+		else
+			status = kt_prepare_again(&manifest, artifacts, &err);
+		cr_assert_eq(status < 0, i == 2, "%d: %s", i, err.text);
+		kt_digest_hex((const void *)find_file(&manifest.payloads[0], "/kt/x")->digest.data,
+			      hex);
+		snprintf(path, sizeof(path), "%s/artifacts/%s", dir, hex);
+		cr_assert_eq(i == 1 ? unlink(path) : 0, 0, "%s", path);
+	}
+	end();
+}
+
 /* Two programs of one name never meet. */
 Test(payloads, programs_of_one_name_have_folders_of_their_own)
 {

@@ -43,3 +43,26 @@ Test(playtime, a_scenario_without_such_ops_gets_nothing_more)
 	cr_assert_eq(playtime.holds_ns, KT_DURATION_NS_MAX);
 	cr_assert_eq(kt_playtime_extra_ns(&playtime, 50 * S), 0);
 }
+
+Test(playtime, payloads_that_end_with_their_act_get_time_for_it)
+{
+	struct kt_msg_cgroup cgroups[] = { { .name = "a", .payload = "p" },
+					   { .name = "b", .payload = "p" } };
+	struct kt_msg_cgroup none = { .name = "a", .payload = "" };
+	struct kt_msg_op run = { .kind = "run_payload" };
+	struct kt_msg_op make = { .kind = "add_cgroup", .make = &cgroups[0] };
+	struct kt_msg_op kills[] = { { .kind = "kill_payload" }, { .kind = "kill_payload" } };
+	struct kt_msg_step steps[] = {
+		{ .hold_ns = S, .cgroups = cgroups, .n_cgroups = 2 }, /* all at once */
+		{ .hold_ns = S, .ops = &run, .n_ops = 1 },
+		{ .hold_ns = S, .ops = &make, .n_ops = 1 },
+		{ .hold_ns = S, .ops = kills, .n_ops = 2 },
+		{ .hold_ns = S, .cgroups = &none, .n_cgroups = 1 },
+	};
+	struct kt_msg_backdrop backdrop = { .ops = &run, .n_ops = 1 };
+	struct kt_msg_scenario scenario = { .duration_ns = S, .steps = steps, .n_steps = 5 };
+
+	cr_assert_eq(kt_playtime_of(&scenario, S, S).ends_ns, 5 * 2 * S);
+	scenario.backdrop = &backdrop;
+	cr_assert_eq(kt_playtime_of(&scenario, S, S).ends_ns, 6 * 2 * S);
+}

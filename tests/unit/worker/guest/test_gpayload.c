@@ -372,7 +372,7 @@ Test(gpayload, reports_of_all_share_what_there_is)
 	cr_assert_eq(kt_gpayloads_trouble(&all, &err), 0);
 	cr_assert_eq(kt_gpayloads_report(&all, 100000, &arena, &reports), 3);
 	for (int i = 0; i < 3; i++) {
-		cr_assert_eq(reports[i].step, i);
+		cr_assert_eq(reports[i].step, (uint64_t)i);
 		cr_assert_eq(reports[i].out_bytes, 60000);
 		cr_assert_geq(reports[i].out.len, 30000);
 		sum += reports[i].out.len;
