@@ -170,7 +170,7 @@ says ' payload +daemons: exited with status 0$'
 says ' op +at .*: wait_payload flood: exited with status 0$'
 
 exits 0 ktcoord show last bad
-says '^  fail +payload slow: still ran at its deadline and was killed after 5[0-9][0-9]'
+says '^  fail +payload slow: still ran at its deadline and was killed after [0-9.]+m?s'
 says '^  forever, step 0: was killed after '
 says ' op +at .*: kill_payload forever$'
 
