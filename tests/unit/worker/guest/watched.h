@@ -54,8 +54,10 @@ struct watched_case {
 static inline void watched_alone(void)
 {
 	static int fd = -1;
+	char path[64];
 
-	fd = open("/tmp/ktcoord_tests_real_time", O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	snprintf(path, sizeof(path), "/tmp/ktcoord_tests_real_time_%u", (unsigned int)geteuid());
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	cr_assert(fd >= 0 && flock(fd, LOCK_EX) == 0);
 }
 
