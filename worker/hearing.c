@@ -153,6 +153,24 @@ static void check_clock(struct kt_attempt *attempt, int64_t elapsed_ns)
 			(double)elapsed_ns / 1e9, (double)ours_ns / 1e9);
 }
 
+/* Whether that is a failure is a matter of checks; that nobody sees it is not. */
+static void note_missing(struct kt_attempt *attempt, const struct kt_msg_guest_finished *finished)
+{
+	const struct kt_msg_worker_report *first = NULL;
+	size_t n = 0;
+
+	for (size_t i = finished->n_reports; i > 0; i--) {
+		if (!finished->reports[i - 1].missing[0])
+			continue;
+		first = &finished->reports[i - 1];
+		n++;
+	}
+	if (first)
+		kt_attempt_note(attempt, "%zu of %zu workers gave no report: %s/%llu: %s", n,
+				finished->n_reports, first->cgroup,
+				(unsigned long long)first->index, first->missing);
+}
+
 static void on_finished(struct kt_attempt *attempt, void *frame)
 {
 	struct kt_msg_guest_finished *finished = frame;
@@ -162,6 +180,7 @@ static void on_finished(struct kt_attempt *attempt, void *frame)
 	attempt->finished = true;
 	if (finished->note[0])
 		kt_attempt_note(attempt, "%s", finished->note);
+	note_missing(attempt, finished);
 	check_clock(attempt, finished->elapsed_ns);
 	/* The frame's memory is not ours: a deep copy, by the codec. */
 	kt_codec_encode(&kt_schema_guest_finished, finished, &whole);

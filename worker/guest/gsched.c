@@ -381,9 +381,9 @@ static void lose_program(struct kt_gsched *sched)
 
 	describe_end(sched, end, sizeof(end));
 	read_state(state, sizeof(state));
-	if (was_killed && WTERMSIG(sched->wait_status) == SIGKILL && sched->kmsg->had_oom)
+	if (was_killed && WTERMSIG(sched->wait_status) == SIGKILL && sched->kmsg->oom[0])
 		fail(sched, KT_CAUSE_ID_guest_oom,
-		     "the guest's kernel killed the scheduler's program because memory ran out");
+		     "the guest's kernel killed the scheduler's program: %s", sched->kmsg->oom);
 	else
 		fail(sched,
 		     was_killed ? KT_CAUSE_ID_scheduler_crashed : KT_CAUSE_ID_scheduler_exited,

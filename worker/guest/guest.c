@@ -519,10 +519,12 @@ static void finish_run(struct guest *guest)
 		.n_latencies = guest->rqlat.n_reports,
 	};
 	char note[sizeof(guest->rqlat.why) + 64];
+	char line[sizeof(guest->kmsg.oom) + 64];
 
-	if (stage->n_missing && guest->kmsg.had_oom) {
-		run_failed_kmsg(guest, KT_CAUSE_ID_guest_oom,
-				"the guest's kernel killed workers because memory ran out");
+	if (stage->n_missing && guest->kmsg.oom[0]) {
+		snprintf(line, sizeof(line), "the guest's kernel killed a worker: %s",
+			 guest->kmsg.oom);
+		run_failed_kmsg(guest, KT_CAUSE_ID_guest_oom, line);
 		return;
 	}
 	kt_gstall_end(&guest->stall);

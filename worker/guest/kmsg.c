@@ -84,7 +84,17 @@ void kt_kmsg_restart(struct kt_kmsg *kmsg)
 	kmsg->enabled = false;
 	kmsg->disabled = NULL;
 	kmsg->message[0] = 0;
-	kmsg->had_oom = false;
+	kmsg->oom[0] = 0;
+}
+
+/* "Memory cgroup out of memory: Killed process 100 (page_fault) total-vm:68968kB, ..." */
+static void take_oom(struct kt_kmsg *kmsg, const char *line)
+{
+	const char *sizes = strstr(line, " total-vm:");
+	int len = sizes ? (int)(sizes - line) : (int)strlen(line);
+
+	if (!kmsg->oom[0])
+		snprintf(kmsg->oom, sizeof(kmsg->oom), "%.*s", len, line);
 }
 
 static void take_in(struct kt_kmsg *kmsg, const char *line)
@@ -103,7 +113,7 @@ static void take_in(struct kt_kmsg *kmsg, const char *line)
 			snprintf(kmsg->message, sizeof(kmsg->message), "%s", line + 11);
 		break;
 	case KT_KMSG_OOM:
-		kmsg->had_oom = true;
+		take_oom(kmsg, line);
 		break;
 	case KT_KMSG_SCX_ENABLED:
 		kmsg->enabled = true;

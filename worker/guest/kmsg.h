@@ -46,7 +46,7 @@ struct kt_kmsg {
 	const struct kt_kmsg_row
 		*disabled; /* why the scheduler was disabled, NULL while it was not */
 	char message[512]; /* what sched_ext said with it */
-	bool had_oom;
+	char oom[128]; /* whom the OOM killer chose first, and why; empty: nobody */
 };
 
 /* The struct stays where it is from here on. */

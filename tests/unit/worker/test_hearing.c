@@ -73,7 +73,11 @@ Test(hearing, events_without_end_leave_room_for_the_rest_of_the_timeline)
 
 Test(hearing, what_a_scenario_measured_is_kept)
 {
-	struct kt_msg_worker_report report = { .cgroup = "cg_0", .missing = "" };
+	struct kt_msg_worker_report reports[] = {
+		{ .cgroup = "cg_0", .missing = "" },
+		{ .cgroup = "cg_0", .index = 1, .missing = "it was ended by signal 9 (Killed)" },
+		{ .cgroup = "cg_0", .index = 2, .missing = "it did not stop" },
+	};
 	struct kt_msg_wake_report wake = { .cgroup = "cg_0", .total = 3 };
 	struct kt_msg_bucket bucket = { .below_ns = 8, .count = 2 };
 	struct kt_msg_latency_report latency = {
@@ -81,8 +85,8 @@ Test(hearing, what_a_scenario_measured_is_kept)
 	};
 	struct kt_msg_payload_report payload = { .name = "stress", .ended = "exited" };
 	struct kt_msg_guest_finished finished = {
-		.reports = &report,
-		.n_reports = 1,
+		.reports = reports,
+		.n_reports = 3,
 		.wakes = &wake,
 		.n_wakes = 1,
 		.latencies = &latency,
@@ -100,6 +104,9 @@ Test(hearing, what_a_scenario_measured_is_kept)
 	cr_assert_eq(outcome->wakes[0].total, 3);
 	cr_assert_eq(outcome->latencies[0].buckets[0].count, 2);
 	cr_assert_str_eq(outcome->payloads[0].name, "stress");
+	cr_assert_str_eq(
+		kt_buf_text(&world->attempt.note),
+		"2 of 3 workers gave no report: cg_0/1: it was ended by signal 9 (Killed)");
 	world_destroy(world);
 }
 

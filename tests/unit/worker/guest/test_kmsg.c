@@ -2,6 +2,8 @@
 
 #include <criterion/criterion.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* as Debian's 7.2 prints them */
 static const struct {
@@ -71,4 +73,31 @@ Test(kmsg, a_record_gives_its_text_alone)
 
 	cr_assert_str_eq(kt_kmsg_text(record), "sched_ext: a; b");
 	cr_assert_null(kt_kmsg_text(no_record));
+}
+
+/* The first victim is the story; sizes are for the evidence. */
+Test(kmsg, whom_the_oom_killer_chose_is_remembered)
+{
+	static const char *const records[] = {
+		"6,1,1,-;page_fault invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL)\n",
+		"3,2,1,-;Memory cgroup out of memory: Killed process 100 (page_fault) "
+		"total-vm:68968kB\n",
+		"3,3,1,-;Out of memory: Killed process 101 (spin) total-vm:1kB\n",
+	};
+	struct kt_kmsg kmsg = { 0 };
+	int ends[2];
+
+	/* one record per read, as /dev/kmsg gives them */
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends), 0);
+	kmsg.fd = ends[0];
+	kt_logtail_init(&kmsg.tail);
+	for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++)
+		cr_assert_gt(write(ends[1], records[i], strlen(records[i])), 0);
+	kt_kmsg_read(&kmsg);
+	cr_assert_str_eq(kmsg.oom, "Memory cgroup out of memory: Killed process 100 (page_fault)");
+	kt_kmsg_restart(&kmsg);
+	cr_assert_str_eq(kmsg.oom, "");
+	kt_logtail_destroy(&kmsg.tail);
+	close(ends[0]);
+	close(ends[1]);
 }
