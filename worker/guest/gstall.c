@@ -235,11 +235,12 @@ bool kt_gstall_step(struct kt_gstall *stall, const struct kt_gstage *stage, bool
 {
 	int64_t limit_ns = is_kernels_own ? stall->kernels_limit_ns : stall->limit_ns;
 	size_t n = count(stage);
+	size_t looks_max = n / 10 + 1 > KT_GSTALL_LOOKS_MIN ? n / 10 + 1 : KT_GSTALL_LOOKS_MIN;
 
 	if (now_ns < kt_gstall_due_ns(stall))
 		return false;
 	pass_time(stall, now_ns);
-	for (size_t looks = 0; looks < n && looks < KT_GSTALL_LOOKS_MAX; looks++) {
+	for (size_t looks = 0; looks < n && looks < looks_max; looks++) {
 		size_t i;
 		const struct kt_gstage_crew *crew = find(stage, stall->next++ % n, &i);
 		pid_t pid = crew->crew->workers[i].pid;

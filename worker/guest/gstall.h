@@ -20,7 +20,7 @@
 #define KT_GSTALL_ROUND_NS_MIN \
 	(100 * KT_NS_PER_MS) /* between two rounds; a twentieth of the limit */
 #define KT_GSTALL_ROUND_NS_MAX (1 * KT_NS_PER_S)
-#define KT_GSTALL_LOOKS_MAX    64 /* of a round */
+#define KT_GSTALL_LOOKS_MIN    16 /* of a round; more when ten rounds would not do for all workers */
 
 /* One look at a worker. */
 struct kt_gstall_seen {
