@@ -27,10 +27,10 @@ happened() {
 	ktcoord show last "$1/k/scx_kt/t#0" >"$WORK/out" 2>&1 || fail "no cell $1"
 	says "$2"
 }
-happened swapped 'op  swap_cpusets'
-happened cpu_goes_away 'op  hotplug_cpu 1 offline'
-happened frozen_and_thawed 'op  freeze_cgroup frozen'
-happened changes_under_load 'op  set_affinity movers = 0'
+happened swapped 'op .*: swap_cpusets'
+happened cpu_goes_away 'op .*: hotplug_cpu 1 offline'
+happened frozen_and_thawed 'op .*: freeze_cgroup frozen'
+happened changes_under_load 'op .*: set_affinity movers = 0'
 happened weights 'parent/heavy/3 .* spin'
 happened ping_pong 'pairs/3 .* futex_ping_pong'
 
