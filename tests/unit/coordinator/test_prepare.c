@@ -30,8 +30,8 @@ Test(prepare, every_scheduler_of_a_job_is_what_was_packed)
 	static const char *const expected[] = {
 		"scx_kt: /a/ld /a/bin; 2 files from /a/ld\nother: /b/bin; 1 files from /b/bin\n",
 		"other: /b/bin; 1 files from /b/bin\nscx_kt: /a/ld /a/bin; 2 files from /a/ld\n",
-		"eevdf:; 0 files from nowhere\nscx_kt: /a/ld /a/bin; 2 files from /a/ld\n"
-		"other: /b/bin; 1 files from /b/bin\n",
+		("eevdf:; 0 files from nowhere\nscx_kt: /a/ld /a/bin; 2 files from /a/ld\n"
+		 "other: /b/bin; 1 files from /b/bin\n"),
 	};
 	KT_AUTO(kt_matrix_destroy) struct kt_matrix *matrix = NULL;
 	struct kt_msg_manifest manifest = {
