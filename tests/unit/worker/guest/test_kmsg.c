@@ -80,7 +80,8 @@ Test(kmsg, whom_the_oom_killer_chose_is_remembered)
 {
 	static const char *const records[] = {
 		"6,1,1,-;page_fault invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL)\n",
-		"3,2,1,-;Memory cgroup out of memory: Killed process 100 (page_fault) rss:8kB\n",
+		("3,2,1,-;Memory cgroup out of memory: Killed process 100 (page_fault) "
+		 "total-vm:68968kB\n"),
 		"3,3,1,-;Out of memory: Killed process 101 (spin) total-vm:1kB\n",
 	};
 	struct kt_kmsg kmsg = { 0 };
