@@ -90,8 +90,8 @@ assert said[2] == "restart_scheduler: the kernel's own scheduler stays", said
 workers = {w["cgroup"]: w for w in left["reports"]}
 print({c: (w["cpus_used"], round(w["cpu_ns"] / w["wall_ns"], 2)) for c, w in workers.items()})
 assert not any(w["missing"] for w in left["reports"]), workers
-# At the step's end it went home: there it could be given other CPUs.
-assert workers["bg"]["cpus_used"] == "0-2" and workers["bg"]["cpus_allowed"] == "0-2", workers["bg"]
+# At the step's end it went home: there it could be given other CPUs. (On CPU 0 it was for a moment only, or not at all.)
+assert workers["bg"]["cpus_used"] in ("0-2", "1-2") and workers["bg"]["cpus_allowed"] == "0-2", workers["bg"]
 assert workers["slow"]["cpu_ns"] < 0.4 * workers["slow"]["wall_ns"], workers["slow"]
 assert workers["icy"]["gap_ns_max"] > 0.9e9, "it was frozen until it was told to stop, and thawed for that"
 
