@@ -864,31 +864,30 @@ static int command_plan(const struct options *options)
 	return status < 0 ? complain(&err) : 0;
 }
 
-static int command_patterns(const struct options *options)
+/* `ktcoord patterns`, `work`, `scenarios`: all there is, or the one of that name. */
+static int list(const struct options *options,
+		int (*print)(const char *name, bool json, FILE *out, struct kt_err *err))
 {
 	struct kt_err err = { 0 };
-	int status = kt_patterns_print(options->n_words ? options->words[0] : NULL, options->json,
-				       stdout, &err);
+	int status =
+		print(options->n_words ? options->words[0] : NULL, options->json, stdout, &err);
 
 	return status < 0 ? complain(&err) : 0;
+}
+
+static int command_patterns(const struct options *options)
+{
+	return list(options, kt_patterns_print);
 }
 
 static int command_work(const struct options *options)
 {
-	struct kt_err err = { 0 };
-	int status = kt_worktypes_print(options->n_words ? options->words[0] : NULL, options->json,
-					stdout, &err);
-
-	return status < 0 ? complain(&err) : 0;
+	return list(options, kt_worktypes_print);
 }
 
 static int command_scenarios(const struct options *options)
 {
-	struct kt_err err = { 0 };
-	int status = kt_catalogue_print(options->n_words ? options->words[0] : NULL, options->json,
-					stdout, &err);
-
-	return status < 0 ? complain(&err) : 0;
+	return list(options, kt_catalogue_print);
 }
 
 static int command_kernels(const struct options *options)
