@@ -46,7 +46,7 @@ static int add_repeat(struct kt_journal *journal, const struct kt_sweep *sweep, 
 		return status;
 	/* What cannot run there at all (and was skipped) is not counted. */
 	if (kt_cause_by_name(stored.result->cause)->side != KT_CAUSE_LACK)
-		kt_group_add(group, sweep->hosts[cell->host], &stored.series);
+		kt_group_add(group, sweep->hosts[cell->host].id, &stored.series);
 	return 0;
 }
 

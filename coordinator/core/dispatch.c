@@ -166,7 +166,7 @@ static bool may_retry_on(const struct kt_dispatch *d, const struct returned *ret
 	if (!c->charged || kt_fleet_n_taking(&d->fleet) < 2 ||
 	    d->now_ns - returned->ready_at_ns > d->config->grace_ns)
 		return true;
-	return strcmp(d->sweep->hosts[c->host], host->id) != 0;
+	return strcmp(d->sweep->hosts[c->host].id, host->id) != 0;
 }
 
 static bool next_cell(struct kt_dispatch *d, const struct kt_host *host, uint64_t *cell)
@@ -279,6 +279,7 @@ static void close_when_done(struct kt_dispatch *d, struct kt_out *out)
 	closed->judged = d->sweep->counts[KT_CELL_JUDGED];
 	closed->errored = d->sweep->counts[KT_CELL_ERRORED];
 	closed->left_out = d->sweep->counts[KT_CELL_LEFT_OUT];
+	closed->cancelled = d->sweep->counts[KT_CELL_CANCELLED];
 	state_fact(d, out, KT_TAG_fact_closed, closed);
 	for (size_t i = 0; i < d->fleet.n_hosts; i++) {
 		struct kt_msg_state *state;
@@ -902,7 +903,8 @@ struct kt_dispatch *kt_dispatch_new(struct kt_sweep *sweep, const struct kt_disp
 		const struct kt_cell *cell = &sweep->cells[i];
 
 		if (cell->state == KT_CELL_LEASED) {
-			struct kt_host *host = kt_fleet_host(&d->fleet, sweep->hosts[cell->host]);
+			struct kt_host *host =
+				kt_fleet_host(&d->fleet, sweep->hosts[cell->host].id);
 			struct kt_lease *lease =
 				kt_fleet_add_lease(&d->fleet, cell->epoch, i, host);
 

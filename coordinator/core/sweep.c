@@ -20,13 +20,21 @@ static const struct {
 	{ KT_TAG_fact_judged, FROM(ENDED), KT_CELL_JUDGED },
 	{ KT_TAG_fact_rejudged, FROM(JUDGED), KT_CELL_JUDGED },
 	{ KT_TAG_fact_errored, FROM(PENDING), KT_CELL_ERRORED },
-	{ KT_TAG_fact_reopened, FROM(ERRORED), KT_CELL_PENDING },
+	{ KT_TAG_fact_cancelled, FROM(PENDING) | FROM(LEASED) | FROM(ENDED), KT_CELL_CANCELLED },
+	{ KT_TAG_fact_reopened, FROM(ERRORED) | FROM(CANCELLED), KT_CELL_PENDING },
 };
 
 static const char *const state_names[] = {
-	[KT_CELL_PENDING] = "pending", [KT_CELL_LEASED] = "leased",
-	[KT_CELL_ENDED] = "ended",     [KT_CELL_JUDGED] = "judged",
-	[KT_CELL_ERRORED] = "errored", [KT_CELL_LEFT_OUT] = "left_out",
+	[KT_CELL_PENDING] = "pending",     [KT_CELL_LEASED] = "leased",
+	[KT_CELL_ENDED] = "ended",         [KT_CELL_JUDGED] = "judged",
+	[KT_CELL_ERRORED] = "errored",     [KT_CELL_LEFT_OUT] = "left_out",
+	[KT_CELL_CANCELLED] = "cancelled",
+};
+
+static const char *const admission_names[] = {
+	[KT_ADMISSION_OPEN] = "open",
+	[KT_ADMISSION_DRAINED] = "drained",
+	[KT_ADMISSION_QUARANTINED] = "quarantined",
 };
 
 static const char *const outcome_names[] = {
@@ -39,6 +47,12 @@ const char *kt_sweep_state_name(enum kt_cell_state state)
 {
 	kt_must(state < KT_CELL_STATE_N);
 	return state_names[state];
+}
+
+const char *kt_sweep_admission_name(enum kt_admission admission)
+{
+	kt_must(admission < KT_ADMISSION_N);
+	return admission_names[admission];
 }
 
 const char *kt_sweep_outcome_name(enum kt_outcome outcome)
@@ -63,7 +77,7 @@ void kt_sweep_init(struct kt_sweep *sweep)
 void kt_sweep_destroy(struct kt_sweep *sweep)
 {
 	for (size_t i = 0; i < sweep->n_hosts; i++)
-		free(sweep->hosts[i]);
+		free(sweep->hosts[i].id);
 	free(sweep->hosts);
 	free(sweep->cells);
 	memset(sweep, 0, sizeof(*sweep));
@@ -90,17 +104,52 @@ static int open_sweep(struct kt_sweep *sweep, const struct kt_msg_fact_opened *f
 	return 0;
 }
 
+/* n_hosts when it is not there. */
+static size_t find_host(const struct kt_sweep *sweep, const char *host)
+{
+	size_t i = 0;
+
+	while (i < sweep->n_hosts && strcmp(sweep->hosts[i].id, host) != 0)
+		i++;
+	return i;
+}
+
 static uint16_t host_index(struct kt_sweep *sweep, const char *host)
 {
-	for (size_t i = 0; i < sweep->n_hosts; i++)
-		if (strcmp(sweep->hosts[i], host) == 0)
-			return (uint16_t)i;
+	size_t i = find_host(sweep, host);
+
+	if (i < sweep->n_hosts)
+		return (uint16_t)i;
 	sweep->hosts = kt_must_realloc(sweep->hosts, sweep->n_hosts + 1, sizeof(*sweep->hosts));
-	sweep->hosts[sweep->n_hosts] = kt_must_strdup(host);
+	sweep->hosts[i] = (struct kt_sweep_host){ .id = kt_must_strdup(host) };
 	return (uint16_t)sweep->n_hosts++;
 }
 
-/* Every fact about a cell begins with these two; fact_errored and fact_reopened have no lease. */
+enum kt_admission kt_sweep_admission(const struct kt_sweep *sweep, const char *host)
+{
+	size_t i = find_host(sweep, host);
+
+	return i < sweep->n_hosts ? sweep->hosts[i].admission : KT_ADMISSION_OPEN;
+}
+
+static int admit(struct kt_sweep *sweep, const struct kt_msg_fact_admission *fact,
+		 struct kt_err *err)
+{
+	uint16_t host;
+	size_t i = 0;
+
+	while (i < KT_ADMISSION_N && strcmp(admission_names[i], fact->admission) != 0)
+		i++;
+	if (i == KT_ADMISSION_N)
+		return cannot(err, KT_TAG_fact_admission, "no such admission");
+	if (sweep->n_hosts == UINT16_MAX)
+		return cannot(err, KT_TAG_fact_admission, "too many hosts");
+	host = host_index(sweep, fact->host); /* may move hosts */
+	sweep->hosts[host].admission = (enum kt_admission)i;
+	return 0;
+}
+
+/* Every fact about a cell begins with these two; those of has_lease() == false have no lease. */
 static uint64_t epoch_of(uint32_t tag, const void *fact)
 {
 	switch (tag) {
@@ -118,6 +167,12 @@ static uint64_t epoch_of(uint32_t tag, const void *fact)
 	return 0;
 }
 
+static bool has_lease(uint32_t tag)
+{
+	return tag != KT_TAG_fact_errored && tag != KT_TAG_fact_reopened &&
+	       tag != KT_TAG_fact_cancelled;
+}
+
 static uint64_t cell_of(uint32_t tag, const void *fact)
 {
 	switch (tag) {
@@ -133,6 +188,8 @@ static uint64_t cell_of(uint32_t tag, const void *fact)
 		return ((const struct kt_msg_fact_rejudged *)fact)->cell;
 	case KT_TAG_fact_reopened:
 		return ((const struct kt_msg_fact_reopened *)fact)->cell;
+	case KT_TAG_fact_cancelled:
+		return ((const struct kt_msg_fact_cancelled *)fact)->cell;
 	default:
 		return ((const struct kt_msg_fact_errored *)fact)->cell;
 	}
@@ -220,8 +277,7 @@ static int move_cell(struct kt_sweep *sweep, uint32_t tag, const void *fact, str
 		return cannot(err, tag, "too many hosts");
 	if (tag == KT_TAG_fact_granted && epoch <= sweep->epoch)
 		return cannot(err, tag, "its epoch is not new");
-	if (tag != KT_TAG_fact_granted && tag != KT_TAG_fact_errored &&
-	    tag != KT_TAG_fact_reopened && epoch != cell->epoch)
+	if (tag != KT_TAG_fact_granted && has_lease(tag) && epoch != cell->epoch)
 		return cannot(err, tag, "its lease is not the cell's");
 	if (verdict && !kt_sweep_outcome_by_name(verdict->outcome))
 		return cannot(err, tag, "no such outcome");
@@ -262,7 +318,8 @@ bool kt_sweep_has_ended(const struct kt_sweep *sweep, uint64_t first, uint64_t n
 	for (uint64_t i = first; i < first + n; i++) {
 		enum kt_cell_state state = sweep->cells[i].state;
 
-		if (state == KT_CELL_JUDGED || state == KT_CELL_ERRORED)
+		if (state == KT_CELL_JUDGED || state == KT_CELL_ERRORED ||
+		    state == KT_CELL_CANCELLED)
 			any = true;
 		else if (state != KT_CELL_LEFT_OUT)
 			return false;
@@ -326,6 +383,8 @@ int kt_sweep_apply(struct kt_sweep *sweep, uint32_t tag, const void *fact, struc
 		return 0; /* evidence: changes nothing */
 	case KT_TAG_fact_left_out:
 		return leave_out(sweep, fact, err);
+	case KT_TAG_fact_admission:
+		return admit(sweep, fact, err);
 	case KT_TAG_fact_grouped: {
 		const struct kt_msg_fact_grouped *grouped = fact;
 
@@ -356,7 +415,8 @@ uint64_t kt_sweep_n_to_run(const struct kt_sweep *sweep)
 
 uint64_t kt_sweep_n_done(const struct kt_sweep *sweep)
 {
-	return sweep->counts[KT_CELL_JUDGED] + sweep->counts[KT_CELL_ERRORED];
+	return sweep->counts[KT_CELL_JUDGED] + sweep->counts[KT_CELL_ERRORED] +
+	       sweep->counts[KT_CELL_CANCELLED];
 }
 
 bool kt_sweep_is_done(const struct kt_sweep *sweep)
@@ -370,6 +430,10 @@ bool kt_sweep_equal(const struct kt_sweep *a, const struct kt_sweep *b)
 	    a->judgements != b->judgements || a->term != b->term || a->closed != b->closed ||
 	    a->n_hosts != b->n_hosts || strcmp(a->left_out_why, b->left_out_why) != 0)
 		return false;
+	for (size_t i = 0; i < a->n_hosts; i++)
+		if (strcmp(a->hosts[i].id, b->hosts[i].id) != 0 ||
+		    a->hosts[i].admission != b->hosts[i].admission)
+			return false;
 	for (uint64_t i = 0; i < a->n_cells; i++) {
 		const struct kt_cell *x = &a->cells[i];
 		const struct kt_cell *y = &b->cells[i];

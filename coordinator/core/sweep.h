@@ -10,6 +10,7 @@
  *	     +---- reopened ------+                        (somebody resumed the sweep)
  *
  *	  PENDING --- left_out ---> LEFT_OUT                (when the sweep was opened: it had a budget)
+ *	  PENDING, LEASED, ENDED --- cancelled ---> CANCELLED   (somebody asked)   --- reopened ---> PENDING
  *
  * Beside the cells stand groups: all repeats of one cell, which have a verdict of their own when something
  * is asserted over them (fact_grouped). It comes when all of them have their end, and comes again when one
@@ -34,6 +35,7 @@ enum kt_cell_state {
 	KT_CELL_JUDGED,
 	KT_CELL_ERRORED,
 	KT_CELL_LEFT_OUT, /* is not to be run */
+	KT_CELL_CANCELLED, /* somebody ended it: no verdict */
 	KT_CELL_STATE_N
 };
 
@@ -44,6 +46,18 @@ enum kt_outcome { /* in the order in which they win when merged (semantics.md se
 		  KT_OUTCOME_INCONCLUSIVE,
 		  KT_OUTCOME_FAIL,
 		  KT_OUTCOME_N
+};
+
+enum kt_admission { /* what a host may take (fact_admission) */
+		    KT_ADMISSION_OPEN,
+		    KT_ADMISSION_DRAINED, /* nothing: an operator said so */
+		    KT_ADMISSION_QUARANTINED, /* one cell at a time, until one ends well */
+		    KT_ADMISSION_N
+};
+
+struct kt_sweep_host {
+	char *id;
+	enum kt_admission admission;
 };
 
 enum kt_sweep_guest { /* that a result came from */
@@ -76,7 +90,7 @@ struct kt_sweep {
 	uint32_t term; /* 0 before the first fact_term */
 	uint16_t judgements; /* how often somebody judged again */
 	bool closed;
-	char **hosts; /* every host that ever held a lease */
+	struct kt_sweep_host *hosts; /* every host that ever held a lease, or was spoken of */
 	size_t n_hosts;
 	uint64_t counts[KT_CELL_STATE_N]; /* cells per state */
 	uint64_t outcomes[KT_OUTCOME_N]; /* judged cells per outcome */
@@ -105,6 +119,9 @@ bool kt_sweep_is_done(const struct kt_sweep *sweep);
 bool kt_sweep_equal(const struct kt_sweep *a, const struct kt_sweep *b);
 
 const char *kt_sweep_state_name(enum kt_cell_state state);
+const char *kt_sweep_admission_name(enum kt_admission admission);
+/* OPEN of a host that the sweep does not know. */
+enum kt_admission kt_sweep_admission(const struct kt_sweep *sweep, const char *host);
 const char *kt_sweep_outcome_name(enum kt_outcome outcome);
 enum kt_outcome kt_sweep_outcome_by_name(const char *name); /* NONE when there is none */
 

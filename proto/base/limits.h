@@ -77,6 +77,10 @@
 #define KT_SLOTS_MAX            1024
 #define KT_ATTEMPTS_MAX         100 /* tries of one cell, whatever the matrix says */
 #define KT_GRANTS_PER_STATE_MAX 64
+#define KT_CACHED_TOLD_MAX      256 /* artifacts that a SYNC tells of */
+#define KT_CACHED_BYTES         8 /* of a digest, enough for a preference */
+#define KT_POISON_HOSTS         3 /* that a cell took down: then nobody tries it again */
+#define KT_KEYS_MAX             16384 /* in an allow-list */
 
 /* the worker's disk */
 #define KT_SPOOL_RESULTS_MAX 4096 /* finished attempts that wait for an acknowledgement */

@@ -291,3 +291,46 @@ Test(sweep, what_is_left_out_is_never_run_and_nobody_waits_for_it)
 	cr_assert_str_eq(sweep.left_out_why, "by --budget 20m");
 	kt_sweep_destroy(&sweep);
 }
+
+static int cancel(struct kt_sweep *sweep, uint64_t cell)
+{
+	struct kt_msg_fact_cancelled fact = { .cell = cell, .line = "ktcoord cancel" };
+
+	return kt_sweep_apply(sweep, KT_TAG_fact_cancelled, &fact, NULL);
+}
+
+Test(sweep, what_was_cancelled_has_its_end_and_can_be_reopened)
+{
+	struct kt_msg_fact_reopened reopened = { .cell = 0 };
+	struct kt_sweep sweep = opened(3);
+
+	grant(&sweep, 1, 1);
+	grant(&sweep, 2, 2);
+	end(&sweep, 2, 2);
+	for (uint64_t i = 0; i < 3; i++)
+		cr_assert_eq(cancel(&sweep, i), 0, "pending, leased or ended: cell %d", (int)i);
+	cr_assert_lt(cancel(&sweep, 0), 0, "once");
+	cr_assert_lt(end(&sweep, 1, 1), 0, "what comes later is evidence at most");
+	cr_assert(kt_sweep_is_done(&sweep));
+	cr_assert(kt_sweep_has_ended(&sweep, 0, 3));
+	cr_assert_eq(sweep.counts[KT_CELL_CANCELLED], 3);
+	cr_assert_eq(kt_sweep_apply(&sweep, KT_TAG_fact_reopened, &reopened, NULL), 0);
+	cr_assert_eq(sweep.cells[0].state, KT_CELL_PENDING);
+	kt_sweep_destroy(&sweep);
+}
+
+Test(sweep, the_newest_admission_of_a_host_counts)
+{
+	struct kt_msg_fact_admission fact = { .host = "h1", .admission = "quarantined" };
+	struct kt_sweep sweep = opened(1);
+
+	cr_assert_eq(kt_sweep_admission(&sweep, "h1"), KT_ADMISSION_OPEN, "of who is not known");
+	cr_assert_eq(kt_sweep_apply(&sweep, KT_TAG_fact_admission, &fact, NULL), 0);
+	cr_assert_eq(kt_sweep_admission(&sweep, "h1"), KT_ADMISSION_QUARANTINED);
+	fact.admission = "open";
+	cr_assert_eq(kt_sweep_apply(&sweep, KT_TAG_fact_admission, &fact, NULL), 0);
+	cr_assert_eq(kt_sweep_admission(&sweep, "h1"), KT_ADMISSION_OPEN);
+	fact.admission = "shut";
+	cr_assert_lt(kt_sweep_apply(&sweep, KT_TAG_fact_admission, &fact, NULL), 0);
+	kt_sweep_destroy(&sweep);
+}
