@@ -11,6 +11,7 @@
 #ifndef KT_DISPATCH_H
 #define KT_DISPATCH_H
 
+#include "coordinator/core/out.h"
 #include "coordinator/core/sweep.h"
 
 struct kt_dispatch_config {
@@ -49,44 +50,6 @@ struct kt_input {
 	struct kt_msg_verdict *verdict; /* JUDGED, GROUPED */
 	const char *line; /* DAMAGED */
 };
-
-enum kt_effect_kind {
-	KT_EFFECT_SEND, /* tag, body to peer */
-	KT_EFFECT_KEEP_SAMPLE, /* body is struct kt_msg_sample_sent; with the facts, before any SEND */
-	KT_EFFECT_KEEP_LOG, /* body is struct kt_msg_log_sent; likewise */
-	KT_EFFECT_JUDGE, /* cell, epoch: judge its samples, come back with JUDGED or DAMAGED */
-	KT_EFFECT_GROUP, /* cell, repeats: judge what is asserted over them, come back with GROUPED */
-	KT_EFFECT_PHASE, /* cell, body is struct kt_msg_phase: for the view */
-};
-
-struct kt_effect {
-	enum kt_effect_kind kind;
-	uint64_t peer;
-	uint32_t tag;
-	uint64_t cell;
-	uint64_t epoch;
-	uint64_t repeats;
-	const void *body;
-};
-
-struct kt_fact {
-	uint32_t tag;
-	const void *body;
-};
-
-/* Lifetimes: a SEND's body lives in the arena. Facts and the other effects may borrow from the input:
- * write them to the journal (open transaction) before the input goes.
- */
-struct kt_out {
-	struct kt_arena arena;
-	struct kt_fact *facts;
-	size_t n_facts;
-	struct kt_effect *effects;
-	size_t n_effects;
-};
-
-void kt_out_reset(struct kt_out *out);
-void kt_out_destroy(struct kt_out *out);
 
 struct kt_dispatch;
 

@@ -1,0 +1,37 @@
+/* desk.h - what the files of the dispatch share: nobody else includes this.
+ *
+ *	dispatch	one input in; life
+ *	sessions	who is in, who is gone
+ *	leases		SYNC and STATE: what is held, what is granted, what expires
+ *	attempts	samples, logs, results of a lease
+ *	endings		how attempts, cells and the sweep end; verdicts
+ *	waiting		cells that wait for a host
+ */
+#ifndef KT_DESK_H
+#define KT_DESK_H
+
+#include "coordinator/core/dispatch.h"
+#include "coordinator/core/fleet.h"
+#include "coordinator/core/waiting.h"
+
+struct kt_desk_late { /* a lease whose late result is kept already: its resends are no more evidence */
+	uint64_t epoch; /* key */
+	UT_hash_handle hh;
+};
+
+struct kt_dispatch {
+	struct kt_sweep *sweep;
+	const struct kt_dispatch_config *config;
+	struct kt_fleet fleet;
+	struct kt_waiting waiting;
+	uint64_t sessions;
+	struct kt_desk_late *late;
+	uint64_t syncs; /* SYNCs of all hosts */
+	int64_t now_ns;
+	int64_t ticked_at_ns;
+};
+
+/* Applied at once: what comes next in this step decides on the new state. */
+void kt_desk_fact(struct kt_dispatch *d, struct kt_out *out, uint32_t tag, const void *body);
+
+#endif

@@ -1,0 +1,162 @@
+#include "coordinator/core/endings.h"
+#include "coordinator/core/waiting.h"
+#include "proto/base/must.h"
+
+/* ---- of attempts ---- */
+
+struct kt_msg_result *kt_endings_cut(struct kt_out *out, const struct kt_msg_result *result)
+{
+	struct kt_msg_result *cut = KT_OUT_NEW(out, result);
+
+	*cut = *result;
+	cut->evidence = "";
+	cut->n_timeline = 0;
+	cut->n_reports = 0;
+	cut->n_wakes = 0;
+	cut->n_latencies = 0;
+	cut->n_payloads = 0;
+	return cut;
+}
+
+void kt_endings_fail(struct kt_dispatch *d, struct kt_out *out, uint64_t cell, uint64_t epoch,
+		     const char *cause, const char *line, bool charged,
+		     const struct kt_msg_result *result)
+{
+	struct kt_msg_fact_failed *failed = KT_OUT_NEW(out, fact_failed);
+	const struct kt_cell *c = &d->sweep->cells[cell];
+	struct kt_lease *lease = kt_fleet_lease(&d->fleet, epoch);
+
+	failed->cell = cell;
+	failed->epoch = epoch;
+	failed->cause = kt_arena_strdup(&out->arena, cause);
+	failed->line = kt_arena_strdup(&out->arena, line);
+	failed->charged = charged;
+	failed->result = (struct kt_msg_result *)(uintptr_t)result;
+	if (result && !kt_facts_fits(KT_TAG_fact_failed, failed))
+		failed->result = kt_endings_cut(out, result);
+	kt_desk_fact(d, out, KT_TAG_fact_failed, failed);
+	if (lease)
+		kt_fleet_drop_lease(&d->fleet, lease);
+	if (c->charged >= d->sweep->attempts_max) {
+		struct kt_msg_fact_errored *errored = KT_OUT_NEW(out, fact_errored);
+
+		errored->cell = cell;
+		errored->cause = failed->cause;
+		errored->line = failed->line;
+		kt_desk_fact(d, out, KT_TAG_fact_errored, errored);
+		kt_endings_ask_for_group(d, out, cell);
+		return;
+	}
+	kt_waiting_add(d, cell, d->now_ns + d->config->retry_ns * c->charged);
+}
+
+/* What is not charged has an end as well: nobody may take and give back one cell for ever. */
+bool kt_endings_is_worn(const struct kt_dispatch *d, uint64_t cell)
+{
+	return d->sweep->cells[cell].tries >= KT_ATTEMPTS_MAX;
+}
+
+void kt_endings_damaged(struct kt_dispatch *d, const struct kt_input *in, struct kt_out *out)
+{
+	if (d->sweep->cells[in->cell].state == KT_CELL_ENDED &&
+	    d->sweep->cells[in->cell].epoch == in->epoch)
+		kt_endings_fail(d, out, in->cell, in->epoch, "series_damaged", in->line, true,
+				NULL);
+}
+
+/* ---- verdicts ---- */
+
+void kt_endings_ask(struct kt_out *out, uint64_t cell, uint64_t epoch)
+{
+	struct kt_effect *judge = kt_out_effect(out, KT_EFFECT_JUDGE, NULL);
+
+	judge->cell = cell;
+	judge->epoch = epoch;
+}
+
+/* Once the last of its repeats has its end. */
+void kt_endings_ask_for_group(struct kt_dispatch *d, struct kt_out *out, uint64_t cell)
+{
+	struct kt_effect *group;
+	uint64_t first;
+	uint64_t n;
+
+	if (!d->config->group || !d->config->group(d->config->arg, cell, &first, &n) ||
+	    !kt_sweep_has_ended(d->sweep, first, n) || kt_sweep_is_grouped(d->sweep, first, n))
+		return;
+	group = kt_out_effect(out, KT_EFFECT_GROUP, NULL);
+	group->cell = first;
+	group->repeats = n;
+}
+
+void kt_endings_judged(struct kt_dispatch *d, const struct kt_input *in, struct kt_out *out)
+{
+	struct kt_msg_fact_judged *judged;
+
+	/* Only the attempt that ended is judged, and only once: whoever asks twice gets nothing. */
+	if (d->sweep->cells[in->cell].state != KT_CELL_ENDED ||
+	    d->sweep->cells[in->cell].epoch != in->epoch)
+		return;
+	judged = KT_OUT_NEW(out, fact_judged);
+	judged->cell = in->cell;
+	judged->epoch = in->epoch;
+	judged->verdict = in->verdict;
+	kt_facts_cut(KT_TAG_fact_judged, judged, &judged->verdict, &out->arena);
+	kt_desk_fact(d, out, KT_TAG_fact_judged, judged);
+	kt_endings_ask_for_group(d, out, in->cell);
+}
+
+void kt_endings_grouped(struct kt_dispatch *d, const struct kt_input *in, struct kt_out *out)
+{
+	struct kt_msg_fact_grouped *grouped;
+
+	/* Asked for twice, or one of them was reopened meanwhile: the answer is no more. */
+	if (!kt_sweep_has_ended(d->sweep, in->cell, in->repeats) ||
+	    kt_sweep_is_grouped(d->sweep, in->cell, in->repeats))
+		return;
+	grouped = KT_OUT_NEW(out, fact_grouped);
+	grouped->cell = in->cell;
+	grouped->repeats = in->repeats;
+	grouped->verdict = in->verdict;
+	kt_facts_cut(KT_TAG_fact_grouped, grouped, &grouped->verdict, &out->arena);
+	kt_desk_fact(d, out, KT_TAG_fact_grouped, grouped);
+}
+
+/* ---- of the sweep ---- */
+
+/* Whether every group has its verdict. All cells have their end. */
+static bool groups_are_done(const struct kt_dispatch *d)
+{
+	uint64_t first;
+	uint64_t n;
+
+	for (uint64_t i = 0; d->config->group && i < d->sweep->n_cells; i++)
+		if (!d->sweep->cells[i].grouped && d->sweep->cells[i].state != KT_CELL_LEFT_OUT &&
+		    d->config->group(d->config->arg, i, &first, &n))
+			return false;
+	return true;
+}
+
+void kt_endings_close(struct kt_dispatch *d, struct kt_out *out)
+{
+	struct kt_msg_fact_closed *closed;
+
+	if (d->sweep->closed || !kt_sweep_is_done(d->sweep) || !groups_are_done(d))
+		return;
+	closed = KT_OUT_NEW(out, fact_closed);
+	closed->judged = d->sweep->counts[KT_CELL_JUDGED];
+	closed->errored = d->sweep->counts[KT_CELL_ERRORED];
+	closed->left_out = d->sweep->counts[KT_CELL_LEFT_OUT];
+	closed->cancelled = d->sweep->counts[KT_CELL_CANCELLED];
+	kt_desk_fact(d, out, KT_TAG_fact_closed, closed);
+	for (size_t i = 0; i < d->fleet.n_hosts; i++) {
+		struct kt_msg_state *state;
+
+		if (!d->fleet.hosts[i]->peer)
+			continue;
+		state = KT_OUT_NEW(out, state);
+		state->session = d->fleet.hosts[i]->session;
+		state->finished = true;
+		kt_out_send(out, d->fleet.hosts[i]->peer, KT_TAG_state, state);
+	}
+}

@@ -1,0 +1,158 @@
+#include "coordinator/core/sessions.h"
+#include "coordinator/core/endings.h"
+#include "proto/base/must.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <utlist.h>
+
+/* A worker that was silent for so many sync intervals is taken for gone: its name may come back from
+ * elsewhere. Its leases expire by their own time.
+ */
+#define SILENT_SYNCS 3
+
+void kt_sessions_forget(struct kt_dispatch *d, uint64_t peer)
+{
+	struct kt_host *host = kt_fleet_host_by_peer(&d->fleet, peer);
+
+	if (!host)
+		return;
+	host->peer = 0;
+	host->session = 0;
+}
+
+void kt_sessions_forget_silent(struct kt_dispatch *d)
+{
+	for (size_t i = 0; i < d->fleet.n_hosts; i++)
+		if (d->fleet.hosts[i]->peer &&
+		    d->now_ns - d->fleet.hosts[i]->heard_at_ns > SILENT_SYNCS * d->config->sync_ns)
+			kt_sessions_forget(d, d->fleet.hosts[i]->peer);
+}
+
+/* A name that is in use may be that of a worker that was just killed: the newcomer is told to ask
+ * again, and gets in when the other has missed a SYNC.
+ */
+static bool is_taken(const struct kt_dispatch *d, const struct kt_msg_hello *hello,
+		     const struct kt_host *host)
+{
+	return host->peer && host->boot_id != hello->boot_id &&
+	       d->now_ns - host->heard_at_ns < d->config->sync_ns * 3 / 2;
+}
+
+static const char *refuse_reason(const struct kt_dispatch *d, const struct kt_msg_hello *hello)
+{
+	struct kt_digest digest;
+	static char text[256];
+
+	if (hello->version_min > KT_PROTOCOL_VERSION || hello->version_max < KT_PROTOCOL_VERSION) {
+		snprintf(text, sizeof(text),
+			 "protocol version %d is spoken here, %llu to %llu there: install the same "
+			 "ktcoord version on both",
+			 KT_PROTOCOL_VERSION, (unsigned long long)hello->version_min,
+			 (unsigned long long)hello->version_max);
+		return text;
+	}
+	kt_schema_digest(&kt_schema_fleet, &digest);
+	if (hello->schema_digest.len != KT_DIGEST_BYTES ||
+	    memcmp(hello->schema_digest.data, digest.bytes, KT_DIGEST_BYTES) != 0) {
+		snprintf(text, sizeof(text),
+			 "the message schema differs (coordinator " KT_VERSION
+			 ", worker %.64s): install the same ktcoord version on both",
+			 hello->build);
+		return text;
+	}
+	if (strcmp(hello->machine->runner, d->config->runner) != 0) {
+		snprintf(text, sizeof(text),
+			 "this sweep wants the %s runner, the worker has %.32s: start it with "
+			 "--runner %s",
+			 d->config->runner, hello->machine->runner, d->config->runner);
+		return text;
+	}
+	return NULL;
+}
+
+/* Another process under the same name: the former one may have them, so this one must not. */
+static void drop_unseen(struct kt_dispatch *d, struct kt_host *host, struct kt_out *out)
+{
+	struct kt_lease *lease;
+	struct kt_lease *next;
+
+	DL_FOREACH_SAFE (host->leases, lease, next)
+		if (!lease->seen)
+			kt_endings_fail(d, out, lease->cell, lease->epoch, "worker_lost",
+					"the worker was restarted before it began",
+					kt_endings_is_worn(d, lease->cell), NULL);
+}
+
+void kt_sessions_hello(struct kt_dispatch *d, uint64_t peer, const struct kt_msg_hello *hello,
+		       struct kt_out *out)
+{
+	struct kt_host *host = kt_fleet_find_host(&d->fleet, hello->worker_id);
+	struct kt_host *former = kt_fleet_host_by_peer(&d->fleet, peer);
+	const char *reason = refuse_reason(d, hello);
+	struct kt_msg_welcome *welcome;
+
+	if (reason) {
+		kt_out_refuse(out, peer, false, "%s", reason);
+		return;
+	}
+	if (!host && d->fleet.n_hosts + d->sweep->n_hosts >= KT_FLEET_HOSTS_MAX) {
+		kt_out_refuse(out, peer, false,
+			      "this sweep has seen %d workers: it takes no other name",
+			      KT_FLEET_HOSTS_MAX);
+		return;
+	}
+	if (!host)
+		host = kt_fleet_host(&d->fleet, hello->worker_id);
+	if (is_taken(d, hello, host)) {
+		kt_out_refuse(
+			out, peer, true,
+			"a worker named %.64s is connected already: give this one another --id",
+			hello->worker_id);
+		return;
+	}
+	if (host->boot_id != hello->boot_id)
+		drop_unseen(d, host, out);
+	if (host->boot_id != hello->boot_id) {
+		struct kt_msg_fact_host *fact = KT_OUT_NEW(out, fact_host);
+
+		fact->host = hello->worker_id;
+		fact->boot_id = hello->boot_id;
+		fact->machine = hello->machine;
+		fact->accel_reason = hello->accel_reason;
+		fact->slots = hello->slots;
+		kt_desk_fact(d, out, KT_TAG_fact_host, fact);
+	}
+	if (former && former != host) /* one connection speaks for one worker */
+		kt_sessions_forget(d, peer);
+	host->boot_id = hello->boot_id;
+	host->peer = peer;
+	host->session = d->config->session_seed + ++d->sessions;
+	host->slots = hello->slots;
+	host->heard_at_ns = d->now_ns;
+	host->sync_seq = 0;
+	host->draining = false;
+	welcome = KT_OUT_NEW(out, welcome);
+	welcome->version = KT_PROTOCOL_VERSION;
+	welcome->session = host->session;
+	welcome->sweep_id = d->sweep->id;
+	welcome->bulk_endpoint = d->config->bulk_endpoint;
+	welcome->sync_ns = d->config->sync_ns;
+	welcome->build = KT_VERSION;
+	kt_out_send(out, peer, KT_TAG_welcome, welcome);
+}
+
+/* Who leaves on purpose has given up what it did not finish: that can go elsewhere at once. */
+void kt_sessions_bye(struct kt_dispatch *d, struct kt_host *host, struct kt_out *out)
+{
+	struct kt_lease *lease;
+	struct kt_lease *next;
+
+	kt_sessions_forget(d, host->peer);
+	DL_FOREACH_SAFE (host->leases, lease, next) {
+		if (strcmp(lease->phase, "done") != 0)
+			kt_endings_fail(d, out, lease->cell, lease->epoch, "worker_lost",
+					"the worker left and gave it up",
+					kt_endings_is_worn(d, lease->cell), NULL);
+	}
+}
