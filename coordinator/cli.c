@@ -51,6 +51,7 @@ struct options {
 	bool refresh;
 	bool verbose;
 	bool cold;
+	bool cancelled;
 	const char *series;
 	const char *kernel;
 	const char *scheduler;
@@ -94,6 +95,8 @@ static const struct {
 	  "only the cells that tell most within that time, e.g. 20m; the others are left out" },
 	{ "cold", FLAG, offsetof(struct options, cold), NULL, "run plan shell",
 	  "every cell boots a guest of its own, none is restored from a template" },
+	{ "cancelled", FLAG, offsetof(struct options, cancelled), NULL, "resume",
+	  "run the cells as well that somebody cancelled" },
 	{ "quiet", FLAG, offsetof(struct options, quiet), NULL, "run resume", "only the totals" },
 	{ "verbose", FLAG, offsetof(struct options, verbose), NULL, "run resume shell",
 	  "log lines on standard error too" },
@@ -229,7 +232,7 @@ static void print_help(FILE *out)
 		fprintf(out, "  %s\n", commands[i].example);
 	fprintf(out, "\nexit status: 0 all pass or skip; 1 a verdict failed; 2 matrix or command "
 		     "line wrong, nothing ran;\n3 infra trouble left cells without a verdict; 4 "
-		     "only inconclusive cells; 70 a bug; 130 interrupted\n");
+		     "only inconclusive cells; 70 a bug; 130 interrupted or cancelled\n");
 }
 
 static void print_command_help(const struct command *command, FILE *out)
@@ -435,7 +438,13 @@ static int run_sweep(struct run *run)
 	int status;
 
 	kt_view_attach(run->view, run->matrix, &run->sweep);
-	if (run->sweep.closed)
+	if (run->sweep.closed && run->sweep.counts[KT_CELL_CANCELLED])
+		kt_view_say(run->view,
+			    "sweep %s is finished, %" PRIu64
+			    " of its cells were cancelled: nothing is run again without "
+			    "--cancelled",
+			    run->sweep.id, run->sweep.counts[KT_CELL_CANCELLED]);
+	else if (run->sweep.closed)
 		kt_view_say(run->view, "sweep %s is finished: nothing is run again", run->sweep.id);
 	else
 		kt_view_say(run->view, "sweep %s: %" PRIu64 " cell%s", run->sweep.id,
@@ -562,16 +571,19 @@ static int open_stored(struct run *run, const char *given, bool read_only, struc
 	return status;
 }
 
-/* What was given up for want of a healthy host gets its tries once more. */
-static int reopen_errored(struct run *run, struct kt_err *err)
+/* What was given up for want of a healthy host gets its tries once more; what was cancelled, when asked for. */
+static int reopen_cells(struct run *run, struct kt_err *err)
 {
-	uint64_t n = run->sweep.counts[KT_CELL_ERRORED];
+	bool cancelled = run->options->cancelled;
+	uint64_t n = run->sweep.counts[KT_CELL_ERRORED] +
+		     (cancelled ? run->sweep.counts[KT_CELL_CANCELLED] : 0);
 	int status = 0;
 
 	for (uint64_t i = 0; i < run->sweep.n_cells && status == 0; i++) {
 		struct kt_msg_fact_reopened reopened = { .cell = i };
 
-		if (run->sweep.cells[i].state != KT_CELL_ERRORED)
+		if (run->sweep.cells[i].state != KT_CELL_ERRORED &&
+		    (run->sweep.cells[i].state != KT_CELL_CANCELLED || !cancelled))
 			continue;
 		status = kt_journal_add_fact(run->journal, kt_clock_wall_ns(), KT_TAG_fact_reopened,
 					     &reopened, err);
@@ -600,7 +612,7 @@ static int command_resume(const struct options *options)
 	if (status == 0)
 		status = kt_plugins_open(&run.manifest, run.artifacts, &run.plugins, &err);
 	if (status == 0)
-		status = reopen_errored(&run, &err);
+		status = reopen_cells(&run, &err);
 	if (status == 0) {
 		exit_status = run_sweep(&run);
 	} else {
@@ -803,21 +815,25 @@ static int command_sweeps(const struct options *options)
 			printf("%s\n  {\"sweep\": \"%s\", \"cells\": %" PRIu64
 			       ", \"pass\": %" PRIu64 ", \"fail\": %" PRIu64
 			       ", \"inconclusive\": %" PRIu64 ", \"skip\": %" PRIu64
-			       ", \"error\": %" PRIu64 ", \"closed\": %s}",
+			       ", \"error\": %" PRIu64 ", \"cancelled\": %" PRIu64
+			       ", \"closed\": %s}",
 			       comma, names[i], sweep.n_cells, sweep.outcomes[KT_OUTCOME_PASS],
 			       sweep.outcomes[KT_OUTCOME_FAIL],
 			       sweep.outcomes[KT_OUTCOME_INCONCLUSIVE],
 			       sweep.outcomes[KT_OUTCOME_SKIP], sweep.counts[KT_CELL_ERRORED],
-			       sweep.closed ? "true" : "false");
+			       sweep.counts[KT_CELL_CANCELLED], sweep.closed ? "true" : "false");
 			comma = ",";
-		} else
+		} else {
 			printf("%-44s %6" PRIu64 " cells  %" PRIu64 " pass  %" PRIu64
-			       " fail  %" PRIu64 " inconclusive  %" PRIu64 " error%s\n",
+			       " fail  %" PRIu64 " inconclusive  %" PRIu64 " error",
 			       names[i], sweep.n_cells, sweep.outcomes[KT_OUTCOME_PASS],
 			       sweep.outcomes[KT_OUTCOME_FAIL],
 			       sweep.outcomes[KT_OUTCOME_INCONCLUSIVE],
-			       sweep.counts[KT_CELL_ERRORED],
-			       sweep.closed ? "" : "  (not finished: ktcoord resume)");
+			       sweep.counts[KT_CELL_ERRORED]);
+			if (sweep.counts[KT_CELL_CANCELLED])
+				printf("  %" PRIu64 " cancelled", sweep.counts[KT_CELL_CANCELLED]);
+			puts(sweep.closed ? "" : "  (not finished: ktcoord resume)");
+		}
 		kt_sweep_destroy(&sweep);
 		free(names[i]);
 	}

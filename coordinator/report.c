@@ -24,6 +24,8 @@ enum kt_report_exit kt_report_exit_of(const struct kt_sweep *sweep, bool allow_i
 		return KT_REPORT_EXIT_FAILED;
 	if (!kt_sweep_is_done(sweep) || sweep->counts[KT_CELL_ERRORED])
 		return KT_REPORT_EXIT_INFRA;
+	if (sweep->counts[KT_CELL_CANCELLED])
+		return KT_REPORT_EXIT_INTERRUPTED;
 	if ((sweep->outcomes[KT_OUTCOME_INCONCLUSIVE] || sweep->groups[KT_OUTCOME_INCONCLUSIVE]) &&
 	    !allow_inconclusive)
 		return KT_REPORT_EXIT_INCONCLUSIVE;
@@ -125,6 +127,10 @@ void kt_report_totals(const struct kt_matrix *matrix, const struct kt_sweep *swe
 			sweep->counts[KT_CELL_ERRORED]);
 		comma = ", ";
 	}
+	if (sweep->counts[KT_CELL_CANCELLED]) {
+		fprintf(out, "%s%" PRIu64 " cancelled", comma, sweep->counts[KT_CELL_CANCELLED]);
+		comma = ", ";
+	}
 	if (left) {
 		fprintf(out, "%s%" PRIu64 " not finished", comma, left);
 		comma = ", ";
@@ -147,7 +153,7 @@ struct attempt {
 	uint64_t epoch;
 	uint64_t number;
 	const char *host;
-	const char *state; /* running, ended, failed */
+	const char *state; /* running, ended, failed, cancelled */
 	const char *cause;
 	const char *line;
 	bool charged;
@@ -172,6 +178,7 @@ struct story { /* everything lives in its arena */
 	struct kt_msg_verdict *group; /* of all repeats, when this is the first of them */
 	const struct attempt *judged;
 	struct kt_msg_fact_errored *errored;
+	const char *cancelled; /* who asked, in words; NULL: nobody */
 };
 
 /* The journal's facts live for one call only: a copy through the codec keeps one. */
@@ -285,8 +292,16 @@ static int tell_fact(void *arg, uint64_t seq, int64_t wall_ns, uint32_t tag, con
 		story->group = keep(story, &kt_schema_verdict, grouped->verdict);
 		break;
 	}
+	case KT_TAG_fact_cancelled:
+		story->cancelled = kt_arena_strdup(
+			&story->arena, ((const struct kt_msg_fact_cancelled *)fact)->line);
+		if (story->n_attempts &&
+		    strcmp(story->attempts[story->n_attempts - 1].state, "running") == 0)
+			story->attempts[story->n_attempts - 1].state = "cancelled";
+		break;
 	case KT_TAG_fact_reopened:
 		story->errored = NULL;
+		story->cancelled = NULL;
 		break;
 	case KT_TAG_fact_errored:
 		story->errored = keep(story, &kt_schema_fact_errored, fact);
@@ -306,12 +321,15 @@ static int tell(struct kt_journal *journal, uint64_t cell, struct story *story, 
 	story->group = NULL;
 	story->judged = NULL;
 	story->errored = NULL;
+	story->cancelled = NULL;
 	return kt_journal_facts(journal, cell, tell_fact, story, err);
 }
 
 static const char *outcome_of(const struct story *story)
 {
-	return story->verdict ? story->verdict->outcome : story->errored ? "error" : "pending";
+	if (story->verdict)
+		return story->verdict->outcome;
+	return story->cancelled ? "cancelled" : story->errored ? "error" : "pending";
 }
 
 /* ---- text ---- */
@@ -357,10 +375,12 @@ int kt_report_text(struct kt_journal *journal, const struct kt_matrix *matrix,
 		if (story.errored) {
 			cell.cause = story.errored->cause;
 			cell.line = story.errored->line;
+		} else if (story.cancelled) {
+			cell.line = story.cancelled;
 		}
 		if (sweep->cells[i].state == KT_CELL_LEFT_OUT)
 			fprintf(out, "-      %s  left out %s\n", cell.name, sweep->left_out_why);
-		else if (!story.verdict && !story.errored)
+		else if (!story.verdict && !story.errored && !story.cancelled)
 			fprintf(out, "-      %s  %s\n", cell.name,
 				kt_sweep_state_name((enum kt_cell_state)sweep->cells[i].state));
 		else
@@ -425,6 +445,8 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, const struc
 							     &story->verdict->details[i]));
 	}
 	json_object_object_add(json, "details", list);
+	if (story->cancelled)
+		add_text(json, "cancelled", story->cancelled);
 	add_u64(json, "judgement", story->judgement);
 	list = json_object_new_array();
 	for (const struct earlier *earlier = story->earlier; earlier; earlier = earlier->next) {
@@ -483,6 +505,7 @@ static struct json_object *json_totals(const struct kt_matrix *matrix, const str
 	for (int i = KT_OUTCOME_SKIP; i < KT_OUTCOME_N; i++)
 		add_u64(totals, kt_sweep_outcome_name((enum kt_outcome)i), sweep->outcomes[i]);
 	add_u64(totals, "error", sweep->counts[KT_CELL_ERRORED]);
+	add_u64(totals, "cancelled", sweep->counts[KT_CELL_CANCELLED]);
 	add_u64(totals, "cells", sweep->n_cells);
 	add_u64(totals, "left_out", sweep->counts[KT_CELL_LEFT_OUT]);
 	if (sweep->left_out_why[0])
@@ -712,6 +735,8 @@ static int show_text(struct kt_journal *journal, const struct kt_matrix *matrix,
 			story->verdict->details[i].text);
 	if (story->errored)
 		fprintf(out, "  %s: %s\n", story->errored->cause, story->errored->line);
+	if (story->cancelled && story->cancelled[0])
+		fprintf(out, "  %s\n", story->cancelled);
 	show_earlier(story, out);
 	show_attempts(story, out);
 	if (series->n) {

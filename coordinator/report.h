@@ -15,7 +15,7 @@ enum kt_report_exit {
 	KT_REPORT_EXIT_INFRA = 3, /* infra trouble left cells without a verdict */
 	KT_REPORT_EXIT_INCONCLUSIVE = 4, /* only inconclusive cells stand in the way */
 	KT_REPORT_EXIT_BUG = 70,
-	KT_REPORT_EXIT_INTERRUPTED = 130,
+	KT_REPORT_EXIT_INTERRUPTED = 130, /* somebody ended it, or some of its cells */
 };
 
 enum kt_report_exit kt_report_exit_of(const struct kt_sweep *sweep, bool allow_inconclusive);

@@ -129,9 +129,9 @@ static const struct {
 	const char *word;
 	const char *color;
 } words[] = {
-	{ "pass", "PASS", "\033[32m" },         { "fail", "FAIL", "\033[31m" },
-	{ "inconclusive", "INCO", "\033[33m" }, { "skip", "SKIP", "\033[36m" },
-	{ "error", "ERROR", "\033[35m" },
+	{ "pass", "PASS", "\033[32m" },           { "fail", "FAIL", "\033[31m" },
+	{ "inconclusive", "INCO", "\033[33m" },   { "skip", "SKIP", "\033[36m" },
+	{ "cancelled", "CANCELLED", "\033[35m" }, { "error", "ERROR", "\033[35m" },
 };
 
 /* Console and scheduler output can hold anything: no byte of it may move a terminal's cursor. */
@@ -174,6 +174,11 @@ static void print_details(FILE *out, const struct kt_view_cell *cell)
 		fputs("       ", out);
 		print_clean(out, cell->cause);
 		fputs(": ", out);
+		print_clean(out, cell->line);
+		fputc('\n', out);
+	}
+	if (strcmp(cell->outcome, "cancelled") == 0 && cell->line[0]) {
+		fputs("       ", out);
 		print_clean(out, cell->line);
 		fputc('\n', out);
 	}
@@ -510,6 +515,15 @@ void kt_view_fact(struct kt_view *view, int64_t now_ns, uint32_t tag, const void
 					     .line = errored->line };
 
 		say_cell(view, &cell, errored->cell);
+		break;
+	}
+	case KT_TAG_fact_cancelled: {
+		const struct kt_msg_fact_cancelled *cancelled = fact;
+		struct kt_view_cell cell = { .outcome = "cancelled", .line = cancelled->line };
+
+		/* Of thousands that never began, the totals tell. */
+		if (find(view, cancelled->cell) || view->sweep->n_cells <= PHASE_LINES_CELLS_MAX)
+			say_cell(view, &cell, cancelled->cell);
 		break;
 	}
 	case KT_TAG_fact_grouped: {

@@ -44,11 +44,11 @@ void kt_view_tick(struct kt_view *view, int64_t now_ns);
 /* One finished cell as one line, and what explains it below: also what report prints. */
 struct kt_view_cell {
 	const char *name;
-	const char *outcome; /* pass, fail, inconclusive, skip, error */
+	const char *outcome; /* pass, fail, inconclusive, skip, error, cancelled */
 	const struct kt_msg_result *result; /* NULL: there is none */
 	const struct kt_msg_verdict *verdict; /* NULL: there is none */
 	const char *cause; /* for error */
-	const char *line;
+	const char *line; /* for error and cancelled */
 	uint64_t attempts;
 	uint64_t target; /* samples asked for */
 	const char *was; /* its outcome before it was judged again; NULL: it was not */

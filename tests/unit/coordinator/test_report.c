@@ -239,3 +239,106 @@ Test(report, json_says_what_was_asked_for_and_what_it_was)
 	json_object_put(json);
 	forget(&stored);
 }
+
+/* The first cell has its verdict; the second was under way, the third had not begun. */
+static void store_cancelled(struct stored *stored)
+{
+	static const char *const guests[N_CELLS] = { "warm", NULL, NULL };
+	struct kt_msg_fact_granted granted = { .cell = 1, .epoch = 2, .attempt = 1, .host = "h" };
+	struct kt_err err = { 0 };
+
+	store(stored, guests);
+	add(stored, KT_TAG_fact_granted, &granted);
+	for (uint64_t i = 1; i < N_CELLS; i++) {
+		struct kt_msg_fact_cancelled cancelled = { .cell = i, .line = "uid 7 asked" };
+
+		add(stored, KT_TAG_fact_cancelled, &cancelled);
+	}
+	cr_assert_eq(kt_journal_commit(stored->journal, &err), 0, "%s", err.text);
+}
+
+Test(report, a_cancelled_cell_is_neither_pass_nor_fail_wherever_it_is_told)
+{
+	KT_AUTO_FREE char *lines = NULL;
+	KT_AUTO_FREE char *printed = NULL;
+	struct json_object *json, *cell, *attempt;
+	struct stored stored;
+	struct kt_err err = { 0 };
+	size_t len;
+	FILE *out = open_memstream(&lines, &len);
+
+	store_cancelled(&stored);
+	cr_expect_eq(kt_report_exit_of(&stored.sweep, false), KT_REPORT_EXIT_INTERRUPTED);
+	cr_assert_eq(kt_report_text(stored.journal, stored.matrix, &stored.sweep, out, &err), 0,
+		     "%s", err.text);
+	fclose(out);
+	cr_expect(strstr(lines, "CANCELLED  a/k/eevdf/t#1"), "%s", lines);
+	cr_expect(strstr(lines, "CANCELLED  b/k/eevdf/t#0"), "%s", lines);
+	cr_expect(strstr(lines, "       uid 7 asked\n"), "%s", lines);
+	cr_expect(strstr(lines, "3 cells: 1 pass, 2 cancelled\n"), "%s", lines);
+	out = open_memstream(&printed, &len);
+	cr_assert_eq(kt_report_json(stored.journal, stored.matrix, &stored.sweep, out, &err), 0,
+		     "%s", err.text);
+	fclose(out);
+	json = json_tokener_parse(printed);
+	cr_assert(json, "%s", printed);
+	cr_expect_str_eq(json_text(json_object_object_get(json, "totals"), "cancelled"), "2");
+	cell = json_object_array_get_idx(json_object_object_get(json, "cells"), 1);
+	attempt = json_object_array_get_idx(json_object_object_get(cell, "attempts"), 0);
+	cr_expect_str_eq(json_text(cell, "outcome"), "cancelled");
+	cr_expect_str_eq(json_text(cell, "state"), "cancelled");
+	cr_expect_str_eq(json_text(cell, "cancelled"), "uid 7 asked");
+	cr_expect_str_eq(json_text(attempt, "state"), "cancelled");
+	json_object_put(json);
+	forget(&stored);
+}
+
+Test(report, a_cancelled_cell_that_runs_again_is_cancelled_no_more)
+{
+	struct kt_msg_fact_reopened reopened = { .cell = 2 };
+	struct kt_report_show how = { 0 };
+	KT_AUTO_FREE char *printed = NULL;
+	struct stored stored;
+	struct kt_err err = { 0 };
+	size_t len;
+	FILE *out = open_memstream(&printed, &len);
+
+	store_cancelled(&stored);
+	add(&stored, KT_TAG_fact_reopened, &reopened);
+	cr_assert_eq(kt_report_show(stored.journal, stored.matrix, &stored.sweep, 2, &how, out,
+				    &err),
+		     0, "%s", err.text);
+	fclose(out);
+	cr_expect(strstr(printed, "b/k/eevdf/t#0: pending\n"), "%s", printed);
+	forget(&stored);
+}
+
+/* outcomes of the sweep's cells, what the sweep ends with */
+static const struct {
+	uint64_t outcomes[KT_OUTCOME_N];
+	uint64_t errored;
+	uint64_t cancelled;
+	enum kt_report_exit exit;
+} exits[] = {
+	{ { [KT_OUTCOME_PASS] = 1 }, 0, 0, KT_REPORT_EXIT_OK },
+	{ { [KT_OUTCOME_PASS] = 1 }, 0, 1, KT_REPORT_EXIT_INTERRUPTED },
+	{ { [KT_OUTCOME_INCONCLUSIVE] = 1 }, 0, 1, KT_REPORT_EXIT_INTERRUPTED },
+	{ { [KT_OUTCOME_PASS] = 1 }, 1, 1, KT_REPORT_EXIT_INFRA },
+	{ { [KT_OUTCOME_FAIL] = 1 }, 1, 1, KT_REPORT_EXIT_FAILED },
+};
+
+Test(report, a_failed_verdict_and_infra_trouble_say_more_than_a_cancelled_cell)
+{
+	for (size_t i = 0; i < sizeof(exits) / sizeof(exits[0]); i++) {
+		struct kt_sweep sweep = { 0 };
+
+		for (int k = 0; k < KT_OUTCOME_N; k++) {
+			sweep.outcomes[k] = exits[i].outcomes[k];
+			sweep.counts[KT_CELL_JUDGED] += exits[i].outcomes[k];
+		}
+		sweep.counts[KT_CELL_ERRORED] = exits[i].errored;
+		sweep.counts[KT_CELL_CANCELLED] = exits[i].cancelled;
+		sweep.n_cells = kt_sweep_n_done(&sweep);
+		cr_expect_eq(kt_report_exit_of(&sweep, false), exits[i].exit, "row %zu", i);
+	}
+}
