@@ -168,14 +168,37 @@ int kt_artifacts_fd(const struct kt_artifacts *a, const struct kt_digest *digest
 	return one ? one->fd : -1;
 }
 
-void kt_artifacts_fetch(struct kt_artifacts *a, const struct kt_msg_fetch *fetch, uint8_t *room,
-			struct kt_msg_chunk *chunk)
+uint64_t kt_artifacts_bytes(const struct kt_artifacts *a, const struct kt_digest *digest)
+{
+	const struct artifact *one = find(a, digest);
+
+	return one ? one->bytes : 0;
+}
+
+static bool read_all(int fd, uint8_t *room, size_t len, uint64_t offset)
+{
+	while (len > 0) {
+		ssize_t n = pread(fd, room, len, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		room += n;
+		len -= (size_t)n;
+		offset += (uint64_t)n;
+	}
+	return true;
+}
+
+void kt_artifacts_fetch(const struct kt_artifacts *a, const struct kt_msg_fetch *fetch,
+			uint8_t *room, struct kt_msg_chunk *chunk)
 {
 	const struct artifact *one =
 		fetch->digest.len == KT_DIGEST_BYTES
 			? find(a, (const struct kt_digest *)(const void *)fetch->digest.data)
 			: NULL;
-	ssize_t n = 0;
+	uint64_t left;
 
 	memset(chunk, 0, sizeof(*chunk));
 	chunk->digest = fetch->digest;
@@ -186,10 +209,12 @@ void kt_artifacts_fetch(struct kt_artifacts *a, const struct kt_msg_fetch *fetch
 		return;
 	}
 	chunk->total = one->bytes;
-	if (fetch->offset < one->bytes)
-		n = pread(one->fd, room, fetch->len, (off_t)fetch->offset);
-	if (n < 0)
+	left = fetch->offset < one->bytes ? one->bytes - fetch->offset : 0;
+	if (left > fetch->len)
+		left = fetch->len;
+	/* An empty piece would say "wait". */
+	if (!read_all(one->fd, room, left, fetch->offset))
 		chunk->missing = "the coordinator cannot read it any more";
 	else
-		chunk->body = (struct kt_bin){ room, (size_t)n };
+		chunk->body = (struct kt_bin){ room, left };
 }

@@ -33,10 +33,15 @@ void kt_artifacts_path(const struct kt_artifacts *artifacts, const struct kt_dig
 /* For reading what was added; borrowed, has no position of its own worth keeping. -1: it was not added. */
 int kt_artifacts_fd(const struct kt_artifacts *artifacts, const struct kt_digest *digest);
 
+uint64_t kt_artifacts_bytes(const struct kt_artifacts *artifacts,
+			    const struct kt_digest *digest); /* 0: it was not added */
+
 /* Answers FETCH: fills chunk, its body in `room` (KT_CHUNK_BYTES_MAX bytes, the caller's). What cannot
- * be had is said in chunk->missing (static text).
+ * be had is said in chunk->missing (static text). Blocks for the disk; several threads may call it at the
+ * same time, while nothing is added. A name other than a digest cannot be said: nothing of what was asked
+ * becomes part of a path.
  */
-void kt_artifacts_fetch(struct kt_artifacts *artifacts, const struct kt_msg_fetch *fetch,
+void kt_artifacts_fetch(const struct kt_artifacts *artifacts, const struct kt_msg_fetch *fetch,
 			uint8_t *room, struct kt_msg_chunk *chunk);
 
 #endif

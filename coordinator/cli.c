@@ -1,5 +1,6 @@
 #include "coordinator/cli.h"
 #include "coordinator/catalogue.h"
+#include "coordinator/core/bucket.h"
 #include "coordinator/kernels.h"
 #include "coordinator/matrixfile.h"
 #include "coordinator/patterns.h"
@@ -37,6 +38,7 @@ struct options {
 	const char *out;
 	const char *runner;
 	const char *listen;
+	const char *bandwidth;
 	const char *suite;
 	const char *package;
 	uint64_t slots;
@@ -89,6 +91,9 @@ static const struct {
 	  "nothing" },
 	{ "listen", TEXT, offsetof(struct options, listen), "ENDPOINT", "run resume",
 	  "wait for workers there (tcp://127.0.0.1:PORT or ipc://PATH) instead of starting one" },
+	{ "bandwidth", TEXT, offsetof(struct options, bandwidth), "RATE", "run resume",
+	  "at most so many bytes of artifacts a second to all workers together, e.g. 100M "
+	  "(default: no limit)" },
 	{ "slots", NUMBER, offsetof(struct options, slots), "N", "run resume plan",
 	  "guests at the same time on this machine (default: half of its CPUs; plan: 1)" },
 	{ "budget", TEXT, offsetof(struct options, budget), "TIME", "run plan",
@@ -306,6 +311,7 @@ struct run { /* a sweep being worked on */
 	struct kt_msg_manifest manifest;
 	struct kt_arena arena;
 	const char *runner;
+	uint64_t bandwidth; /* bytes a second; 0: no limit */
 	struct kt_spend spend; /* when there is a budget */
 };
 
@@ -342,6 +348,11 @@ static int run_open(struct run *run, const struct options *options, const char *
 	kt_sweep_init(&run->sweep);
 	find_bin_dir(run->bin);
 	kt_log_open("ktcoord", options->verbose);
+	if (status == 0 && options->bandwidth) {
+		status = kt_bucket_parse(options->bandwidth, &run->bandwidth, err);
+		if (status < 0)
+			kt_err_wrap(err, "--bandwidth");
+	}
 	if (status == 0)
 		status = kt_statedir_lock(run->state, what, &run->lock, err);
 	if (status == 0)
@@ -433,7 +444,8 @@ static int run_sweep(struct run *run)
 					   .listen = options->listen,
 					   .embedded = !options->listen,
 					   .slots = options->slots,
-					   .ttl_ns = TTL_NS };
+					   .ttl_ns = TTL_NS,
+					   .bandwidth = run->bandwidth };
 	struct kt_err err = { 0 };
 	int status;
 

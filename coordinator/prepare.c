@@ -26,6 +26,28 @@ static struct kt_bin digest_bin(struct kt_arena *arena, const struct kt_digest *
 				KT_DIGEST_BYTES };
 }
 
+/* For tests of the fleet: scripted cells boot nothing and need no file, so KT_TEST_SHIP names one that every
+ * scheduler brings along; workers fetch it before they play the script.
+ */
+static int ship_for_test(struct kt_programs *programs, struct kt_msg_scheduler *to,
+			 struct kt_err *err)
+{
+	const char *path = getenv("KT_TEST_SHIP");
+	struct kt_digest digest;
+	int status;
+
+	if (!path || !programs->artifacts)
+		return 0;
+	to->files = kt_arena_alloc(programs->arena, 1, sizeof(*to->files));
+	status = kt_artifacts_add(programs->artifacts, path, &digest, &to->files[0].bytes, err);
+	if (status < 0)
+		return status;
+	to->n_files = 1;
+	to->files[0].path = "/kt/shipped";
+	to->files[0].digest = digest_bin(programs->arena, &digest);
+	return 0;
+}
+
 static int prepare_scheduler(const struct kt_prepare *prepare, const struct kt_matrix *matrix,
 			     const struct kt_matrix_scheduler *from, struct kt_programs *programs,
 			     struct kt_msg_scheduler *to, struct kt_err *err)
@@ -36,7 +58,9 @@ static int prepare_scheduler(const struct kt_prepare *prepare, const struct kt_m
 	int status;
 
 	to->name = kt_arena_strdup(programs->arena, from->name);
-	if (!from->binary || prepare->scripted)
+	if (prepare->scripted)
+		return ship_for_test(programs, to, err);
+	if (!from->binary)
 		return 0;
 	folder_of(matrix, dir);
 	if (!kt_programs_find(from->binary, dir, prepare->bin_dir, path))

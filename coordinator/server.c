@@ -1,6 +1,7 @@
 #include "coordinator/server.h"
 #include "assertions/group.h"
 #include "coordinator/core/dispatch.h"
+#include "coordinator/feeder.h"
 #include "coordinator/judging.h"
 #include "coordinator/prepare.h"
 #include "proto/base/clock.h"
@@ -41,7 +42,7 @@ struct server {
 	struct kt_dispatch_config dispatch_config;
 	struct kt_dispatch *dispatch;
 	struct kt_router *control;
-	struct kt_router *bulk;
+	struct kt_feeder *feeder;
 	uv_loop_t loop;
 	uv_timer_t tick;
 	uv_signal_t signals[2];
@@ -51,7 +52,6 @@ struct server {
 		unshown; /* facts of the open transaction, for the view: [tag, length, bytes]* */
 	size_t facts_taken; /* of out: written to the open transaction */
 	size_t effects_taken; /* of out: kept or shown; SEND and JUDGE wait for the commit */
-	uint8_t *room; /* KT_CHUNK_BYTES_MAX */
 	uv_process_t *worker; /* NULL: none runs */
 	unsigned int worker_starts;
 	uint64_t done_at_start; /* finished cells when the worker was last started */
@@ -441,33 +441,6 @@ static const struct kt_router_events control_events = {
 	.batch_end = on_batch_end,
 };
 
-static void on_bulk_frame(void *arg, uint64_t peer, const struct kt_message *message, void *body)
-{
-	struct server *s = arg;
-	struct kt_msg_chunk chunk;
-
-	if (message->tag != KT_TAG_fetch)
-		return;
-	kt_artifacts_fetch(s->artifacts, body, s->room, &chunk);
-	/* Whoever asks for more than fits its queue gets the rest when it asks again. */
-	kt_router_send(s->bulk, peer, KT_TAG_chunk, &chunk, NULL);
-}
-
-static void on_bulk_lost(void *arg, uint64_t peer, const char *why)
-{
-}
-
-static void on_bulk_batch_end(void *arg)
-{
-}
-
-static const struct kt_router_events bulk_events = {
-	.frame = on_bulk_frame,
-	.broken = on_broken,
-	.lost = on_bulk_lost,
-	.batch_end = on_bulk_batch_end,
-};
-
 static void on_tick(uv_timer_t *timer)
 {
 	struct server *s = timer->data;
@@ -631,6 +604,15 @@ static int restore_samples(struct server *s)
 	return status;
 }
 
+static int open_feeder(struct server *s, const char *endpoint)
+{
+	struct kt_feeder_config config = { .endpoint = endpoint,
+					   .bytes_per_s = s->config->bandwidth,
+					   .artifacts = s->artifacts };
+
+	return kt_feeder_open(&s->loop, &config, &s->feeder, s->err);
+}
+
 static int open_endpoints(struct server *s)
 {
 	KT_AUTO_FREE char *run_dir = kt_must_asprintf("%s/run", s->config->state_dir);
@@ -657,8 +639,7 @@ static int open_endpoints(struct server *s)
 	status = kt_router_open(&s->loop, control, &kt_schema_fleet, &control_events, s,
 				&s->control, s->err);
 	if (status == 0)
-		status = kt_router_open(&s->loop, bulk, &kt_schema_fleet, &bulk_events, s, &s->bulk,
-					s->err);
+		status = open_feeder(s, bulk);
 	return status;
 }
 
@@ -702,7 +683,7 @@ static int begin(struct server *s)
 		return status;
 	s->dispatch_config = (struct kt_dispatch_config){
 		.runner = s->config->runner,
-		.bulk_endpoint = kt_router_endpoint(s->bulk),
+		.bulk_endpoint = kt_feeder_endpoint(s->feeder),
 		.ttl_ns = s->config->ttl_ns,
 		.sync_ns = SYNC_NS,
 		.grace_ns = GRACE_NS,
@@ -745,7 +726,6 @@ int kt_server_run(const struct kt_server_config *config, const struct kt_matrix 
 	s->sweep = sweep;
 	s->view = view;
 	s->err = err;
-	s->room = kt_must_calloc(1, KT_CHUNK_BYTES_MAX);
 	kt_must(uv_loop_init(&s->loop) == 0);
 	uv_timer_init(&s->loop, &s->tick);
 	s->tick.data = s;
@@ -759,7 +739,7 @@ int kt_server_run(const struct kt_server_config *config, const struct kt_matrix 
 	}
 	forget_plugins(s);
 	kt_router_destroy(&s->control);
-	kt_router_destroy(&s->bulk);
+	kt_feeder_destroy(&s->feeder);
 	for (size_t i = 0; i < s->n_signals; i++)
 		uv_close((uv_handle_t *)&s->signals[i], NULL);
 	uv_close((uv_handle_t *)&s->tick, NULL);
@@ -769,7 +749,6 @@ int kt_server_run(const struct kt_server_config *config, const struct kt_matrix 
 	kt_dispatch_destroy(&s->dispatch);
 	kt_out_destroy(&s->out);
 	kt_buf_destroy(&s->unshown);
-	free(s->room);
 	if (s->status == 0 && s->interrupted && !sweep->closed)
 		return kt_err_set(err, KT_FAULT_NONE, EINTR, "interrupted");
 	return s->status;

@@ -25,6 +25,7 @@ struct kt_server_config {
 	bool embedded; /* start a worker of our own */
 	uint64_t slots; /* of the embedded worker; 0: it decides */
 	int64_t ttl_ns; /* of leases */
+	uint64_t bandwidth; /* bytes a second, for artifacts to all hosts together; 0: no limit */
 };
 
 /* Runs the sweep to its end. All borrowed; plugins are those of the manifest; sweep is the fold of the journal, opened.

@@ -17,6 +17,7 @@
 #define ROUTING_BYTES_MAX  255 /* zmq_setsockopt(3), ZMQ_ROUTING_ID */
 #define ENDPOINT_BYTES_MAX 256
 #define CLOSE_MS_MAX       1000
+#define ROOMS_MAX          64 /* peers that are told of in one go */
 
 struct peer {
 	uint64_t number;
@@ -179,33 +180,52 @@ int kt_router_send(struct kt_router *router, uint64_t number, uint32_t tag, cons
 			  number);
 }
 
-/* `lost` may do anything to the list: it is walked again from its start after each. */
+/* Sends what waits. Returns the first peer that turns out to be gone, else NULL; those whose queue went empty
+ * are in rooms.
+ */
+static struct peer *send_waiting(struct kt_router *router, uint64_t rooms[ROOMS_MAX],
+				 size_t *n_rooms)
+{
+	struct peer *peer;
+	struct peer *next;
+
+	*n_rooms = 0;
+	DL_FOREACH_SAFE (router->waiting, peer, next) {
+		int status = peer->is_gone ? EHOSTUNREACH : send_queued(router, peer);
+
+		if (status == EHOSTUNREACH)
+			return peer;
+		if (status)
+			continue;
+		DL_DELETE(router->waiting, peer);
+		peer->is_waiting = false;
+		rooms[(*n_rooms)++] = peer->number;
+		if (*n_rooms == ROOMS_MAX)
+			return NULL;
+	}
+	return NULL;
+}
+
+/* `lost` and `room` may do anything to the list: it is walked again from its start after them. */
 static void on_turn(void *arg, size_t n_read)
 {
 	struct kt_router *router = arg;
+	uint64_t rooms[ROOMS_MAX];
 	struct peer *gone = NULL;
-	struct peer *peer;
-	struct peer *next;
+	size_t n_rooms;
 
 	if (n_read && router->events->batch_end)
 		router->events->batch_end(router->arg);
 	while (!router->is_closing) {
-		gone = NULL;
-		DL_FOREACH_SAFE (router->waiting, peer, next) {
-			int status = peer->is_gone ? EHOSTUNREACH : send_queued(router, peer);
-
-			if (status == EHOSTUNREACH) {
-				gone = peer;
-				break;
-			}
-			if (status == 0) {
-				DL_DELETE(router->waiting, peer);
-				peer->is_waiting = false;
-			}
-		}
-		if (!gone)
+		gone = send_waiting(router, rooms, &n_rooms);
+		for (size_t i = 0; i < n_rooms && router->events->room && !router->is_closing; i++)
+			if (peer_of(router, rooms[i]))
+				router->events->room(router->arg, rooms[i]);
+		/* It may have been forgotten meanwhile; then the next walk finds out. */
+		if (gone && !n_rooms)
+			peer_lose(router, gone, "the connection ended");
+		else if (n_rooms < ROOMS_MAX && !gone)
 			break;
-		peer_lose(router, gone, "the connection ended");
 	}
 	if (!router->is_closing && router->waiting)
 		kt_zwatch_retry(router->watch);
@@ -287,6 +307,8 @@ int kt_router_open(uv_loop_t *loop, const char *endpoint, const struct kt_family
 	status = kt_endpoint_socket(ZMQ_ROUTER, endpoint, family->frame_bytes_max, &socket, err);
 	if (status < 0)
 		return status;
+	if (events->frames_ahead)
+		zsock_set_sndhwm(socket, events->frames_ahead);
 	/* ZeroMQ would remove whatever is there. */
 	if (path && lstat(path, &file) == 0 && !S_ISSOCK(file.st_mode))
 		return kt_err_set(err, KT_FAULT_INPUT, EEXIST,

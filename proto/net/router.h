@@ -24,9 +24,10 @@
 struct kt_router;
 
 /* Called from the loop only, never from within a kt_router_ function. They may call any of them,
- * kt_router_destroy() included. `lost` may be NULL, and so may `batch_end`.
+ * kt_router_destroy() included. `lost` may be NULL, and so may `room` and `batch_end`.
  */
 struct kt_router_events {
+	int frames_ahead; /* that ZeroMQ holds for a peer before they wait in our queue; 0: some dozens */
 	/* message and body live until the callback returns. */
 	void (*frame)(void *arg, uint64_t peer, const struct kt_message *message, void *body);
 	void (*broken)(void *arg, uint64_t peer, const struct kt_err *err);
@@ -34,6 +35,8 @@ struct kt_router_events {
 	 * Also for the longest silent one when there are more than KT_ROUTER_PEERS_MAX.
 	 */
 	void (*lost)(void *arg, uint64_t peer, const char *why);
+	/* What waited in the peer's queue has left it. For an owner that sends only to empty queues. */
+	void (*room)(void *arg, uint64_t peer);
 	/* Called once after each batch of frames (at most 64): where a group commit belongs. */
 	void (*batch_end)(void *arg);
 };
