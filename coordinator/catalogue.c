@@ -3,10 +3,10 @@
 #include "proto/base/limits.h"
 #include "proto/base/must.h"
 #include "proto/base/suggest.h"
+#include "proto/base/wholefile.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <fnmatch.h>
 #include <json.h>
 #include <limits.h>
@@ -170,27 +170,6 @@ static void suggest(const struct kt_catalogue *catalogue, const char *word, stru
 
 /* ---- one file ---- */
 
-static int read_text(const char *path, struct kt_buf *text, struct kt_err *err)
-{
-	KT_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	uint8_t *room = kt_buf_reserve(text, KT_CATALOGUE_FILE_BYTES_MAX + 1);
-	ssize_t n;
-
-	if (fd < 0)
-		return kt_err_sys(err, KT_FAULT_INPUT, errno, "%s", path);
-	kt_must(room);
-	while ((n = read(fd, room, KT_CATALOGUE_FILE_BYTES_MAX + 1 - text->len)) > 0) {
-		text->len += (size_t)n;
-		room += n;
-	}
-	if (n < 0)
-		return kt_err_sys(err, KT_FAULT_HOST, errno, "%s", path);
-	if (text->len > KT_CATALOGUE_FILE_BYTES_MAX)
-		return kt_err_set(err, KT_FAULT_INPUT, EFBIG, "%s: longer than %u bytes", path,
-				  KT_CATALOGUE_FILE_BYTES_MAX);
-	return 0;
-}
-
 /* Its [[scenario]]: there is one, it has the file's name, and nothing is beside it. */
 static int check_entry(const struct kt_catalogue_entry *entry, const struct kt_doc *doc,
 		       const struct kt_doc_node **scenario, struct kt_err *err)
@@ -216,7 +195,7 @@ static int check_entry(const struct kt_catalogue_entry *entry, const struct kt_d
 static int read_entry(const struct kt_catalogue_entry *entry, struct kt_buf *text,
 		      struct kt_doc **doc, const struct kt_doc_node **scenario, struct kt_err *err)
 {
-	int status = read_text(entry->path, text, err);
+	int status = kt_wholefile_read(entry->path, KT_CATALOGUE_FILE_BYTES_MAX, text, err);
 
 	if (status == 0)
 		status = kt_toml_parse(entry->path, (const char *)text->data, text->len, doc, err);
@@ -396,7 +375,7 @@ static int print_all(const struct kt_catalogue *catalogue, const char *word, boo
 	int status;
 
 	if (one) {
-		status = read_text(one->path, &text, err);
+		status = kt_wholefile_read(one->path, KT_CATALOGUE_FILE_BYTES_MAX, &text, err);
 		if (status == 0)
 			fwrite(text.data, 1, text.len, out);
 		return status;

@@ -3,42 +3,10 @@
 #include "coordinator/core/language.h"
 #include "coordinator/toml.h"
 #include "proto/base/must.h"
+#include "proto/base/wholefile.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
-
-static int read_file(const char *path, struct kt_buf *text, struct kt_err *err)
-{
-	KT_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	struct stat info;
-	ssize_t n;
-
-	if (fd < 0)
-		return kt_err_sys(err, KT_FAULT_INPUT, errno, "%s", path);
-	if (fstat(fd, &info) < 0)
-		return kt_err_sys(err, KT_FAULT_HOST, errno, "%s", path);
-	if (S_ISDIR(info.st_mode))
-		return kt_err_set(err, KT_FAULT_INPUT, EISDIR,
-				  "%s: a folder; a matrix is a TOML file", path);
-	for (;;) {
-		uint8_t *room = kt_buf_reserve(text, 65536);
-
-		n = room ? read(fd, room, 65536) : -1;
-		if (!room || text->len + (size_t)(n > 0 ? n : 0) > KT_MATRIX_BYTES_MAX)
-			return kt_err_set(err, KT_FAULT_INPUT, EFBIG,
-					  "%s: longer than %u bytes; split it", path,
-					  KT_MATRIX_BYTES_MAX);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return kt_err_sys(err, KT_FAULT_HOST, errno, "%s", path);
-		if (n == 0)
-			return 0;
-		text->len += (size_t)n;
-	}
-}
 
 struct listener { /* to what is wrong; problem may be NULL */
 	kt_matrixfile_problem_fn *problem;
@@ -112,7 +80,7 @@ int kt_matrixfile_load(const char *path, struct kt_buf *text, kt_matrixfile_prob
 	if (!text)
 		text = &own;
 	kt_buf_reset(text);
-	rc = read_file(path, text, err);
+	rc = kt_wholefile_read(path, KT_MATRIX_BYTES_MAX, text, err);
 	if (rc < 0)
 		return rc;
 	own_len = text->len;

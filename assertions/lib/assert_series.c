@@ -3,34 +3,9 @@
 #include "proto/base/must.h"
 #include "proto/base/wholefile.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 /* ---- reading ---- */
-
-static int read_file(const char *path, struct kt_buf *file, struct kt_err *err)
-{
-	KT_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-
-	if (fd < 0)
-		return kt_err_sys(err, KT_FAULT_INPUT, errno, "opening %s", path);
-	for (;;) {
-		uint8_t *room = kt_buf_reserve(file, 256 << 10);
-		ssize_t n = room ? read(fd, room, 256 << 10) : -1;
-
-		if (!room || file->len + (size_t)(n > 0 ? n : 0) > KT_SERIESFILE_BYTES_MAX)
-			return kt_err_set(err, KT_FAULT_INPUT, EFBIG,
-					  "%s: larger than a series can be (%u bytes)", path,
-					  KT_SERIESFILE_BYTES_MAX);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return kt_err_sys(err, KT_FAULT_HOST, errno, "reading %s", path);
-		if (n == 0)
-			return 0;
-		file->len += (size_t)n;
-	}
-}
 
 struct kt_assert_series *kt_assert_series_new(void)
 {
@@ -72,7 +47,7 @@ int kt_assert_series_read(const char *path, struct kt_assert_series **series,
 
 	assert_inside_begin(error);
 	*series = NULL;
-	if (read_file(path, &file, &err) < 0)
+	if (kt_wholefile_read(path, KT_SERIESFILE_BYTES_MAX, &file, &err) < 0)
 		return assert_inside_error(&err, error);
 	if (parse(file.data, file.len, series, &err) == 0)
 		return 0;

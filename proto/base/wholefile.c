@@ -10,6 +10,40 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define PIECE_BYTES (64u << 10)
+
+int kt_wholefile_read(const char *path, size_t bytes_max, struct kt_buf *bytes, struct kt_err *err)
+{
+	KT_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	size_t before = bytes->len;
+	struct stat info;
+
+	if (fd < 0)
+		return kt_err_sys(err, KT_FAULT_INPUT, errno, "%s", path);
+	if (fstat(fd, &info) == 0 && S_ISDIR(info.st_mode))
+		return kt_err_set(err, KT_FAULT_INPUT, EISDIR, "%s: a folder, not a file", path);
+	for (;;) {
+		uint8_t *room = kt_buf_reserve(bytes, PIECE_BYTES);
+		ssize_t n = room ? read(fd, room, PIECE_BYTES) : -1;
+		int no = errno;
+
+		if (n == 0)
+			return 0;
+		if (room && n < 0 && no == EINTR)
+			continue;
+		if (!room || (n > 0 && bytes->len - before + (size_t)n > bytes_max)) {
+			bytes->len = before;
+			return kt_err_set(err, KT_FAULT_INPUT, EFBIG, "%s: longer than %zu bytes",
+					  path, bytes_max);
+		}
+		if (n < 0) {
+			bytes->len = before;
+			return kt_err_sys(err, KT_FAULT_HOST, no, "%s", path);
+		}
+		bytes->len += (size_t)n;
+	}
+}
+
 static int write_all(int fd, const uint8_t *bytes, size_t len)
 {
 	for (size_t at = 0; at < len;) {
