@@ -12,10 +12,17 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#define POLL_MS 50 /* how often waiting entries are looked at */
+#define POLL_MS           50 /* how often waiting entries are looked at */
+#define ENTRIES_MAX       4096 /* that are remembered although nobody uses them */
+#define PIECE_BYTES_MIN   (8u << 10)
+#define PIECE_BYTES_FIRST (16u << 10)
+/* A piece should take a line about so long: short enough to be well within every patience (ours, and ZeroMQ's
+ * heartbeats, which stand behind it), long enough to be worth its question.
+ */
+#define PIECE_NS          (500 * KT_NS_PER_MS)
 
 /* idle --> (waiting) --> checking ------------------------> here
- *              |             | does not match
+ *              |             | does not match: it is rotten
  *              v             v
  *          fetching --> verifying --> here
  * failed: until nobody wants it any more, then idle again.
@@ -32,9 +39,14 @@ struct entry {
 	size_t users;
 	int fd; /* of the .part file (exclusive lock) or of the artifact (shared lock) */
 	uint64_t received, asked; /* bytes */
-	int64_t progress_ns; /* moment of the last one */
-	int64_t asked_ns; /* moment of the last round of asking */
-	unsigned int mismatches;
+	size_t n_asked; /* pieces asked for and not here yet */
+	int64_t heard_ns; /* moment of the last word about it */
+	int64_t stalled_ns; /* moment of the last complaint */
+	bool is_fresh; /* all of the .part file came in this life */
+	bool was_spoilt; /* and did not match once */
+	/* A file under the artifact's name that does not hold it: it is taken away under the fetch lock. */
+	bool is_rotten;
+	struct stat rotten_stat;
 	/* What was verified in this life. */
 	bool verified;
 	struct stat verified_stat;
@@ -67,6 +79,10 @@ struct kt_cache {
 	uv_timer_t timer;
 	bool is_up, closing, timer_closed;
 	size_t works;
+	size_t n_asked; /* pieces of all entries: at most KT_FETCH_WINDOW */
+	uint64_t
+		piece_bytes; /* how much is asked for at once: as much as the line carries in PIECE_NS */
+	int64_t piece_ns; /* moment of the last piece or, when nothing was asked, of the question */
 };
 
 /* ---- opening, closing ---- */
@@ -84,11 +100,14 @@ int kt_cache_open(uv_loop_t *loop, const struct kt_cache_config *config, struct 
 	cache->loop = loop;
 	cache->config = *config;
 	cache->dir = kt_must_strdup(config->dir);
+	cache->piece_bytes = PIECE_BYTES_FIRST;
 	uv_timer_init(loop, &cache->timer);
 	cache->timer.data = cache;
 	*cache_p = cache;
 	return 0;
 }
+
+static void free_entry(struct entry *entry);
 
 static void free_cache(struct kt_cache *cache)
 {
@@ -97,11 +116,7 @@ static void free_cache(struct kt_cache *cache)
 	if (!cache->closing || !cache->timer_closed || cache->works > 0)
 		return;
 	HASH_ITER (hh, cache->entries, entry, next) {
-		HASH_DEL(cache->entries, entry);
-		kt_own_close(&entry->fd);
-		free(entry->path);
-		free(entry->part);
-		free(entry);
+		free_entry(entry);
 	}
 	free(cache->dir);
 	free(cache);
@@ -147,10 +162,15 @@ static int by_use(const void *a, const void *b)
 
 static bool try_evict(int dirfd, const struct old *old)
 {
-	KT_AUTO_FD int fd = openat(dirfd, old->name, O_RDONLY | O_CLOEXEC);
+	KT_AUTO_FD int fd = openat(dirfd, old->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat opened, named;
 
 	/* Whoever uses it, we included, holds a shared lock. */
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return false;
+	/* Another file may have got the name before we had the lock. */
+	if (fstat(fd, &opened) < 0 || fstatat(dirfd, old->name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    opened.st_ino != named.st_ino)
 		return false;
 	return unlinkat(dirfd, old->name, 0) == 0;
 }
@@ -228,8 +248,18 @@ void kt_cache_make_room(const char *dir, uint64_t bytes_max, uint64_t bytes)
 static void look_at(struct entry *entry);
 static void tell_wants(struct kt_cache *cache);
 
+/* What was asked is not waited for any more; its answers find nobody. */
+static void forget_asked(struct entry *entry)
+{
+	kt_must(entry->cache->n_asked >= entry->n_asked);
+	entry->cache->n_asked -= entry->n_asked;
+	entry->n_asked = 0;
+	entry->asked = entry->received;
+}
+
 static void fail(struct entry *entry, enum kt_cause_id cause)
 {
+	forget_asked(entry);
 	kt_own_close(&entry->fd);
 	entry->state = FAILED;
 	entry->cause = cause;
@@ -258,9 +288,12 @@ static void work_run(uv_work_t *work)
 		return;
 	dir = open(entry->cache->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0 || fchmod(entry->fd, 0644) < 0 || fsync(entry->fd) < 0 ||
-	    rename(entry->part, entry->path) < 0 || fsync(dir) < 0)
+	    rename(entry->part, entry->path) < 0 || fsync(dir) < 0) {
 		entry->work_ret = kt_err_sys(&entry->work_err, KT_FAULT_HOST, errno, "keeping %s",
 					     entry->path);
+		/* After a failed fsync memory holds what the disk does not, and another fsync would not say so. */
+		unlink(entry->part);
+	}
 }
 
 static void here(struct entry *entry)
@@ -273,24 +306,29 @@ static void here(struct entry *entry)
 	futimens(entry->fd, used_now);
 	fstat(entry->fd, &entry->verified_stat);
 	entry->verified = true;
-	entry->mismatches = 0;
+	entry->was_spoilt = false;
+	entry->is_rotten = false;
 	entry->state = HERE;
 }
 
+/* What was lying here costs nothing: it is fetched anew. Nor does what this life fetched, once. */
 static void mismatch(struct entry *entry)
 {
-	bool was_check = entry->state == CHECKING;
-
 	entry->verified = false;
-	if (++entry->mismatches > 1) {
-		if (!was_check)
-			unlink(entry->part);
+	if (entry->state == CHECKING) {
+		entry->is_rotten = fstat(entry->fd, &entry->rotten_stat) == 0;
+		kt_own_close(&entry->fd);
+		entry->state = WAITING;
+		return;
+	}
+	unlink(entry->part);
+	if (entry->is_fresh && entry->was_spoilt) {
 		kt_err_set(&entry->err, KT_FAULT_HOST, EBADMSG,
 			   "artifact %s: its bytes do not match its digest, twice", entry->path);
 		fail(entry, KT_CAUSE_ID_artifact_corrupt);
 		return;
 	}
-	unlink(was_check ? entry->path : entry->part);
+	entry->was_spoilt |= entry->is_fresh;
 	kt_own_close(&entry->fd);
 	entry->state = WAITING;
 }
@@ -342,14 +380,22 @@ static bool same_file(const struct stat *a, const struct stat *b)
 /* Takes the artifact if somebody has put it there. */
 static bool try_pin(struct entry *entry)
 {
-	KT_AUTO_FD int fd = open(entry->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	KT_AUTO_FD int fd =
+		open(entry->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	struct stat open_stat, path_stat;
 
+	if (fd < 0 && errno != ENOENT && errno != ELOOP) {
+		kt_err_sys(&entry->err, KT_FAULT_HOST, errno, "opening %s", entry->path);
+		fail(entry, cause_of(&entry->err));
+		return true;
+	}
 	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) < 0)
 		return false;
 	/* Evicted between open and flock? */
 	if (fstat(fd, &open_stat) < 0 || stat(entry->path, &path_stat) < 0 ||
-	    open_stat.st_ino != path_stat.st_ino)
+	    open_stat.st_ino != path_stat.st_ino || !S_ISREG(open_stat.st_mode))
+		return false;
+	if (entry->is_rotten && same_file(&entry->rotten_stat, &open_stat))
 		return false;
 	entry->fd = kt_own_take_fd(&fd);
 	if (entry->verified && same_file(&entry->verified_stat, &open_stat))
@@ -359,25 +405,44 @@ static bool try_pin(struct entry *entry)
 	return true;
 }
 
+/* As far as credit goes, which all entries share. */
 static void ask(struct entry *entry)
 {
 	struct kt_cache *cache = entry->cache;
-	const uint64_t window = (uint64_t)KT_FETCH_WINDOW * KT_CHUNK_BYTES_MAX;
 
-	if (entry->asked < entry->received)
-		entry->asked = entry->received;
-	while (cache->is_up && entry->asked < entry->bytes &&
-	       entry->asked < entry->received + window) {
+	while (cache->is_up && entry->asked < entry->bytes && cache->n_asked < KT_FETCH_WINDOW) {
 		uint64_t left = entry->bytes - entry->asked;
 		struct kt_msg_fetch fetch = {
 			.digest = { entry->digest.bytes, KT_DIGEST_BYTES },
 			.offset = entry->asked,
-			.len = left < KT_CHUNK_BYTES_MAX ? left : KT_CHUNK_BYTES_MAX,
+			.len = left < cache->piece_bytes ? left : cache->piece_bytes,
 		};
 
 		if (cache->config.ask(cache->config.arg, &fetch) < 0)
 			return;
+		if (cache->n_asked == 0)
+			cache->piece_ns = kt_clock_now_ns();
+		if (entry->n_asked == 0)
+			entry->heard_ns = entry->stalled_ns = kt_clock_now_ns();
 		entry->asked += fetch.len;
+		entry->n_asked++;
+		cache->n_asked++;
+	}
+}
+
+/* This one first, then whoever else waits for credit. */
+static void ask_all(struct entry *first)
+{
+	struct kt_cache *cache = first->cache;
+	struct entry *entry, *next;
+
+	if (first->state == FETCHING)
+		ask(first);
+	HASH_ITER (hh, cache->entries, entry, next) {
+		if (cache->n_asked >= KT_FETCH_WINDOW)
+			return;
+		if (entry->state == FETCHING)
+			ask(entry);
 	}
 }
 
@@ -396,18 +461,26 @@ static bool try_fetch(struct entry *entry)
 		return false;
 	/* Finished or given up by another one in between? */
 	if (fstat(fd, &open_stat) < 0 || stat(entry->part, &path_stat) < 0 ||
-	    open_stat.st_ino != path_stat.st_ino || access(entry->path, F_OK) == 0)
+	    open_stat.st_ino != path_stat.st_ino)
 		return false;
+	/* Names change hands under this lock only: what is rotten still is what we looked at. */
+	if (lstat(entry->path, &path_stat) == 0) {
+		bool is_rotten = entry->is_rotten && same_file(&entry->rotten_stat, &path_stat);
+
+		if (S_ISREG(path_stat.st_mode) && !is_rotten)
+			return false;
+		unlink(entry->path); /* a folder stays, and the rename will say so */
+	}
 	entry->received = (uint64_t)open_stat.st_size;
-	if (entry->received > entry->bytes)
-		entry->received = ftruncate(fd, 0) == 0 ? 0 : entry->bytes;
+	if (entry->received > entry->bytes && ftruncate(fd, 0) == 0)
+		entry->received = 0;
 	entry->asked = entry->received;
+	entry->is_fresh = entry->received == 0;
 	entry->fd = kt_own_take_fd(&fd);
 	entry->state = FETCHING;
-	entry->progress_ns = entry->asked_ns = kt_clock_now_ns();
-	evict(entry->cache->dir, entry->cache->config.bytes_max, entry->bytes - entry->received,
-	      false);
-	if (entry->received == entry->bytes)
+	evict(entry->cache->dir, entry->cache->config.bytes_max,
+	      entry->received < entry->bytes ? entry->bytes - entry->received : 0, false);
+	if (entry->received >= entry->bytes)
 		work(entry, VERIFYING);
 	else
 		ask(entry);
@@ -419,25 +492,24 @@ static void watch_fetch(struct entry *entry)
 	struct kt_cache *cache = entry->cache;
 	int64_t now_ns = kt_clock_now_ns();
 
-	if (!cache->is_up) {
-		entry->progress_ns = entry->asked_ns = now_ns;
+	/* Who has asked for nothing waits for credit, and cannot be kept waiting by the other side. */
+	if (!cache->is_up || entry->n_asked == 0) {
+		ask(entry);
 		return;
 	}
-	if (now_ns - entry->progress_ns > KT_CACHE_GIVE_UP_NS) {
+	if (now_ns - entry->heard_ns > KT_CACHE_GIVE_UP_NS) {
 		kt_err_set(&entry->err, KT_FAULT_PEER, ETIMEDOUT,
 			   "artifact %s: no piece came for %d s", entry->path,
 			   (int)(KT_CACHE_GIVE_UP_NS / KT_NS_PER_S));
 		fail(entry, KT_CAUSE_ID_artifact_missing);
 		return;
 	}
-	if (now_ns - entry->asked_ns > KT_CACHE_STALL_NS &&
-	    now_ns - entry->progress_ns > KT_CACHE_STALL_NS) {
-		entry->asked = entry->received;
-		entry->asked_ns = now_ns;
+	if (now_ns - entry->heard_ns > KT_CACHE_STALL_NS &&
+	    now_ns - entry->stalled_ns > KT_CACHE_STALL_NS) {
+		entry->stalled_ns = now_ns;
 		if (cache->config.stalled)
 			cache->config.stalled(cache->config.arg);
 	}
-	ask(entry);
 }
 
 static void look_at(struct entry *entry)
@@ -450,6 +522,30 @@ static void look_at(struct entry *entry)
 		watch_fetch(entry);
 }
 
+static void free_entry(struct entry *entry)
+{
+	HASH_DEL(entry->cache->entries, entry);
+	kt_own_close(&entry->fd);
+	free(entry->path);
+	free(entry->part);
+	free(entry);
+}
+
+/* What was verified in this life is remembered; of a worker that lives for months not for ever. */
+static void forget_one(struct kt_cache *cache)
+{
+	struct entry *entry, *next;
+
+	if (HASH_COUNT(cache->entries) < ENTRIES_MAX)
+		return;
+	HASH_ITER (hh, cache->entries, entry, next) {
+		if (entry->users > 0 || entry->working)
+			continue;
+		free_entry(entry);
+		return;
+	}
+}
+
 static struct entry *entry_of(struct kt_cache *cache, const struct kt_job_artifact *artifact)
 {
 	char hex[KT_DIGEST_HEX_BYTES];
@@ -458,6 +554,7 @@ static struct entry *entry_of(struct kt_cache *cache, const struct kt_job_artifa
 	HASH_FIND(hh, cache->entries, &artifact->digest, sizeof(artifact->digest), entry);
 	if (entry)
 		return entry;
+	forget_one(cache);
 	entry = kt_must_calloc(1, sizeof(*entry));
 	entry->digest = artifact->digest;
 	entry->cache = cache;
@@ -476,7 +573,7 @@ static void use(struct entry *entry, uint64_t bytes)
 	if (entry->working) /* somebody gave it up while the thread was at it */
 		return;
 	entry->bytes = bytes;
-	entry->mismatches = 0;
+	entry->was_spoilt = false;
 	entry->err = (struct kt_err){ 0 };
 	entry->state = WAITING;
 }
@@ -486,6 +583,7 @@ static void unuse(struct entry *entry)
 	kt_must(entry->users > 0);
 	if (--entry->users > 0 || entry->working)
 		return;
+	forget_asked(entry);
 	kt_own_close(&entry->fd);
 	entry->state = IDLE;
 }
@@ -592,13 +690,16 @@ void kt_cache_link(struct kt_cache *cache, bool is_up)
 	struct entry *entry, *next;
 
 	cache->is_up = is_up;
+	cache->piece_bytes =
+		PIECE_BYTES_FIRST; /* it may have broken under pieces too large for it */
 	/* What was asked over the old connection is not answered any more. */
 	HASH_ITER (hh, cache->entries, entry, next) {
-		if (entry->state == FETCHING) {
-			entry->asked = entry->received;
-			entry->asked_ns = kt_clock_now_ns();
+		if (entry->state == FETCHING)
+			forget_asked(entry);
+	}
+	HASH_ITER (hh, cache->entries, entry, next) {
+		if (entry->state == FETCHING)
 			ask(entry);
-		}
 	}
 }
 
@@ -618,11 +719,25 @@ static int write_all(int fd, const uint8_t *bytes, size_t len, uint64_t offset)
 	return 0;
 }
 
+/* Pieces come one after the other, so the time between two is what the line takes for one. */
+static void size_pieces(struct kt_cache *cache, int64_t now_ns, uint64_t bytes)
+{
+	double took_ns = (double)(now_ns - cache->piece_ns);
+	double next_ns = took_ns * (double)cache->piece_bytes / (double)bytes;
+
+	if (next_ns > 2 * PIECE_NS && cache->piece_bytes > PIECE_BYTES_MIN)
+		cache->piece_bytes /= 2;
+	else if (2 * next_ns < PIECE_NS && cache->piece_bytes < KT_CHUNK_BYTES_MAX)
+		cache->piece_bytes *= 2;
+	cache->piece_ns = now_ns;
+}
+
+/* Credit is given when a piece is written, not when it has come. */
 static void take_body(struct entry *entry, const struct kt_bin *body)
 {
 	int ret = write_all(entry->fd, body->data, body->len, entry->received);
 
-	if (ret == -ENOSPC && evict(entry->cache->dir, entry->cache->config.bytes_max, 0, true))
+	while (ret == -ENOSPC && evict(entry->cache->dir, entry->cache->config.bytes_max, 0, true))
 		ret = write_all(entry->fd, body->data, body->len, entry->received);
 	if (ret < 0) {
 		kt_err_sys(&entry->err, KT_FAULT_HOST, -ret, "writing %s", entry->part);
@@ -630,15 +745,18 @@ static void take_body(struct entry *entry, const struct kt_bin *body)
 		return;
 	}
 	entry->received += body->len;
-	entry->progress_ns = kt_clock_now_ns();
+	entry->n_asked--;
+	entry->cache->n_asked--;
+	if (entry->received == entry->asked)
+		forget_asked(entry); /* whatever pieces it came in */
 	if (entry->received == entry->bytes)
 		work(entry, VERIFYING);
-	else
-		ask(entry);
+	ask_all(entry);
 }
 
 void kt_cache_chunk(struct kt_cache *cache, const struct kt_msg_chunk *chunk)
 {
+	int64_t now_ns = kt_clock_now_ns();
 	struct entry *entry = NULL;
 
 	if (chunk->digest.len == KT_DIGEST_BYTES)
@@ -656,11 +774,14 @@ void kt_cache_chunk(struct kt_cache *cache, const struct kt_msg_chunk *chunk)
 			   entry->path, (unsigned long long)chunk->total,
 			   (unsigned long long)entry->bytes);
 		fail(entry, KT_CAUSE_ID_artifact_corrupt);
-	} else if (chunk->offset == entry->received && chunk->body.len > 0 &&
-		   chunk->body.len <= entry->bytes - entry->received) {
+	} else if (!chunk->body.len) { /* "you were heard": our turn has not come yet */
+		entry->heard_ns = now_ns;
+		cache->piece_ns = now_ns;
+	} else if (entry->n_asked > 0 && chunk->offset == entry->received &&
+		   chunk->body.len <= entry->asked - entry->received) {
+		entry->heard_ns = now_ns;
+		size_pieces(cache, now_ns, chunk->body.len);
 		take_body(entry, &chunk->body);
-	} else {
-		return;
 	}
 	if (entry->state == FAILED)
 		tell_wants(cache);

@@ -3,14 +3,19 @@
  *	<dir>/<64 hex digits>         whole and verified
  *	<dir>/<64 hex digits>.part    on its way; its length is how far it came
  *
- * Several workers of one host share a folder. Who fetches holds an exclusive flock on the .part file;
- * the others wait for it. Who uses an artifact holds a shared flock on it; eviction (least recently
- * used first, beyond bytes_max) takes only what it can lock exclusively. A .part file of an earlier life is
- * gone on with. An artifact is verified when it arrived, and again at its first use after a start;
- * what does not match is fetched anew once, then it is artifact_corrupt.
+ * Several workers of one host share a folder. Who fetches holds an exclusive flock on the .part file, and names
+ * change hands under that lock only; the others wait for it. Who uses an artifact holds a shared flock on it;
+ * eviction (least recently used first, beyond bytes_max or when the disk is full) takes only what it can lock
+ * exclusively. A .part file of an earlier life is gone on with. An artifact is verified when it arrived, and again at
+ * its first use after a start; what does not match is fetched anew, and what was fetched anew and does not match
+ * twice is artifact_corrupt.
  *
- * Digests are computed, and files synced, in libuv's thread pool; everything else happens in the
- * loop and does not block. At most KT_FETCH_WINDOW pieces are asked for ahead of what was written.
+ * Credit: at most KT_FETCH_WINDOW pieces are asked for and not yet written, whatever number of artifacts they are of.
+ * A piece is as large as the line carries in half a second, KT_CHUNK_BYTES_MAX at most: whoever has a slow line
+ * still gets one within every patience. An empty piece means that we were heard and have to wait for our turn.
+ *
+ * Digests are computed, and files synced, in libuv's thread pool; everything else happens in the loop and does not
+ * block.
  */
 #ifndef KT_CACHE_H
 #define KT_CACHE_H
@@ -20,9 +25,9 @@
 
 #include <uv.h>
 
-#define KT_CACHE_STALL_NS (5 * KT_NS_PER_S) /* without a piece: ask again */
+#define KT_CACHE_STALL_NS (5 * KT_NS_PER_S) /* without a word, though asked: the line is broken */
 #define KT_CACHE_GIVE_UP_NS \
-	(60 * KT_NS_PER_S) /* without a piece while the link is up: artifact_missing */
+	(60 * KT_NS_PER_S) /* without a word while the link is up: artifact_missing */
 
 struct kt_cache;
 struct kt_cache_want; /* artifacts of one attempt, and the right to use them */
