@@ -1,8 +1,11 @@
 #include "coordinator/cli.h"
 #include "coordinator/catalogue.h"
+#include "coordinator/cellfind.h"
+#include "coordinator/control.h"
 #include "coordinator/core/bucket.h"
 #include "coordinator/kernels.h"
 #include "coordinator/matrixfile.h"
+#include "coordinator/muster.h"
 #include "coordinator/patterns.h"
 #include "coordinator/plan.h"
 #include "coordinator/plugins.h"
@@ -79,10 +82,11 @@ static const struct {
 	const char *sentence;
 } option_table[] = {
 	{ "state", TEXT, offsetof(struct options, state), "DIR",
-	  "run resume plan show judge report sweeps kernels shell",
+	  "run resume plan show judge report sweeps workers status kernels shell",
 	  "where sweeps, kernels and artifacts are kept (default: ~/.local/state/ktcoord)" },
 	{ "json", FLAG, offsetof(struct options, json), NULL,
-	  "run resume plan show judge report sweeps kernels patterns work scenarios",
+	  "run resume plan show judge report sweeps workers status kernels patterns "
+	  "work scenarios",
 	  "the result as JSON on standard output" },
 	{ "out", TEXT, offsetof(struct options, out), "FILE", "run",
 	  "write the sweep there instead of below the state folder" },
@@ -149,6 +153,8 @@ static int command_show(const struct options *options);
 static int command_report(const struct options *options);
 static int command_judge(const struct options *options);
 static int command_sweeps(const struct options *options);
+static int command_workers(const struct options *options);
+static int command_status(const struct options *options);
 static int command_patterns(const struct options *options);
 static int command_work(const struct options *options);
 static int command_scenarios(const struct options *options);
@@ -188,6 +194,12 @@ static const struct command {
 	  "ready scenarios, which a matrix includes by name; with NAME, its text",
 	  "ktcoord scenarios wake" },
 	{ "sweeps", "", 0, 0, command_sweeps, "the stored sweeps", "ktcoord sweeps" },
+	{ "workers", "", 0, 0, command_workers,
+	  "every host of the running sweep: what it has, what it runs, whether it takes more",
+	  "ktcoord workers --json" },
+	{ "status", "", 0, 0, command_status,
+	  "how far the running sweep is, what waits and why; else how the last one ended",
+	  "ktcoord status" },
 	{ "kernels", "get | list | add NAME FILE | remove NAME", 1, 3, command_kernels,
 	  "kernel images from Debian's archive or from a file", "ktcoord kernels get --suite sid" },
 	{ "shell", "[--cell SWEEP [CELL]]", 0, 1, command_shell,
@@ -435,6 +447,14 @@ static const char *name_to_resume(const struct run *run)
 	return strncmp(path, run->state, len) == 0 && path[len] == '/' ? run->sweep.id : path;
 }
 
+/* For whoever finds the folder locked. */
+static int note_sweep(const struct run *run, struct kt_err *err)
+{
+	KT_AUTO_FREE char *what = kt_must_asprintf("sweep %s", name_to_resume(run));
+
+	return kt_statedir_note(run->lock, what, err);
+}
+
 static int run_sweep(struct run *run)
 {
 	const struct options *options = run->options;
@@ -449,6 +469,8 @@ static int run_sweep(struct run *run)
 	struct kt_err err = { 0 };
 	int status;
 
+	if (note_sweep(run, &err) < 0)
+		return complain(&err);
 	kt_view_attach(run->view, run->matrix, &run->sweep);
 	if (run->sweep.closed && run->sweep.counts[KT_CELL_CANCELLED])
 		kt_view_say(run->view,
@@ -663,35 +685,6 @@ static int command_report(const struct options *options)
 	return exit_status;
 }
 
-/* By name, by number, or by any part that only one cell has; a sweep of one cell needs none. */
-static int find_cell(const struct run *run, const char *given, uint64_t *cell, struct kt_err *err)
-{
-	char name[KT_CELL_NAME_BYTES_MAX];
-	uint64_t hits = 0;
-
-	if (!given) {
-		*cell = 0;
-		return run->sweep.n_cells == 1 ? 0
-					       : kt_err_set(err, KT_FAULT_INPUT, EINVAL,
-							    "which of its %" PRIu64
-							    " cells? `ktcoord report` lists them",
-							    run->sweep.n_cells);
-	}
-	if (kt_matrix_find_cell(run->matrix, given, cell))
-		return 0;
-	for (uint64_t i = 0; i < run->sweep.n_cells && hits < 2; i++) {
-		if (!strstr(kt_matrix_cell_name(run->matrix, i, name), given))
-			continue;
-		*cell = i;
-		hits++;
-	}
-	if (hits == 1)
-		return 0;
-	return kt_err_set(err, KT_FAULT_INPUT, ENOENT,
-			  "%s cell%s '%s' in the sweep; `ktcoord report` lists them",
-			  hits ? "more than one" : "no", hits ? " has" : "", given);
-}
-
 static int write_series(struct run *run, uint64_t cell, const char *path, struct kt_err *err)
 {
 	char name[KT_CELL_NAME_BYTES_MAX];
@@ -717,8 +710,8 @@ static int command_show(const struct options *options)
 	int status = open_to_read(&run, options, &err);
 
 	if (status == 0)
-		status = find_cell(&run, options->n_words > 1 ? options->words[1] : NULL, &cell,
-				   &err);
+		status = kt_cellfind(run.matrix, options->n_words > 1 ? options->words[1] : NULL,
+				     UINT64_MAX, &cell, &err);
 	if (status == 0 && run.sweep.cells[cell].judgement)
 		status = kt_rejudge_matrix(run.journal, run.sweep.cells[cell].judgement, &judged_by,
 					   &err);
@@ -777,6 +770,95 @@ static int command_judge(const struct options *options)
 				 : (int)kt_report_exit_of(&run.sweep, options->allow_inconclusive);
 	run_destroy(&run);
 	return exit_status;
+}
+
+/* ---- the running coordinator ---- */
+
+static struct json_object *put_nothing(void)
+{
+	struct json_object *answer = json_object_new_object();
+
+	json_object_object_add(answer, "running", json_object_new_boolean(false));
+	json_object_object_add(answer, "workers", json_object_new_array());
+	return answer;
+}
+
+static void print_answer(struct json_object *answer, bool json,
+			 void (*print)(struct json_object *answer, FILE *out))
+{
+	if (json)
+		puts(json_object_to_json_string_ext(
+			answer, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+					JSON_C_TO_STRING_NOSLASHESCAPE));
+	else
+		print(answer, stdout);
+	json_object_put(answer);
+}
+
+static void say_waiting(void *arg, struct json_object *answer)
+{
+	kt_control_print_waiting(answer, stderr);
+}
+
+static int ask_coordinator(const struct options *options, const struct kt_present_ask *ask,
+			   char state[PATH_MAX], struct json_object **answer, struct kt_err *err)
+{
+	int status = kt_statedir_find(options->state, state, err);
+
+	return status < 0 ? status : kt_control_ask(state, ask, say_waiting, NULL, answer, err);
+}
+
+static int command_workers(const struct options *options)
+{
+	static const struct kt_present_ask ask = { .kind = KT_PRESENT_WORKERS };
+	struct json_object *answer = NULL;
+	struct kt_err err = { 0 };
+	char state[PATH_MAX];
+	int status = ask_coordinator(options, &ask, state, &answer, &err);
+
+	if (status == -ENOENT && options->json)
+		print_answer(put_nothing(), true, NULL);
+	if (status < 0)
+		return complain(&err);
+	print_answer(answer, options->json, kt_control_print_workers);
+	return 0;
+}
+
+/* Nobody runs a sweep: the last one tells, out of its journal. */
+static int stored_status(const struct options *options, struct kt_err *err)
+{
+	struct run run = { .lock = -1 };
+	int status = kt_statedir_find(options->state, run.state, err);
+
+	kt_sweep_init(&run.sweep);
+	if (status == 0)
+		status = open_stored(&run, "last", true, err);
+	if (status == 0) {
+		struct kt_muster muster = { .sweep = &run.sweep,
+					    .matrix = run.matrix,
+					    .file = kt_journal_path(run.journal) };
+
+		print_answer(kt_muster_status(&muster), options->json, kt_control_print_status);
+	}
+	run_destroy(&run);
+	return status;
+}
+
+static int command_status(const struct options *options)
+{
+	static const struct kt_present_ask ask = { .kind = KT_PRESENT_STATUS };
+	struct json_object *answer = NULL;
+	struct kt_err err = { 0 };
+	char state[PATH_MAX];
+	int status = ask_coordinator(options, &ask, state, &answer, &err);
+
+	if (status == 0)
+		print_answer(answer, options->json, kt_control_print_status);
+	if (status == -ENOENT) {
+		fprintf(stderr, "ktcoord: %s\n", err.text);
+		status = stored_status(options, &err);
+	}
+	return status < 0 ? complain(&err) : 0;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -972,7 +1054,8 @@ static int stored_job(struct run *run, const struct options *options, struct kt_
 	kt_sweep_init(&run->sweep);
 	status = open_stored(run, options->cell, true, err);
 	if (status == 0)
-		status = find_cell(run, options->n_words ? options->words[0] : NULL, &cell, err);
+		status = kt_cellfind(run->matrix, options->n_words ? options->words[0] : NULL,
+				     UINT64_MAX, &cell, err);
 	if (status < 0)
 		return status;
 	kt_prepare_job(run->matrix, &run->manifest, cell, &run->arena, job);

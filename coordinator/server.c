@@ -1,6 +1,8 @@
 #include "coordinator/server.h"
 #include "assertions/group.h"
+#include "coordinator/control.h"
 #include "coordinator/core/dispatch.h"
+#include "coordinator/core/fleet.h"
 #include "coordinator/feeder.h"
 #include "coordinator/judging.h"
 #include "coordinator/prepare.h"
@@ -41,6 +43,9 @@ struct server {
 	struct kt_view *view;
 	struct kt_dispatch_config dispatch_config;
 	struct kt_dispatch *dispatch;
+	struct kt_reception_config reception_config;
+	struct kt_reception *reception; /* NULL before the endpoints are open */
+	char socket[SOCKET_PATH_MAX + 8];
 	struct kt_router *control;
 	struct kt_feeder *feeder;
 	uv_loop_t loop;
@@ -138,6 +143,14 @@ static int commit(struct server *s)
 	return status;
 }
 
+static void on_phase(struct server *s, int64_t now_ns, const struct kt_effect *effect)
+{
+	const struct kt_msg_phase *phase = effect->body;
+
+	kt_view_phase(s->view, now_ns, effect->cell, phase);
+	kt_reception_phase(s->reception, effect->cell, phase->phase);
+}
+
 /* Into the open transaction, while what the facts borrow from the input is still there. */
 static void absorb(struct server *s)
 {
@@ -151,6 +164,7 @@ static void absorb(struct server *s)
 		status = kt_journal_add_fact(s->journal, wall_ns, fact->tag, fact->body, s->err);
 		if (status == 0)
 			show_later(s, fact);
+		kt_reception_fact(s->reception, fact->tag, fact->body);
 	}
 	for (; s->effects_taken < s->out.n_effects && status == 0; s->effects_taken++) {
 		const struct kt_effect *effect = &s->out.effects[s->effects_taken];
@@ -160,7 +174,7 @@ static void absorb(struct server *s)
 		else if (effect->kind == KT_EFFECT_KEEP_LOG)
 			status = kt_journal_add_log(s->journal, effect->body, s->err);
 		else if (effect->kind == KT_EFFECT_PHASE)
-			kt_view_phase(s->view, now_ns, effect->cell, effect->body);
+			on_phase(s, now_ns, effect);
 	}
 	if (status < 0)
 		fail(s, status);
@@ -386,11 +400,22 @@ static void settle(struct server *s)
 	s->facts_taken = 0;
 	s->effects_taken = 0;
 	kt_out_reset(&s->out);
-	if (s->sweep->closed)
+	kt_reception_look(s->reception);
+	if (s->sweep->closed && !kt_reception_is_waited_for(s->reception))
 		stop(s);
 }
 
 /* ---- inputs ---- */
+
+/* Of whoever the dispatch took in, for those who ask. */
+static void read_frame(struct server *s, uint64_t peer, uint32_t tag, const void *body)
+{
+	const struct kt_fleet *fleet = kt_dispatch_fleet(s->dispatch);
+	const struct kt_host *host = kt_fleet_host_by_peer((struct kt_fleet *)fleet, peer);
+
+	if (host && (tag == KT_TAG_hello || tag == KT_TAG_sync))
+		kt_reception_frame(s->reception, tag, body, host->id, "", false);
+}
 
 static void on_frame(void *arg, uint64_t peer, const struct kt_message *message, void *body)
 {
@@ -408,6 +433,7 @@ static void on_frame(void *arg, uint64_t peer, const struct kt_message *message,
 		return;
 	kt_dispatch_step(s->dispatch, &input, &s->out);
 	absorb(s);
+	read_frame(s, peer, message->tag, body);
 }
 
 static void on_broken(void *arg, uint64_t peer, const struct kt_err *err)
@@ -613,6 +639,35 @@ static int open_feeder(struct server *s, const char *endpoint)
 	return kt_feeder_open(&s->loop, &config, &s->feeder, s->err);
 }
 
+/* An operator's word: nothing else is under way when it comes. */
+static void on_word(void *arg, struct kt_input *input)
+{
+	struct server *s = arg;
+
+	if (s->status < 0 || s->stopping)
+		return;
+	input->now_ns = kt_clock_now_ns();
+	kt_dispatch_step(s->dispatch, input, &s->out);
+	absorb(s);
+	settle(s);
+}
+
+static int open_reception(struct server *s)
+{
+	snprintf(s->socket, sizeof(s->socket), "%s/run/" KT_CONTROL_SOCKET, s->config->state_dir);
+	s->reception_config = (struct kt_reception_config){
+		.socket = s->socket,
+		.sweep = s->sweep,
+		.matrix = s->matrix,
+		.file = kt_journal_path(s->journal),
+		.endpoint = kt_router_endpoint(s->control),
+		.fleet = kt_dispatch_fleet(s->dispatch),
+		.step = on_word,
+		.arg = s,
+	};
+	return kt_reception_open(&s->loop, &s->reception_config, &s->reception, s->err);
+}
+
 static int open_endpoints(struct server *s)
 {
 	KT_AUTO_FREE char *run_dir = kt_must_asprintf("%s/run", s->config->state_dir);
@@ -696,6 +751,8 @@ static int begin(struct server *s)
 	s->dispatch_config.session_seed >>= 1;
 	s->dispatch = kt_dispatch_new(s->sweep, &s->dispatch_config, kt_clock_now_ns());
 	status = restore_samples(s);
+	if (status == 0)
+		status = open_reception(s);
 	if (status < 0)
 		return status;
 	watch_signals(s);
@@ -726,6 +783,7 @@ int kt_server_run(const struct kt_server_config *config, const struct kt_matrix 
 	s->sweep = sweep;
 	s->view = view;
 	s->err = err;
+	signal(SIGPIPE, SIG_IGN); /* who asked over the local socket may be gone */
 	kt_must(uv_loop_init(&s->loop) == 0);
 	uv_timer_init(&s->loop, &s->tick);
 	s->tick.data = s;
@@ -738,6 +796,7 @@ int kt_server_run(const struct kt_server_config *config, const struct kt_matrix 
 		uv_close((uv_handle_t *)s->worker, free_handle);
 	}
 	forget_plugins(s);
+	kt_reception_destroy(&s->reception);
 	kt_router_destroy(&s->control);
 	kt_feeder_destroy(&s->feeder);
 	for (size_t i = 0; i < s->n_signals; i++)

@@ -3,7 +3,7 @@
  *	frame -> kt_dispatch_step -> facts, samples, logs into the open transaction
  *	end of a batch -> commit -> only now sends, judgements -> until nothing is left
  *
- * Callbacks decide nothing. When a commit fails nothing was sent: the process stops and says what to
+ * Beside them the local socket of those who ask (reception.h). Callbacks decide nothing. When a commit fails nothing was sent: the process stops and says what to
  * do; `ktcoord resume` goes on from what is on disk.
  */
 #ifndef KT_SERVER_H
@@ -14,6 +14,7 @@
 #include "coordinator/core/matrix.h"
 #include "coordinator/journal.h"
 #include "coordinator/plugins.h"
+#include "coordinator/reception.h"
 #include "coordinator/view.h"
 
 struct kt_server_config {

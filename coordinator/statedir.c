@@ -13,7 +13,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define SUFFIX ".sweep"
+#define SUFFIX        ".sweep"
+#define LOCK_TRIES    5
+#define LOCK_PAUSE_US 10000
 
 static int make_path(char *dir, struct kt_err *err)
 {
@@ -54,6 +56,51 @@ int kt_statedir_find(const char *given, char dir[PATH_MAX], struct kt_err *err)
 	return 0;
 }
 
+/* Of an open lock that somebody else holds. */
+static void read_holder(int lock, char *who, size_t size)
+{
+	ssize_t n = pread(lock, who, size - 1, 0);
+
+	who[n > 0 ? n : 0] = 0;
+	who[strcspn(who, "\n")] = 0;
+}
+
+bool kt_statedir_holder(const char *dir, char *who, size_t size)
+{
+	char path[PATH_MAX + 8];
+	KT_AUTO_FD int lock = -1;
+
+	snprintf(path, sizeof(path), "%s/lock", dir);
+	lock = open(path, O_RDONLY | O_CLOEXEC);
+	if (lock < 0 || flock(lock, LOCK_SH | LOCK_NB) == 0)
+		return false;
+	read_holder(lock, who, size);
+	return true;
+}
+
+int kt_statedir_note(int fd, const char *what, struct kt_err *err)
+{
+	char line[256];
+	int len = snprintf(line, sizeof(line), "pid %d, %.200s\n", (int)getpid(), what);
+
+	if (pwrite(fd, line, (size_t)len, 0) != len || ftruncate(fd, len) < 0)
+		return kt_err_sys(err, KT_FAULT_HOST, errno, "writing who works here");
+	return 0;
+}
+
+/* Whoever only looks (kt_statedir_holder) has it for a moment. */
+static int take_lock(int lock)
+{
+	int status = -1;
+
+	for (int i = 0; i < LOCK_TRIES && status < 0; i++) {
+		status = flock(lock, LOCK_EX | LOCK_NB);
+		if (status < 0)
+			usleep(LOCK_PAUSE_US);
+	}
+	return status;
+}
+
 int kt_statedir_lock(const char *dir, const char *what, int *fd, struct kt_err *err)
 {
 	char path[PATH_MAX + 8];
@@ -64,18 +111,15 @@ int kt_statedir_lock(const char *dir, const char *what, int *fd, struct kt_err *
 	lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (lock < 0)
 		return kt_err_sys(err, KT_FAULT_HOST, errno, "%s", path);
-	if (flock(lock, LOCK_EX | LOCK_NB) < 0) {
-		ssize_t n = pread(lock, who, sizeof(who) - 1, 0);
-
-		who[n > 0 ? n : 0] = 0;
-		who[strcspn(who, "\n")] = 0;
+	if (take_lock(lock) < 0) {
+		read_holder(lock, who, sizeof(who));
 		return kt_err_set(err, KT_FAULT_INPUT, EBUSY,
 				  "another ktcoord works in %s (%s): wait for it, or use another "
 				  "folder with --state",
 				  dir, who);
 	}
-	if (ftruncate(lock, 0) < 0 || dprintf(lock, "pid %d, %s\n", (int)getpid(), what) < 0)
-		return kt_err_sys(err, KT_FAULT_HOST, errno, "%s", path);
+	if (kt_statedir_note(lock, what, err) < 0)
+		return kt_err_wrap(err, "%s", path);
 	*fd = kt_own_take_fd(&lock);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "proto/base/err.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* --state, else $KTCOORD_STATE, else $XDG_STATE_HOME/ktcoord, else ~/.local/state/ktcoord. Absolute;
@@ -23,6 +24,12 @@ int kt_statedir_find(const char *given, char dir[PATH_MAX], struct kt_err *err);
  * process.
  */
 int kt_statedir_lock(const char *dir, const char *what, int *fd, struct kt_err *err);
+
+/* What the holder says of itself from now on, with its pid. */
+int kt_statedir_note(int fd, const char *what, struct kt_err *err);
+
+/* Whether somebody holds the lock now, and what it says of itself: "pid 7, m.toml". */
+bool kt_statedir_holder(const char *dir, char *who, size_t size);
 
 /* name-YYYYmmdd-HHMMSS, with -2, -3, ... when that is taken; path is where its journal goes. */
 void kt_statedir_new_sweep(const char *dir, const char *name, char *id, size_t id_max,

@@ -184,6 +184,11 @@ void kt_dispatch_step(struct kt_dispatch *d, const struct kt_input *in, struct k
 	kt_endings_close(d, out);
 }
 
+const struct kt_fleet *kt_dispatch_fleet(const struct kt_dispatch *d)
+{
+	return &d->fleet;
+}
+
 size_t kt_dispatch_n_live_hosts(const struct kt_dispatch *d)
 {
 	return kt_fleet_n_live(&d->fleet);

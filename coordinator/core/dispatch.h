@@ -66,6 +66,8 @@ void kt_dispatch_begin(struct kt_dispatch *dispatch, struct kt_out *out);
 void kt_dispatch_step(struct kt_dispatch *dispatch, const struct kt_input *input,
 		      struct kt_out *out);
 
+/* For readers: who is connected, and which leases are out. */
+const struct kt_fleet *kt_dispatch_fleet(const struct kt_dispatch *dispatch);
 size_t kt_dispatch_n_live_hosts(const struct kt_dispatch *dispatch);
 
 #endif
