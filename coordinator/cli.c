@@ -2,6 +2,7 @@
 #include "coordinator/catalogue.h"
 #include "coordinator/cellfind.h"
 #include "coordinator/control.h"
+#include "coordinator/fleetfile.h"
 #include "coordinator/core/bucket.h"
 #include "coordinator/kernels.h"
 #include "coordinator/matrixfile.h"
@@ -57,6 +58,7 @@ struct options {
 	bool verbose;
 	bool cold;
 	bool cancelled;
+	bool here;
 	const char *series;
 	const char *kernel;
 	const char *scheduler;
@@ -98,6 +100,9 @@ static const struct {
 	{ "bandwidth", TEXT, offsetof(struct options, bandwidth), "RATE", "run resume",
 	  "at most so many bytes of artifacts a second to all workers together, e.g. 100M "
 	  "(default: no limit)" },
+	{ "here", FLAG, offsetof(struct options, here), NULL, "run resume",
+	  "on an embedded worker, although a fleet is configured (fleet.toml in the state "
+	  "folder)" },
 	{ "slots", NUMBER, offsetof(struct options, slots), "N", "run resume plan",
 	  "guests at the same time on this machine (default: half of its CPUs; plan: 1)" },
 	{ "budget", TEXT, offsetof(struct options, budget), "TIME", "run plan",
@@ -552,21 +557,50 @@ static int start_run(struct run *run, const struct options *options, struct kt_e
 	return open_journal(run, &text, err);
 }
 
-static int command_run(const struct options *options)
+/* What the command line leaves open is the fleet's, if one is configured. */
+static int add_fleet(const struct options *given, struct options *options,
+		     struct kt_fleetfile *fleet, struct kt_err *err)
+{
+	char state[PATH_MAX];
+	int status;
+
+	*options = *given;
+	if (given->here)
+		return 0;
+	status = kt_statedir_find(given->state, state, err);
+	if (status == 0)
+		status = kt_fleetfile_load(state, say_problem, NULL, fleet, err);
+	if (status == -EINVAL)
+		err->text[0] = 0; /* all was said */
+	if (status < 0)
+		return status;
+	if (!options->listen)
+		options->listen = fleet->listen;
+	if (!options->bandwidth)
+		options->bandwidth = fleet->bandwidth;
+	return 0;
+}
+
+static int command_run(const struct options *given)
 {
 	struct run run = { .lock = -1 };
+	struct kt_fleetfile fleet = { 0 };
+	struct options options;
 	struct kt_err err = { 0 };
 	int exit_status;
 
-	if (strcmp(runner_of(options), "qemu") != 0 && strcmp(runner_of(options), "scripted") != 0)
-		return wrong_line("--runner is qemu or scripted, not '%s'", options->runner);
-	if (start_run(&run, options, &err) == 0) {
+	if (strcmp(runner_of(given), "qemu") != 0 && strcmp(runner_of(given), "scripted") != 0)
+		return wrong_line("--runner is qemu or scripted, not '%s'", given->runner);
+	if (given->here && given->listen)
+		return wrong_line("--here and --listen are two different things");
+	if (add_fleet(given, &options, &fleet, &err) == 0 && start_run(&run, &options, &err) == 0) {
 		exit_status = run_sweep(&run);
 	} else {
 		kt_view_destroy(&run.view);
 		exit_status = err.text[0] ? complain(&err) : KT_REPORT_EXIT_INPUT;
 	}
 	run_destroy(&run);
+	kt_fleetfile_fini(&fleet);
 	return exit_status;
 }
 
@@ -632,15 +666,22 @@ static int reopen_cells(struct run *run, struct kt_err *err)
 	return status;
 }
 
-static int command_resume(const struct options *options)
+static int command_resume(const struct options *given)
 {
 	struct run run = { .lock = -1 };
+	struct kt_fleetfile fleet = { 0 };
+	struct options options;
 	struct kt_err err = { 0 };
 	int exit_status;
-	int status = run_open(&run, options, "resume", &err);
+	int status;
 
+	if (given->here && given->listen)
+		return wrong_line("--here and --listen are two different things");
+	status = add_fleet(given, &options, &fleet, &err);
 	if (status == 0)
-		status = open_stored(&run, options->words[0], false, &err);
+		status = run_open(&run, &options, "resume", &err);
+	if (status == 0)
+		status = open_stored(&run, options.words[0], false, &err);
 	if (status == 0)
 		status = kt_prepare_again(&run.manifest, run.artifacts, &err);
 	if (status == 0)
@@ -651,9 +692,10 @@ static int command_resume(const struct options *options)
 		exit_status = run_sweep(&run);
 	} else {
 		kt_view_destroy(&run.view);
-		exit_status = complain(&err);
+		exit_status = err.text[0] ? complain(&err) : KT_REPORT_EXIT_INPUT;
 	}
 	run_destroy(&run);
+	kt_fleetfile_fini(&fleet);
 	return exit_status;
 }
 

@@ -9,6 +9,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
+#include "proto/net/endpoint.h"
 #include "proto/net/router.h"
 
 #include <errno.h>
@@ -18,7 +19,9 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <utlist.h>
 
 #define TICK_MS           100
@@ -668,6 +671,26 @@ static int open_reception(struct server *s)
 	return kt_reception_open(&s->loop, &s->reception_config, &s->reception, s->err);
 }
 
+/* A router replaces the socket file that it finds: that is right for one that nobody serves any more. */
+static int refuse_taken(const char *endpoint, struct kt_err *err)
+{
+	const char *path = kt_endpoint_path(endpoint);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	KT_AUTO_FD int fd = -1;
+
+	if (!path || strlen(path) >= sizeof(address.sun_path))
+		return 0;
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 &&
+		       errno != EAGAIN && errno != EINPROGRESS))
+		return 0;
+	return kt_err_set(err, KT_FAULT_INPUT, EADDRINUSE,
+			  "another coordinator listens at %s: wait for it, or choose another "
+			  "endpoint",
+			  endpoint);
+}
+
 static int open_endpoints(struct server *s)
 {
 	KT_AUTO_FREE char *run_dir = kt_must_asprintf("%s/run", s->config->state_dir);
@@ -691,6 +714,9 @@ static int open_endpoints(struct server *s)
 		control = kt_must_asprintf("ipc://%s/control.sock", run_dir);
 		bulk = kt_must_asprintf("ipc://%s/bulk.sock", run_dir);
 	}
+	status = refuse_taken(control, s->err);
+	if (status < 0)
+		return status;
 	status = kt_router_open(&s->loop, control, &kt_schema_fleet, &control_events, s,
 				&s->control, s->err);
 	if (status == 0)
