@@ -255,6 +255,7 @@ static void on_welcome(struct kt_duty *duty, const struct kt_duty_input *input,
 	const struct kt_msg_welcome *welcome = input->welcome;
 
 	duty->session = welcome->session;
+	duty->state_seq = 0;
 	duty->hello_out = false;
 	duty->hello_at_ns = 0;
 	duty->sync_ns = welcome->sync_ns;
@@ -347,6 +348,11 @@ static void on_state(struct kt_duty *duty, const struct kt_duty_input *input,
 {
 	const struct kt_msg_state *state = input->state;
 
+	/* Those that nobody asked for (seq 0) have no place in the order, and grant nothing. */
+	if (state->seq > 0 && state->seq <= duty->state_seq)
+		return;
+	if (state->seq > 0)
+		duty->state_seq = state->seq;
 	for (size_t i = 0; i < state->n_revokes; i++) {
 		struct kt_duty_lease *lease = find_epoch(duty, state->revokes[i].epoch);
 

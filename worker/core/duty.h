@@ -19,6 +19,7 @@
  *     It is sent every sync_ns and early whenever a slot came free, a grant was taken or a NUDGE came.
  *   - Three sync_ns without a word from the coordinator: the socket is thrown away, HELLO again.
  *     Runs go on meanwhile; a lease does not end here because the coordinator is silent.
+ *   - A STATE that was overtaken by a later one, or came twice, is ignored: what it grants may be over by now.
  *   - A grant that is held already (same epoch) is ignored. A grant for a cell that is held under an
  *     older epoch fences the older one: its guest dies; its finished result stays, as evidence.
  *   - A grant that finds no free slot, or a draining worker, gets a result "host_trouble" at once.
@@ -80,6 +81,7 @@ struct kt_duty {
 	uint64_t session; /* 0: none */
 	char sweep[KT_NAME_BYTES_MAX + 1]; /* of the session, also of the last one */
 	uint64_t sync_seq;
+	uint64_t state_seq; /* of the newest STATE of this session */
 	int64_t sync_ns;
 	int64_t heard_ns; /* last word of the coordinator, or the time the session or silence began */
 	int64_t next_sync_ns;

@@ -476,6 +476,41 @@ Test(duty, sync_says_done_until_the_result_is_acknowledged)
 	free(h);
 }
 
+Test(duty, a_state_that_comes_late_or_twice_grants_nothing_again)
+{
+	struct history *h = kt_must_calloc(1, sizeof(*h));
+	struct kt_msg_grant one = { .cell = 7, .epoch = 5, .attempt = 1, .ttl_ns = 1, .job = &job };
+	struct kt_msg_state state = { .seq = 2, .grants = &one, .n_grants = 1 };
+	struct kt_duty_input input = { .type = KT_DUTY_IN_STATE, .state = &state };
+
+	kt_duty_init(&h->duty, &(struct kt_duty_config){ .slots = SLOTS, .seed = 1 });
+	step(h, (struct kt_duty_input){ .type = KT_DUTY_IN_UP });
+	welcome(h);
+	state.session = h->session;
+	step(h, input);
+	take_back(h, 1);
+	cr_assert_eq(h->duty.n_leases, 0);
+	step(h, input);
+	cr_assert_eq(h->duty.n_leases, 0, "it came twice");
+	state.seq = 1;
+	step(h, input);
+	cr_assert_eq(h->duty.n_leases, 0, "it was overtaken");
+	one.epoch = 6;
+	state.seq = 3;
+	step(h, input);
+	cr_assert_eq(h->duty.n_leases, 1, "the next one counts");
+	welcome(h);
+	state.session = h->session;
+	state.seq = 1;
+	one.cell = 8;
+	one.epoch = 9;
+	step(h, input);
+	cr_assert_eq(h->duty.n_leases, 2, "each session begins anew");
+	kt_duty_fini(&h->duty);
+	kt_duty_effects_fini(&h->effects);
+	free(h);
+}
+
 Test(duty, silence_resets_the_socket_and_hello_waits_longer_each_time)
 {
 	struct history *h = kt_must_calloc(1, sizeof(*h));
