@@ -10,6 +10,7 @@ A lab leaves nothing: close() removes it, a reaper does when the process of the 
 what a dead machine's run left (its folder's lock is free). Every process of a lab has KT_LAB=<its folder> in its
 environment; that is how it is found.
 """
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -17,10 +18,13 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+
+import wire
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
@@ -422,8 +426,9 @@ class Lab:
         self.state = f"{self.folder}/c"
         os.mkdir(self.state)
         self.processes, self.hosts, self.keep = [], [], False
-        self.coordinator = self.middle = None
+        self.coordinator = self.middle = self.file = None
         self.watched, self.watching = {}, True
+        self.known_digest = None
         # It holds no lock and not our end of the pipe: both are gone when we are.
         self.reaper = subprocess.Popen([sys.executable, os.path.realpath(__file__), "reap", self.folder],
                                        stdin=subprocess.PIPE, start_new_session=True)
@@ -523,6 +528,33 @@ class Lab:
             host.netns = self.netns
         return host
 
+    @contextlib.contextmanager
+    def within(self, netns):
+        """This thread is in that namespace meanwhile: sockets made here stay there."""
+        libc.setns.argtypes = [ctypes.c_int, ctypes.c_int]
+        with open("/proc/thread-self/ns/net") as home, open(f"/run/netns/{netns}") as there:
+            must(libc.setns(there.fileno(), 0) == 0, "setns")
+            try:
+                yield
+            finally:
+                must(libc.setns(home.fileno(), 0) == 0, "setns back")
+
+    def connect(self, netns=None, endpoint=None):
+        """A TCP socket from there to the coordinator."""
+        address, port = (endpoint or self.listen)[len("tcp://"):].rsplit(":", 1)
+        with self.within(netns or self.netns):
+            return socket.create_connection((address, int(port)), timeout=10)
+
+    def digest(self):
+        """The schema digest of this build."""
+        if not self.known_digest:
+            self.known_digest = wire.digest_of(f"{self.bin}/ktworker", f"{self.folder}/digest")
+        return self.known_digest
+
+    def peer(self, ident="peer", **how):
+        """A worker that the test speaks for (plain paths only)."""
+        return wire.Peer(self.connect, ident, **how)
+
     # -- the coordinator --
 
     def run(self, matrix, *options, runner="scripted", **how):
@@ -530,7 +562,7 @@ class Lab:
         path = f"{self.folder}/sweep.toml"
         with open(path, "w") as file:
             file.write(matrix)
-        self.file = f"{self.folder}/sweep.db"
+        self.file = self.file or f"{self.folder}/sweep.db"
         self.coordinator = Coordinator(self, path, "--runner", runner, "--out", self.file, *options, **how)
         return self.coordinator
 

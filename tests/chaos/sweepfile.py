@@ -99,6 +99,8 @@ class Stored:
                 must(cell not in current, f"I2: cell {cell} was granted while it was out")
                 epochs.add(epoch)
                 current[cell] = epoch
+            elif name == "fact_failed" and fields["cause"] == "series_damaged" and ended.get(cell) == epoch:
+                del ended[cell]  # what came is not what was recorded: no verdict of it
             elif name in ("fact_ended", "fact_failed"):
                 must(current.get(cell) == epoch, f"I2: {name} of epoch {epoch}, cell {cell} has {current.get(cell)}")
                 del current[cell]
