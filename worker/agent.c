@@ -329,6 +329,7 @@ static void send_hello(struct agent *agent)
 		.slots = agent->config->slots,
 		.cpus = agent->config->cpus,
 		.mem_bytes = agent->config->mem_bytes,
+		.guest_cpus = agent->config->guest_cpus,
 		.machine = &machine,
 		.accel_reason = agent->config->accel_reason,
 		.wall_ns = kt_clock_wall_ns(),

@@ -30,7 +30,8 @@ struct kt_agent_config { /* strings outlive the call */
 	const struct kt_msg_machine *machine; /* as in HELLO */
 	const char *accel_reason; /* why not KVM; empty when it is */
 	const char *qemu, *ktguest; /* binaries */
-	uint64_t cpus, mem_bytes; /* of the host */
+	uint64_t cpus; /* of the host */
+	uint64_t guest_cpus, mem_bytes; /* that all guests may have together; CPUs 0: no bound */
 	uint64_t cache_bytes_max;
 	uint64_t spool_bytes_max; /* 0: the disk's */
 };

@@ -5,6 +5,7 @@
 #include "worker/agent.h"
 #include "worker/attempt_main.h"
 #include "worker/cage.h"
+#include "worker/core/offer.h"
 #include "worker/host.h"
 #include "worker/kvmproof.h"
 #include "worker/qemu.h"
@@ -26,13 +27,17 @@
 
 static const char usage[] =
 	"usage: ktworker --connect ENDPOINT [options]   run attempts for a coordinator\n"
-	"       ktworker check [--state DIR]            what this host can really do\n"
+	"       ktworker check [options]                what this host can really do\n"
 	"\n"
 	"  --connect ENDPOINT  where the coordinator listens: ipc://PATH or tcp://HOST:PORT\n"
 	"  --state DIR         artifacts, spool and logs (default: /var/lib/ktworker as root,\n"
 	"                      else $XDG_STATE_HOME/ktworker or ~/.local/state/ktworker)\n"
 	"  --id NAME           this worker's name in the fleet (default: the host's name)\n"
 	"  --slots N           guests at the same time (default: half the CPUs, at least 1)\n"
+	"  --reserve-cpus N    CPUs that guests do not get (default: 0)\n"
+	"  --reserve-mem SIZE  likewise memory, e.g. 2G; 256 MiB are always kept\n"
+	"  --overcommit[=N]    guests may have more vCPUs together than there are CPUs: N, or any "
+	"number\n"
 	"  --runner NAME       qemu (default) boots guests; scripted plays job.script, for tests\n"
 	"  --qemu PROGRAM      QEMU to use (default: " QEMU_PROGRAM ")\n"
 	"  --cache-bytes N     most that artifacts may take (default: 20 GiB)\n"
@@ -47,7 +52,7 @@ static const char usage[] =
 	"\n"
 	"examples:\n"
 	"  ktworker check\n"
-	"  ktworker --connect tcp://127.0.0.1:7400 --slots 4\n"
+	"  ktworker --connect tcp://127.0.0.1:7400 --slots 4 --reserve-cpus 1 --reserve-mem 2G\n"
 	"  ktworker --connect ipc:///run/ktcoord/control --state /tmp/w1 --id w1 --once\n"
 	"\n"
 	"exit status: 0 done; 1 the coordinator refused us; 2 the command line is wrong;\n"
@@ -55,6 +60,7 @@ static const char usage[] =
 
 struct options {
 	struct kt_agent_config agent;
+	struct kt_offer offer;
 	const char *runner, *qemu, *log;
 	bool quiet;
 };
@@ -143,7 +149,26 @@ static int look_at_host(struct texts *texts, const char *runner, const char *qem
 			       sizeof(texts->qemu_version), err);
 }
 
-static int check_host(const char *state)
+static void print_offer(const struct kt_offer *offer)
+{
+	char kept[64] = "";
+
+	if (offer->reserve_cpus)
+		snprintf(kept, sizeof(kept), ", %" PRIu64 " kept", offer->reserve_cpus);
+	if (offer->guest_cpus)
+		printf("guests get   %" PRIu64 " CPUs together%s%s\n", offer->guest_cpus, kept,
+		       offer->overcommit ? " (--overcommit)" : "");
+	else
+		printf("guests get   as many CPUs as they want (--overcommit)\n");
+	kept[0] = 0;
+	if (offer->reserve_mem_bytes)
+		snprintf(kept, sizeof(kept), ", %" PRIu64 " MiB kept",
+			 offer->reserve_mem_bytes >> 20);
+	printf("             %" PRIu64 " MiB of memory together%s\n", offer->guest_mem_bytes >> 20,
+	       kept);
+}
+
+static int check_host(const char *state, const struct kt_offer *offer)
 {
 	KT_AUTO_BUF notes = { 0 };
 	KT_AUTO(kt_cage_destroy) struct kt_cage *cage = NULL;
@@ -160,7 +185,7 @@ static int check_host(const char *state)
 							.cpus_max = 1 },
 			      &notes);
 	printf("cpu          %s, %" PRIu64 " usable\n", texts.cpu_model, cpus);
-	printf("memory       %" PRIu64 " MiB for guests\n", kt_host_mem_bytes() >> 20);
+	print_offer(offer);
 	printf("slots        %" PRIu64 " by default\n", cpus / 2 ? cpus / 2 : 1);
 	printf("accelerator  %s%s%s\n", texts.machine.accel,
 	       texts.kvm_works ? ": " : ": KVM is not used: ", texts.accel_reason);
@@ -267,7 +292,17 @@ static int run_shell(const struct options *options, struct texts *texts)
 	return kt_shellmain_run(&config);
 }
 
-enum { OPT_CACHE_BYTES = 256, OPT_ONCE, OPT_EMBEDDED, OPT_LOG, OPT_QUIET, OPT_QEMU };
+enum {
+	OPT_CACHE_BYTES = 256,
+	OPT_RESERVE_CPUS,
+	OPT_RESERVE_MEM,
+	OPT_OVERCOMMIT,
+	OPT_ONCE,
+	OPT_EMBEDDED,
+	OPT_LOG,
+	OPT_QUIET,
+	OPT_QEMU
+};
 
 static const struct option long_options[] = {
 	{ "connect", required_argument, NULL, 'c' },
@@ -276,6 +311,9 @@ static const struct option long_options[] = {
 	{ "slots", required_argument, NULL, 'n' },
 	{ "runner", required_argument, NULL, 'r' },
 	{ "qemu", required_argument, NULL, OPT_QEMU },
+	{ "reserve-cpus", required_argument, NULL, OPT_RESERVE_CPUS },
+	{ "reserve-mem", required_argument, NULL, OPT_RESERVE_MEM },
+	{ "overcommit", optional_argument, NULL, OPT_OVERCOMMIT },
 	{ "cache-bytes", required_argument, NULL, OPT_CACHE_BYTES },
 	{ "once", no_argument, NULL, OPT_ONCE },
 	{ "embedded", no_argument, NULL, OPT_EMBEDDED },
@@ -317,11 +355,27 @@ static int read_option(int option, struct options *options)
 		if (!read_number(optarg, 1, UINT64_MAX, &agent->cache_bytes_max))
 			return wrong("--cache-bytes is a number of bytes", optarg);
 		return -1;
+	case OPT_RESERVE_CPUS:
+		if (!read_number(optarg, 0, KT_OFFER_CPUS_MAX, &options->offer.reserve_cpus))
+			return wrong("--reserve-cpus is a number of CPUs", optarg);
+		return -1;
+	case OPT_RESERVE_MEM:
+		if (!kt_offer_parse_size(optarg, &options->offer.reserve_mem_bytes))
+			return wrong("--reserve-mem is a size like 512M or 2G", optarg);
+		return -1;
+	case OPT_OVERCOMMIT:
+		options->offer.overcommit = true;
+		if (optarg &&
+		    !read_number(optarg, 1, KT_OFFER_CPUS_MAX, &options->offer.overcommit_cpus))
+			return wrong("--overcommit takes a number of vCPUs, or none", optarg);
+		return -1;
 	case OPT_ONCE:
 		agent->once = true;
 		return -1;
 	case OPT_EMBEDDED:
 		agent->embedded = true;
+		options->offer.overcommit =
+			true; /* it runs on the user's own machine, whatever that is */
 		return -1;
 	case OPT_LOG:
 		options->log = optarg;
@@ -348,13 +402,13 @@ int main(int argc, char **argv)
 		.agent = { .worker_id = texts.id,
 			   .state_dir = texts.state,
 			   .cpus = kt_host_cpus(),
-			   .mem_bytes = kt_host_mem_bytes(),
 			   .cache_bytes_max = KT_CACHE_BYTES_MAX,
 			   .spool_bytes_max = KT_SPOOL_BYTES_MAX },
 		.runner = "qemu",
 		.qemu = QEMU_PROGRAM,
 	};
 	int option, status;
+	struct kt_err err = { 0 };
 
 	if (argc == 2 && strcmp(argv[1], "attempt") == 0)
 		return kt_attempt_main();
@@ -368,8 +422,15 @@ int main(int argc, char **argv)
 		if (status >= 0)
 			return status;
 	}
+	options.offer.cpus = options.agent.cpus;
+	options.offer.mem_bytes = kt_host_mem_bytes();
+	options.offer.scripted = strcmp(options.runner, "scripted") == 0;
+	if (kt_offer_make(&options.offer, &err) < 0)
+		return wrong(err.text, NULL);
+	options.agent.guest_cpus = options.offer.guest_cpus;
+	options.agent.mem_bytes = options.offer.guest_mem_bytes;
 	if (optind + 1 == argc && strcmp(argv[optind], "check") == 0)
-		return check_host(options.agent.state_dir);
+		return check_host(options.agent.state_dir, &options.offer);
 	if (optind + 1 == argc && strcmp(argv[optind], "shell") == 0)
 		return run_shell(&options, &texts);
 	if (optind < argc)
