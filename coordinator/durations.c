@@ -124,6 +124,7 @@ static void read_sweep(struct kt_durations *durations, const char *path, const c
 struct stored {
 	char *path;
 	int64_t changed_ns;
+	uint64_t bytes;
 };
 
 static int newest_first(const void *a, const void *b)
@@ -157,8 +158,10 @@ static size_t list_sweeps(const char *folder, struct stored **list)
 			continue;
 		}
 		*list = kt_must_realloc(*list, n + 1, sizeof(**list));
-		(*list)[n++] = (struct stored){ path, info.st_mtim.tv_sec * KT_NS_PER_S +
-							      info.st_mtim.tv_nsec };
+		(*list)[n++] =
+			(struct stored){ path,
+					 info.st_mtim.tv_sec * KT_NS_PER_S + info.st_mtim.tv_nsec,
+					 (uint64_t)info.st_size };
 	}
 	if (dir)
 		closedir(dir);
@@ -167,16 +170,21 @@ static size_t list_sweeps(const char *folder, struct stored **list)
 	return n;
 }
 
-struct kt_durations *kt_durations_load(const char *state_dir, const char *runner)
+struct kt_durations *kt_durations_load(const char *state_dir, const char *runner,
+				       uint64_t bytes_max)
 {
 	struct kt_durations *durations = kt_must_calloc(1, sizeof(*durations));
 	KT_AUTO_FREE char *folder = kt_must_asprintf("%s/sweeps", state_dir);
 	struct stored *list;
 	size_t n = list_sweeps(folder, &list);
+	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (i < KT_DURATIONS_SWEEPS_MAX)
+		if (i < KT_DURATIONS_SWEEPS_MAX &&
+		    (!bytes_max || list[i].bytes <= bytes_max - bytes)) {
+			bytes += list[i].bytes;
 			read_sweep(durations, list[i].path, runner);
+		}
 		free(list[i].path);
 	}
 	free(list);

@@ -13,8 +13,11 @@
 
 struct kt_durations;
 
-/* runner: "qemu" or "scripted". What cannot be read is as if it were not there: nothing is measured at worst. */
-struct kt_durations *kt_durations_load(const char *state_dir, const char *runner);
+/* runner: "qemu" or "scripted". A file that would make it more than bytes_max together is passed over (0: none is). What
+ * cannot be read is as if it were not there: nothing is measured at worst.
+ */
+struct kt_durations *kt_durations_load(const char *state_dir, const char *runner,
+				       uint64_t bytes_max);
 void kt_durations_destroy(struct kt_durations **durations_p);
 
 /* 0 when nothing of the kind was measured. */

@@ -231,6 +231,32 @@ static void print_spend(const struct kt_spend *spend, FILE *out)
 		spend->slots, plural(spend->slots), spend->n_measured);
 }
 
+/* Where cells run is the fleet's affair; what a scenario wants of it is the matrix's. */
+static void print_placement(const struct kt_matrix *matrix, FILE *out)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < matrix->n_scenarios; i++) {
+		const struct kt_matrix_scenario *scenario = &matrix->scenarios[i];
+
+		if (!scenario->n_cells || (!scenario->paired && !scenario->accel))
+			continue;
+		fputs(any ? "" : "\nplaced\n", out);
+		any = true;
+		if (scenario->paired)
+			fprintf(out,
+				"  %s: its %zu scheduler%s run on one host in each kernel, "
+				"topology "
+				"and repeat, one after the other, in an order drawn from seed "
+				"%" PRIu64 "\n",
+				scenario->name, scenario->n_schedulers,
+				plural(scenario->n_schedulers), matrix->sweep.seed);
+		if (scenario->accel)
+			fprintf(out, "  %s: only on hosts with %s\n", scenario->name,
+				scenario->accel);
+	}
+}
+
 static bool is_taken(const struct kt_plan_options *options, uint64_t index)
 {
 	return !options->spend || options->spend->budget.taken[index];
@@ -615,6 +641,10 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, uint64_t in
 	if (options->spend)
 		json_object_object_add(json, "taken",
 				       json_object_new_boolean(is_taken(options, index)));
+	if (cell.scenario->paired)
+		json_object_object_add(json, "paired", json_object_new_boolean(true));
+	if (cell.scenario->accel)
+		add_text(json, "accel", cell.scenario->accel);
 	add_u64(json, "samples", cell.scenario->msg.samples);
 	if (cell.scenario->plugin.path)
 		add_text(json, "plugin", cell.scenario->plugin.path);
@@ -686,6 +716,7 @@ int kt_plan_print(const struct kt_matrix *matrix, const struct kt_plan_options *
 		print_cells(matrix, options, out);
 		if (options->spend)
 			print_unspent(matrix, options, out);
+		print_placement(matrix, out);
 		print_left_out(matrix, out);
 		print_dropped(matrix, out);
 		if (options->steps)

@@ -6,6 +6,7 @@
 #include "coordinator/feeder.h"
 #include "coordinator/judging.h"
 #include "coordinator/prepare.h"
+#include "coordinator/wants.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
@@ -28,6 +29,8 @@
 #define SYNC_NS           (1 * KT_NS_PER_S)
 #define GRACE_NS          (30 * KT_NS_PER_S) /* for leases of an earlier term, fleet */
 #define RETRY_NS          (500 * KT_NS_PER_MS)
+#define KEEP_NS           (5 * KT_NS_PER_S) /* for a large guest, among small ones */
+#define HOPELESS_NS       (10 * KT_NS_PER_S) /* for a host that is large enough to come */
 #define WORKER_STARTS_MAX 5 /* of the embedded worker, in a row without a finished cell */
 #define WORKER_CANNOT_MAX 3 /* ktworker's exit statuses 1 to 3: another start would end the same */
 #define WORKER_LEAVE_NS   (10 * KT_NS_PER_S) /* after SIGTERM, before SIGKILL */
@@ -45,6 +48,7 @@ struct server {
 	struct kt_sweep *sweep;
 	struct kt_view *view;
 	struct kt_dispatch_config dispatch_config;
+	struct kt_wants *wants;
 	struct kt_dispatch *dispatch;
 	struct kt_reception_config reception_config;
 	struct kt_reception *reception; /* NULL before the endpoints are open */
@@ -348,6 +352,21 @@ static int judge_group(struct server *s, uint64_t first, uint64_t n)
 	return 0;
 }
 
+/* What no host can run: told when it is found, given up a little later. */
+static void say_waiting(struct server *s, const struct kt_effect *effect)
+{
+	char name[KT_CELL_NAME_BYTES_MAX];
+
+	kt_matrix_cell_name(s->matrix, effect->cell, name);
+	KT_LOG("no_host_for", "cell=%s cells=%" PRIu64 " why=%s", kt_log_quote(name),
+	       effect->repeats, kt_log_quote(effect->body));
+	if (effect->repeats > 1)
+		kt_view_say(s->view, "%s and %" PRIu64 " more like it: %s", name,
+			    effect->repeats - 1, (const char *)effect->body);
+	else
+		kt_view_say(s->view, "%s: %s", name, (const char *)effect->body);
+}
+
 static void perform(struct server *s, const struct kt_effect *effect)
 {
 	int status = 0;
@@ -372,6 +391,8 @@ static void perform(struct server *s, const struct kt_effect *effect)
 		status = judge_group(s, effect->cell, effect->repeats);
 		if (status < 0)
 			fail(s, status);
+	} else if (effect->kind == KT_EFFECT_SAY) {
+		say_waiting(s, effect);
 	}
 }
 
@@ -601,6 +622,13 @@ static int start_worker(struct server *s, struct kt_err *err)
 
 /* ---- life ---- */
 
+static void fill_demand(void *arg, uint64_t cell, struct kt_placement_demand *demand)
+{
+	struct server *s = arg;
+
+	kt_wants_demand(s->wants, cell, demand);
+}
+
 static void fill_job(void *arg, uint64_t cell, struct kt_arena *arena, struct kt_msg_job *job)
 {
 	struct server *s = arg;
@@ -762,6 +790,7 @@ static int begin(struct server *s)
 
 	if (status < 0)
 		return status;
+	s->wants = kt_wants_new(s->matrix, s->manifest, s->config->state_dir, s->config->runner);
 	s->dispatch_config = (struct kt_dispatch_config){
 		.runner = s->config->runner,
 		.bulk_endpoint = kt_feeder_endpoint(s->feeder),
@@ -771,6 +800,10 @@ static int begin(struct server *s)
 		.retry_ns = RETRY_NS,
 		.job = fill_job,
 		.group = any_over(s->matrix) ? group_of : NULL,
+		.demand = fill_demand,
+		.seed = s->matrix->sweep.seed,
+		.keep_ns = KEEP_NS,
+		.hopeless_ns = HOPELESS_NS,
 		.arg = s,
 	};
 	randombytes_buf(&s->dispatch_config.session_seed, sizeof(uint64_t));
@@ -832,6 +865,7 @@ int kt_server_run(const struct kt_server_config *config, const struct kt_matrix 
 		;
 	kt_must(uv_loop_close(&s->loop) == 0);
 	kt_dispatch_destroy(&s->dispatch);
+	kt_wants_destroy(&s->wants);
 	kt_out_destroy(&s->out);
 	kt_buf_destroy(&s->unshown);
 	if (s->status == 0 && s->interrupted && !sweep->closed)

@@ -52,7 +52,7 @@ int kt_spend_choose(const char *text, uint64_t slots, const char *state_dir, con
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
 				  "--budget takes a time of at most 24h, e.g. 20m, not '%.64s'",
 				  text);
-	times.durations = kt_durations_load(state_dir, runner);
+	times.durations = kt_durations_load(state_dir, runner, 0);
 	ask.budget_ns = spend->budget_ns;
 	ask.slots = spend->slots;
 	rc = kt_budget_choose(&ask, &spend->budget, err);

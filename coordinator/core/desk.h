@@ -5,13 +5,14 @@
  *	leases		SYNC and STATE: what is held, what is granted, what expires
  *	attempts	samples, logs, results of a lease
  *	endings		how attempts, cells and the sweep end; verdicts
- *	waiting		cells that wait for a host
+ *	waiting		cells that wait for a host (placement chooses)
  */
 #ifndef KT_DESK_H
 #define KT_DESK_H
 
 #include "coordinator/core/dispatch.h"
 #include "coordinator/core/fleet.h"
+#include "coordinator/core/placement.h"
 #include "coordinator/core/waiting.h"
 
 struct kt_desk_late { /* a lease whose late result is kept already: its resends are no more evidence */
@@ -23,7 +24,8 @@ struct kt_dispatch {
 	struct kt_sweep *sweep;
 	const struct kt_dispatch_config *config;
 	struct kt_fleet fleet;
-	struct kt_waiting waiting;
+	struct kt_placement *placement;
+	struct kt_placement_config placement_config;
 	uint64_t sessions;
 	struct kt_desk_late *late;
 	uint64_t syncs; /* SYNCs of all hosts */

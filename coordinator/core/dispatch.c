@@ -62,7 +62,7 @@ static void on_tick(struct kt_dispatch *d, struct kt_out *out)
 	kt_leases_forgive_absence(d);
 	kt_sessions_forget_silent(d);
 	kt_leases_expire(d, out);
-	kt_waiting_nudge(d, out);
+	kt_waiting_tick(d, out);
 }
 
 /* ---- life ---- */
@@ -77,6 +77,15 @@ struct kt_dispatch *kt_dispatch_new(struct kt_sweep *sweep, const struct kt_disp
 	d->config = config;
 	d->now_ns = now_ns;
 	d->ticked_at_ns = now_ns;
+	d->placement_config = (struct kt_placement_config){
+		.demand = config->demand,
+		.arg = config->arg,
+		.seed = config->seed,
+		.grace_ns = config->grace_ns,
+		.keep_ns = config->keep_ns,
+		.hopeless_ns = config->hopeless_ns,
+	};
+	d->placement = kt_placement_new(sweep, &d->fleet, &d->placement_config, now_ns);
 	for (uint64_t i = 0; i < sweep->n_cells; i++) {
 		const struct kt_cell *cell = &sweep->cells[i];
 
@@ -109,8 +118,8 @@ void kt_dispatch_destroy(struct kt_dispatch **dispatch_p)
 		HASH_DEL(d->late, late);
 		free(late);
 	}
+	kt_placement_destroy(&d->placement);
 	kt_fleet_destroy(&d->fleet);
-	free(d->waiting.returned);
 	free(d);
 }
 

@@ -12,6 +12,7 @@
 #define KT_DISPATCH_H
 
 #include "coordinator/core/out.h"
+#include "coordinator/core/placement.h"
 #include "coordinator/core/sweep.h"
 
 struct kt_dispatch_config {
@@ -26,6 +27,11 @@ struct kt_dispatch_config {
 	void (*job)(void *arg, uint64_t cell, struct kt_arena *arena, struct kt_msg_job *job);
 	/* The repeats that a cell belongs to, when something is asserted over them; pure. NULL: nothing is. */
 	bool (*group)(void *arg, uint64_t cell, uint64_t *first, uint64_t *n);
+	/* What its guest wants of a host; as in placement.h. NULL: every cell fits everywhere. */
+	void (*demand)(void *arg, uint64_t cell, struct kt_placement_demand *demand);
+	uint64_t seed; /* of the sweep: for the order within pairs */
+	int64_t keep_ns; /* as in placement.h */
+	int64_t hopeless_ns; /* likewise */
 	void *arg;
 };
 

@@ -102,6 +102,10 @@ static void choose_rest(struct kt_grammar_reader *reader, struct kt_matrix_scena
 		scenario->repeats = matrix->sweep.repeats;
 	if (!scenario->guest)
 		scenario->guest = matrix->sweep.guest;
+	if (!kt_doc_get(scenario->node, "paired"))
+		scenario->paired = matrix->sweep.paired;
+	if (!scenario->accel)
+		scenario->accel = matrix->sweep.accel;
 }
 
 /* Its own filter against its own bounds: one of the two is a mistake. */

@@ -20,6 +20,9 @@ struct kt_host {
 	uint64_t peer; /* 0: not connected */
 	uint64_t session;
 	uint64_t slots;
+	uint64_t guest_cpus; /* that its guests may have together; 0: no bound */
+	uint64_t mem_bytes; /* likewise */
+	char accel[33];
 	uint64_t sync_seq; /* of the newest SYNC of this session: what is older says nothing */
 	int64_t heard_at_ns; /* last message */
 	bool draining;

@@ -1,6 +1,5 @@
 #include "coordinator/core/leases.h"
 #include "coordinator/core/endings.h"
-#include "coordinator/core/waiting.h"
 #include "proto/base/must.h"
 #include "proto/cause.h"
 
@@ -94,15 +93,15 @@ static uint64_t find_unlisted(struct kt_dispatch *d, struct kt_host *host,
 	return n;
 }
 
-static void grant_new(struct kt_dispatch *d, struct kt_host *host, uint64_t room,
+static void grant_new(struct kt_dispatch *d, struct kt_host *host, struct kt_placement_room *room,
 		      struct kt_msg_state *state, size_t *bytes, struct kt_out *out)
 {
 	struct kt_lease *lease;
 	bool fits_in = true;
 	uint64_t cell;
 
-	while (room-- > 0 && fits_in && state->n_grants < KT_GRANTS_PER_STATE_MAX &&
-	       kt_waiting_next(d, host, &cell)) {
+	while (fits_in && state->n_grants < KT_GRANTS_PER_STATE_MAX &&
+	       kt_placement_pick(d->placement, host, room, d->now_ns, &cell)) {
 		struct kt_msg_fact_granted *granted = KT_OUT_NEW(out, fact_granted);
 
 		granted->cell = cell;
@@ -121,7 +120,8 @@ void kt_leases_sync(struct kt_dispatch *d, struct kt_host *host, const struct kt
 		    struct kt_out *out)
 {
 	struct kt_msg_state *state;
-	uint64_t room = sync->slots_free;
+	struct kt_placement_room room;
+	uint64_t slots = sync->slots_free;
 	uint64_t offered;
 	size_t bytes;
 
@@ -141,9 +141,11 @@ void kt_leases_sync(struct kt_dispatch *d, struct kt_host *host, const struct kt
 	bytes = kt_codec_frame_bytes(&kt_schema_fleet, KT_TAG_state, state) + STATE_SPARE_BYTES;
 	offered = find_unlisted(d, host, state, &bytes, out);
 	/* Offers that are on their way count. */
-	room = room > offered ? room - offered : 0;
-	if (!host->draining)
-		grant_new(d, host, room, state, &bytes, out);
+	slots = slots > offered ? slots - offered : 0;
+	if (!host->draining) {
+		kt_placement_room(d->placement, host, sync, slots, d->now_ns, &room);
+		grant_new(d, host, &room, state, &bytes, out);
+	}
 	kt_out_send(out, host->peer, KT_TAG_state, state);
 }
 

@@ -159,6 +159,9 @@ struct kt_matrix_scenario {
 	bool needs_scheduler; /* maps: whether it fits depends on whose cell it is */
 	const char *script; /* scripted runner only; "" when there is none */
 	const char *guest; /* KT_JOB_GUEST_*: its own or the sweep's */
+	bool paired; /* its schedulers run on one host, by turns: its own or the sweep's */
+	const char *
+		accel; /* "kvm": hosts without it do not run it; NULL: any; its own or the sweep's */
 	uint64_t repeats; /* of this scenario: its own or the sweep's */
 	const uint32_t *kernels; /* indexes into matrix->kernels, in the matrix's order */
 	size_t n_kernels;
@@ -187,6 +190,8 @@ struct kt_matrix_sweep {
 	uint64_t repeats; /* of scenarios that do not say their own */
 	uint64_t seed;
 	const char *guest; /* KT_JOB_GUEST_*, of scenarios that do not say their own */
+	bool paired; /* likewise */
+	const char *accel; /* likewise; NULL: any */
 	uint64_t template_renew; /* cells that one template serves at most; 0: no limit */
 	const char *out; /* folder for the sweep's files as written; NULL: the program's default */
 	const char *const *

@@ -14,6 +14,7 @@ enum kt_effect_kind {
 	KT_EFFECT_JUDGE, /* cell, epoch: judge its samples, come back with JUDGED or DAMAGED */
 	KT_EFFECT_GROUP, /* cell, repeats: judge what is asserted over them, come back with GROUPED */
 	KT_EFFECT_PHASE, /* cell, body is struct kt_msg_phase: for the view */
+	KT_EFFECT_SAY, /* cell, repeats, body is a text: what this cell and as many like it, with it, wait for */
 };
 
 struct kt_effect {

@@ -25,6 +25,7 @@
 KT_AXIS_CHECK_HEAD(struct kt_matrix_scenario);
 
 const char *const kt_scenariokeys_guests[] = { KT_JOB_GUEST_WARM, KT_JOB_GUEST_COLD, NULL };
+const char *const kt_scenariokeys_accels[] = { "kvm", NULL };
 
 /* ---- filters: kernels = ["a", "b"] ---- */
 
@@ -224,6 +225,8 @@ static const struct kt_grammar_key scenario_keys[] = {
 	ROW(watchdog, STRING, MAY,  WATCHDOG_NS_MIN, WATCHDOG_NS_MAX, "watchdog = \"15s\"", "sched_ext's stall watchdog", kt_grammar_span, kt_matrix_scenario, msg.watchdog_ns),
 	ROW(repeats,  INT,    MAY,  1, KT_REPEATS_MAX, "repeats = 5", "how often every cell runs", kt_grammar_number, kt_matrix_scenario, repeats),
 	WORD(guest,           MAY,  kt_scenariokeys_guests, "guest = \"cold\"", "\"warm\" or \"cold\", as in [sweep]", kt_matrix_scenario, guest),
+	ROW(paired,   BOOL,   MAY,  0, 0, "paired = true", "its schedulers are compared on one host, by turns", kt_grammar_bool, kt_matrix_scenario, paired),
+	WORD(accel,           MAY,  kt_scenariokeys_accels, "accel = \"kvm\"", "only hosts with it run its cells; left out: all hosts do", kt_matrix_scenario, accel),
 	ROW(script,   STRING, MAY,  1, KT_TEXT_BYTES_MAX, "script = \"boot 10ms; sample; end\"", "what the scripted runner plays", kt_grammar_text, kt_matrix_scenario, script),
 	ROW(stall,    STRING, MAY,  STALL_NS_MIN, KT_DURATION_NS_MAX, "stall = \"5s\"", "how long a worker may be runnable and not run", kt_grammar_span, kt_matrix_scenario, msg.stall_ns),
 	ROW(runqueue_latency, BOOL, MAY, 0, 0, "runqueue_latency = true", "a BPF probe measures how long tasks wait for a CPU", kt_grammar_bool, kt_matrix_scenario, msg.runqueue_latency),

@@ -6,6 +6,7 @@
 
 /* "warm", "cold", NULL */
 extern const char *const kt_scenariokeys_guests[];
+extern const char *const kt_scenariokeys_accels[]; /* likewise */
 
 extern const struct kt_grammar_table kt_scenariokeys_table; /* struct kt_matrix_scenario */
 

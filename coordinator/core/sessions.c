@@ -121,6 +121,8 @@ void kt_sessions_hello(struct kt_dispatch *d, uint64_t peer, const struct kt_msg
 		fact->machine = hello->machine;
 		fact->accel_reason = hello->accel_reason;
 		fact->slots = hello->slots;
+		fact->guest_cpus = hello->guest_cpus;
+		fact->mem_bytes = hello->mem_bytes;
 		kt_desk_fact(d, out, KT_TAG_fact_host, fact);
 	}
 	if (former && former != host) /* one connection speaks for one worker */
@@ -129,6 +131,9 @@ void kt_sessions_hello(struct kt_dispatch *d, uint64_t peer, const struct kt_msg
 	host->peer = peer;
 	host->session = d->config->session_seed + ++d->sessions;
 	host->slots = hello->slots;
+	host->guest_cpus = hello->guest_cpus;
+	host->mem_bytes = hello->mem_bytes;
+	snprintf(host->accel, sizeof(host->accel), "%s", hello->machine->accel);
 	host->heard_at_ns = d->now_ns;
 	host->sync_seq = 0;
 	host->draining = false;

@@ -1,68 +1,20 @@
 #include "coordinator/core/waiting.h"
 #include "coordinator/core/desk.h"
-#include "proto/base/must.h"
+#include "coordinator/core/endings.h"
+#include "proto/cause.h"
 
-#include <string.h>
+/* Cells that are given up in one tick: a journal's transaction must not grow with the matrix. */
+#define GIVEN_UP_MAX 1000
 
 void kt_waiting_add(struct kt_dispatch *d, uint64_t cell, int64_t ready_at_ns)
 {
-	d->waiting.returned = kt_must_realloc(d->waiting.returned, d->waiting.n_returned + 1,
-					      sizeof(*d->waiting.returned));
-	d->waiting.returned[d->waiting.n_returned++] =
-		(struct kt_waiting_returned){ .cell = cell, .ready_at_ns = ready_at_ns };
+	kt_placement_return(d->placement, cell, ready_at_ns);
 }
 
-/* A failed cell goes elsewhere when there is an elsewhere, and that takes it before long. */
-static bool may_retry_on(const struct kt_dispatch *d, const struct kt_waiting_returned *returned,
-			 const struct kt_host *host)
+/* Whoever has a free slot asks for what came back. A nudge that is lost costs no more than the time to the next SYNC. */
+static void nudge_hosts(struct kt_dispatch *d, struct kt_out *out)
 {
-	const struct kt_cell *c = &d->sweep->cells[returned->cell];
-
-	if (!c->charged || kt_fleet_n_taking(&d->fleet) < 2 ||
-	    d->now_ns - returned->ready_at_ns > d->config->grace_ns)
-		return true;
-	return strcmp(d->sweep->hosts[c->host].id, host->id) != 0;
-}
-
-bool kt_waiting_next(struct kt_dispatch *d, const struct kt_host *host, uint64_t *cell)
-{
-	for (size_t i = 0; i < d->waiting.n_returned; i++) {
-		if (d->waiting.returned[i].ready_at_ns > d->now_ns ||
-		    !may_retry_on(d, &d->waiting.returned[i], host))
-			continue;
-		*cell = d->waiting.returned[i].cell;
-		memmove(&d->waiting.returned[i], &d->waiting.returned[i + 1],
-			(d->waiting.n_returned - i - 1) * sizeof(*d->waiting.returned));
-		d->waiting.n_returned--;
-		return true;
-	}
-	/* Cells granted in an earlier term are not fresh: kt_dispatch_new put them in `returned`
-	 * or among the leases.
-	 */
-	while (d->waiting.fresh < d->sweep->n_cells &&
-	       (d->sweep->cells[d->waiting.fresh].state != KT_CELL_PENDING ||
-		d->sweep->cells[d->waiting.fresh].epoch != 0))
-		d->waiting.fresh++;
-	if (d->waiting.fresh == d->sweep->n_cells)
-		return false;
-	*cell = d->waiting.fresh++;
-	return true;
-}
-
-/* Once for each cell that came back: whoever has a free slot asks for it. A nudge that is lost costs
- * no more than the time to the next SYNC.
- */
-void kt_waiting_nudge(struct kt_dispatch *d, struct kt_out *out)
-{
-	bool ready = false;
-
-	for (size_t i = 0; i < d->waiting.n_returned; i++) {
-		if (d->waiting.returned[i].nudged || d->waiting.returned[i].ready_at_ns > d->now_ns)
-			continue;
-		d->waiting.returned[i].nudged = true;
-		ready = true;
-	}
-	for (size_t i = 0; ready && i < d->fleet.n_hosts; i++) {
+	for (size_t i = 0; i < d->fleet.n_hosts; i++) {
 		struct kt_msg_nudge *nudge;
 
 		if (!d->fleet.hosts[i]->peer || d->fleet.hosts[i]->draining)
@@ -71,4 +23,40 @@ void kt_waiting_nudge(struct kt_dispatch *d, struct kt_out *out)
 		nudge->session = d->fleet.hosts[i]->session;
 		kt_out_send(out, d->fleet.hosts[i]->peer, KT_TAG_nudge, nudge);
 	}
+}
+
+static void complain(struct kt_dispatch *d, struct kt_out *out)
+{
+	struct kt_placement_complaint complaint;
+
+	while (kt_placement_complain(d->placement, &complaint)) {
+		struct kt_effect *say = kt_out_effect(out, KT_EFFECT_SAY,
+						      kt_arena_strdup(&out->arena, complaint.text));
+
+		say->cell = complaint.cell;
+		say->repeats = complaint.n;
+	}
+}
+
+static void give_up(struct kt_dispatch *d, struct kt_out *out)
+{
+	struct kt_placement_complaint complaint;
+
+	for (int i = 0; i < GIVEN_UP_MAX && kt_placement_give_up(d->placement, &complaint); i++) {
+		struct kt_msg_fact_errored *errored = KT_OUT_NEW(out, fact_errored);
+
+		errored->cell = complaint.cell;
+		errored->cause = kt_cause(KT_CAUSE_ID_unschedulable)->name;
+		errored->line = kt_arena_strdup(&out->arena, complaint.text);
+		kt_desk_fact(d, out, KT_TAG_fact_errored, errored);
+		kt_endings_ask_for_group(d, out, complaint.cell);
+	}
+}
+
+void kt_waiting_tick(struct kt_dispatch *d, struct kt_out *out)
+{
+	if (kt_placement_tick(d->placement, d->now_ns))
+		nudge_hosts(d, out);
+	complain(d, out);
+	give_up(d, out);
 }

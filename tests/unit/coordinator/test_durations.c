@@ -99,7 +99,7 @@ Test(durations, a_cells_own_mean_comes_first_then_its_scenarios)
 	ended(journal, 0, "warm", 12 * S);
 	ended(journal, 0, "warm", 14 * S);
 	kt_journal_close(&journal);
-	durations = kt_durations_load(state, "qemu");
+	durations = kt_durations_load(state, "qemu", 0);
 	cr_assert_eq(kt_durations_cell_ns(durations, matrix, 0), 13 * S);
 	cr_assert_eq(kt_durations_cell_ns(durations, matrix, 1), 13 * S, "another cell of a");
 	cr_assert_eq(kt_durations_cell_ns(durations, matrix, 2), 0, "nothing is known of b");
@@ -127,15 +127,15 @@ Test(durations, like_is_measured_by_like)
 	fputs("not a sweep", file);
 	fclose(file);
 
-	durations = kt_durations_load(state, "qemu");
+	durations = kt_durations_load(state, "qemu", 0);
 	cr_assert_eq(kt_durations_cell_ns(durations, matrix, 0), 11 * S, "a warm one is asked for");
 	cr_assert_eq(kt_durations_cell_ns(durations, matrix, 1), 11 * S);
 	cr_assert_eq(kt_durations_cell_ns(durations, matrix, 2), 30 * S);
 	kt_durations_destroy(&durations);
-	durations = kt_durations_load(state, "scripted");
+	durations = kt_durations_load(state, "scripted", 0);
 	cr_assert_eq(kt_durations_cell_ns(durations, matrix, 1), S);
 	kt_durations_destroy(&durations);
-	durations = kt_durations_load("/nonexistent", "qemu");
+	durations = kt_durations_load("/nonexistent", "qemu", 0);
 	cr_assert_eq(kt_durations_cell_ns(durations, matrix, 1), 0);
 	kt_durations_destroy(&durations);
 }
@@ -148,7 +148,7 @@ Test(durations, a_cell_that_failed_at_once_still_takes_time)
 
 	ended(journal, 0, "warm", 2 * S); /* 58 s before its end */
 	kt_journal_close(&journal);
-	durations = kt_durations_load(state, "qemu");
+	durations = kt_durations_load(state, "qemu", 0);
 	cr_assert_gt(kt_durations_cell_ns(durations, matrix, 0), 0);
 	kt_durations_destroy(&durations);
 }
