@@ -35,7 +35,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define TTL_NS (15 * KT_NS_PER_S)
+#define TTL_NS        (15 * KT_NS_PER_S)
+#define LOG_BYTES_MAX (16 << 20) /* of coordinator.log; then it becomes coordinator.log.1 */
 
 struct options {
 	const char *state;
@@ -355,6 +356,16 @@ static void say_progress(void *arg, const char *line)
 	kt_view_wait(arg, kt_clock_now_ns(), line);
 }
 
+/* Who holds the lock is the only one who writes there. Without it the sweep runs all the same. */
+static void open_log(const char *state)
+{
+	KT_AUTO_FREE char *path = kt_must_asprintf("%s/coordinator.log", state);
+	int status = kt_log_file(path, LOG_BYTES_MAX);
+
+	if (status < 0)
+		fprintf(stderr, "ktcoord: no log: %s: %s\n", path, strerror(-status));
+}
+
 static int run_open(struct run *run, const struct options *options, const char *what,
 		    struct kt_err *err)
 {
@@ -372,6 +383,8 @@ static int run_open(struct run *run, const struct options *options, const char *
 	}
 	if (status == 0)
 		status = kt_statedir_lock(run->state, what, &run->lock, err);
+	if (status == 0)
+		open_log(run->state);
 	if (status == 0)
 		status = kt_artifacts_open(run->state, &run->artifacts, err);
 	run->screen = options->json ? stderr : stdout;
@@ -417,7 +430,12 @@ static int open_journal(struct run *run, const struct kt_buf *text, struct kt_er
 		return status;
 	if (run->options->budget)
 		status = kt_spend_record(&run->spend, run->journal, &run->sweep, err);
-	return status < 0 ? status : kt_journal_commit(run->journal, err);
+	if (status == 0)
+		status = kt_journal_commit(run->journal, err);
+	if (status == 0)
+		KT_LOG("sweep_opened", "sweep=%s cells=%" PRIu64 " file=%s", kt_log_quote(id),
+		       opened.n_cells, kt_log_quote(path));
+	return status;
 }
 
 /* Before anything is fetched: a budget that is too short is a mistake. */
@@ -655,6 +673,7 @@ static int reopen_cells(struct run *run, struct kt_err *err)
 			continue;
 		status = kt_journal_add_fact(run->journal, kt_clock_wall_ns(), KT_TAG_fact_reopened,
 					     &reopened, err);
+		KT_LOG("reopened", "cell=%" PRIu64, i);
 		if (status == 0)
 			status = kt_sweep_apply(&run->sweep, KT_TAG_fact_reopened, &reopened, err);
 	}

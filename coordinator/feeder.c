@@ -66,6 +66,16 @@ static void free_feeder(struct kt_feeder *feeder)
 	free(feeder);
 }
 
+/* Its last piece went: what was asked for again after a break ends here as well. */
+static void log_fed(const struct read *read)
+{
+	char hex[KT_DIGEST_HEX_BYTES];
+
+	kt_digest_hex(&read->piece.digest, hex);
+	KT_LOG("artifact_fed", "peer=%" PRIu64 " digest=%s bytes=%" PRIu64, read->piece.peer, hex,
+	       read->chunk.total);
+}
+
 static void on_read_done(uv_work_t *work, int status)
 {
 	struct read *read = work->data;
@@ -77,8 +87,12 @@ static void on_read_done(uv_work_t *work, int status)
 		return free_feeder(feeder);
 	kt_must(status == 0); /* nothing cancels it */
 	/* A vanished peer is told by `lost`. */
-	if (kt_router_send(feeder->router, peer, KT_TAG_chunk, &read->chunk, NULL) == 0)
+	if (kt_router_send(feeder->router, peer, KT_TAG_chunk, &read->chunk, NULL) == 0) {
 		feeder->sent_bytes += read->chunk.body.len;
+		if (read->chunk.body.len &&
+		    read->chunk.offset + read->chunk.body.len == read->chunk.total)
+			log_fed(read);
+	}
 	kt_turns_sent(feeder->turns, kt_clock_now_ns(), peer,
 		      kt_router_queued_bytes(feeder->router, peer) == 0);
 	pump(feeder);

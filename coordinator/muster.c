@@ -261,6 +261,17 @@ static struct json_object *waits_of(const struct kt_muster *muster, const struct
 	}
 	if (sweep->n_cells > PENDING_LOOKED_AT_MAX)
 		fresh.n = sweep->counts[KT_CELL_PENDING] - returned.n;
+	for (size_t i = 0; i < muster->n_complaints; i++) {
+		const struct kt_muster_complaint *complaint = &muster->complaints[i];
+		struct waiting hopeless = { .why = complaint->why,
+					    .n = complaint->n,
+					    .first = complaint->cell };
+
+		if (sweep->cells[complaint->cell].state != KT_CELL_PENDING)
+			continue;
+		fresh.n -= fresh.n < hopeless.n ? fresh.n : hopeless.n;
+		add_wait(muster, list, &hopeless);
+	}
 	add_wait(muster, list, &fresh);
 	add_wait(muster, list, &returned);
 	add_wait(muster, list, &ended);

@@ -27,6 +27,13 @@ struct kt_muster_pace {
 
 void kt_muster_note(struct kt_muster_pace *pace, int64_t now_ns, uint64_t done);
 
+/* Cells that no host can take, as placement found. */
+struct kt_muster_complaint {
+	uint64_t cell; /* the first */
+	uint64_t n;
+	char why[256];
+};
+
 struct kt_muster {
 	const struct kt_sweep *sweep;
 	const struct kt_matrix *matrix;
@@ -35,6 +42,9 @@ struct kt_muster {
 	const struct kt_fleet *fleet;
 	const struct kt_roster *roster;
 	const struct kt_muster_pace *pace;
+	const struct kt_muster_complaint
+		*complaints; /* those whose cell waits no more are skipped */
+	size_t n_complaints;
 	const char *endpoint;
 	int64_t now_ns; /* boot-time clock, as all of the above */
 	int64_t begun_at_ns;

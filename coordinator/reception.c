@@ -2,7 +2,13 @@
 #include "coordinator/muster.h"
 #include "coordinator/present.h"
 #include "proto/base/clock.h"
+#include "proto/base/log.h"
 #include "proto/base/must.h"
+
+#include <stdio.h>
+
+#define LOOK_NS        (100 * KT_NS_PER_MS)
+#define COMPLAINTS_MAX 32
 
 struct kt_reception {
 	const struct kt_reception_config *config;
@@ -10,6 +16,10 @@ struct kt_reception {
 	struct kt_roster roster;
 	struct kt_muster_pace pace;
 	int64_t begun_at_ns;
+	int64_t looked_at_ns;
+	struct kt_muster_complaint
+		complaints[COMPLAINTS_MAX]; /* the newest; told once by placement */
+	size_t n_complaints;
 };
 
 /* ---- readings ---- */
@@ -22,6 +32,8 @@ static struct kt_muster muster_of(struct kt_reception *r)
 				   .fleet = r->config->fleet,
 				   .roster = &r->roster,
 				   .pace = &r->pace,
+				   .complaints = r->complaints,
+				   .n_complaints = r->n_complaints,
 				   .endpoint = r->config->endpoint,
 				   .now_ns = kt_clock_now_ns(),
 				   .begun_at_ns = r->begun_at_ns };
@@ -38,10 +50,51 @@ void kt_reception_frame(struct kt_reception *r, uint32_t tag, const void *body, 
 		kt_roster_sync(&r->roster, host, body);
 }
 
+void kt_reception_leaves(struct kt_reception *r, const char *host, const char *why)
+{
+	if (r)
+		kt_roster_leaves(&r->roster, host, why);
+}
+
+/* Silence is nobody's message: who went is found by looking. */
+static void look_at_hosts(struct kt_reception *r)
+{
+	const struct kt_fleet *fleet = r->config->fleet;
+
+	for (size_t i = 0; i < fleet->n_hosts; i++) {
+		const struct kt_host *host = fleet->hosts[i];
+		const struct kt_roster_host *said;
+
+		if (!kt_roster_look(&r->roster, host->id, host->peer != 0) || host->peer)
+			continue;
+		said = kt_roster_find_host(&r->roster, host->id);
+		KT_LOG("host_left", "host=%s why=%s", kt_log_quote(host->id),
+		       kt_log_quote(said->left_why[0] ? said->left_why : "silent"));
+	}
+}
+
 void kt_reception_fact(struct kt_reception *r, uint32_t tag, const void *fact)
 {
 	if (r)
 		kt_roster_fact(&r->roster, kt_clock_now_ns(), tag, fact);
+}
+
+void kt_reception_complaint(struct kt_reception *r, uint64_t cell, uint64_t n, const char *why)
+{
+	struct kt_muster_complaint *complaint = NULL;
+
+	if (!r)
+		return;
+	for (size_t i = 0; i < r->n_complaints; i++)
+		if (r->complaints[i].cell == cell)
+			complaint = &r->complaints[i];
+	if (!complaint && r->n_complaints < COMPLAINTS_MAX)
+		complaint = &r->complaints[r->n_complaints++];
+	if (!complaint)
+		return;
+	complaint->cell = cell;
+	complaint->n = n;
+	snprintf(complaint->why, sizeof(complaint->why), "%s", why);
 }
 
 void kt_reception_phase(struct kt_reception *r, uint64_t cell, const char *phase)
@@ -52,8 +105,16 @@ void kt_reception_phase(struct kt_reception *r, uint64_t cell, const char *phase
 
 void kt_reception_look(struct kt_reception *r)
 {
-	if (r)
-		kt_muster_note(&r->pace, kt_clock_now_ns(), kt_sweep_n_done(r->config->sweep));
+	int64_t now_ns;
+
+	if (!r)
+		return;
+	now_ns = kt_clock_now_ns();
+	if (now_ns - r->looked_at_ns < LOOK_NS)
+		return;
+	r->looked_at_ns = now_ns;
+	look_at_hosts(r);
+	kt_muster_note(&r->pace, now_ns, kt_sweep_n_done(r->config->sweep));
 }
 
 bool kt_reception_is_waited_for(const struct kt_reception *r)

@@ -36,7 +36,12 @@ void kt_reception_destroy(struct kt_reception **reception_p);
 /* Readings of what passes: a frame after the dispatch took it, and of whom; facts; phases. */
 void kt_reception_frame(struct kt_reception *reception, uint32_t tag, const void *body,
 			const char *host, const char *address, bool by_key);
+/* Its connection is about to end, by its own word or as the network tells it. */
+void kt_reception_leaves(struct kt_reception *reception, const char *host, const char *why);
 void kt_reception_fact(struct kt_reception *reception, uint32_t tag, const void *fact);
+/* n cells from there on that no host can take, and why. */
+void kt_reception_complaint(struct kt_reception *reception, uint64_t cell, uint64_t n,
+			    const char *why);
 void kt_reception_phase(struct kt_reception *reception, uint64_t cell, const char *phase);
 
 /* Time passed, or the dispatch had an input: answers those whose guests are dead. */

@@ -75,6 +75,23 @@ void kt_roster_hello(struct kt_roster *roster, const struct kt_msg_hello *hello,
 	host->guest_cpus = hello->guest_cpus;
 	host->mem_bytes = hello->mem_bytes;
 	host->leaving = false;
+	host->left_why[0] = 0;
+}
+
+void kt_roster_leaves(struct kt_roster *roster, const char *id, const char *why)
+{
+	struct kt_roster_host *host = host_of(roster, id);
+
+	snprintf(host->left_why, sizeof(host->left_why), "%s", why);
+}
+
+bool kt_roster_look(struct kt_roster *roster, const char *id, bool connected)
+{
+	struct kt_roster_host *host = host_of(roster, id);
+	bool is_news = host->connected != connected;
+
+	host->connected = connected;
+	return is_news;
 }
 
 void kt_roster_sync(struct kt_roster *roster, const char *id, const struct kt_msg_sync *sync)

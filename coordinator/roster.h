@@ -26,6 +26,8 @@ struct kt_roster_host {
 	uint64_t cached; /* artifacts that its last SYNC told of */
 	bool leaving; /* it said that it takes no more: SIGTERM */
 	char why[256]; /* of its admission, in this term */
+	bool connected; /* when somebody last looked (kt_roster_look) */
+	char left_why[256]; /* empty: it went silent */
 	UT_hash_handle hh;
 };
 
@@ -49,6 +51,10 @@ void kt_roster_hello(struct kt_roster *roster, const struct kt_msg_hello *hello,
 void kt_roster_sync(struct kt_roster *roster, const char *id, const struct kt_msg_sync *sync);
 void kt_roster_phase(struct kt_roster *roster, int64_t now_ns, uint64_t cell, const char *phase);
 void kt_roster_fact(struct kt_roster *roster, int64_t now_ns, uint32_t tag, const void *fact);
+
+/* Whether it is connected now; true when that is news. */
+bool kt_roster_look(struct kt_roster *roster, const char *id, bool connected);
+void kt_roster_leaves(struct kt_roster *roster, const char *id, const char *why);
 
 const struct kt_roster_host *kt_roster_find_host(const struct kt_roster *roster, const char *id);
 const struct kt_roster_cell *kt_roster_find_cell(const struct kt_roster *roster, uint64_t cell);

@@ -3,6 +3,7 @@
 #include "coordinator/control.h"
 #include "coordinator/core/dispatch.h"
 #include "coordinator/core/fleet.h"
+#include "coordinator/factlog.h"
 #include "coordinator/feeder.h"
 #include "coordinator/judging.h"
 #include "coordinator/prepare.h"
@@ -89,8 +90,10 @@ static void stop(struct server *s)
 
 static void fail(struct server *s, int status)
 {
-	if (s->status == 0)
+	if (s->status == 0) {
 		s->status = status;
+		KT_LOG("broken", "why=%s", kt_log_quote(s->err->text));
+	}
 	stop(s);
 }
 
@@ -136,6 +139,7 @@ static void show(struct server *s)
 			kt_codec_decode(schema, s->unshown.data + at, head.len, &arena, fact, NULL);
 		kt_must(status == 0);
 		kt_view_fact(s->view, now_ns, head.tag, fact);
+		kt_factlog_say(s->matrix, head.tag, fact);
 		at += head.len;
 	}
 	kt_buf_reset(&s->unshown);
@@ -358,8 +362,9 @@ static void say_waiting(struct server *s, const struct kt_effect *effect)
 	char name[KT_CELL_NAME_BYTES_MAX];
 
 	kt_matrix_cell_name(s->matrix, effect->cell, name);
-	KT_LOG("no_host_for", "cell=%s cells=%" PRIu64 " why=%s", kt_log_quote(name),
-	       effect->repeats, kt_log_quote(effect->body));
+	KT_LOG("no_host_for", "cell=%" PRIu64 " name=%s cells=%" PRIu64 " why=%s", effect->cell,
+	       kt_log_quote(name), effect->repeats, kt_log_quote(effect->body));
+	kt_reception_complaint(s->reception, effect->cell, effect->repeats, effect->body);
 	if (effect->repeats > 1)
 		kt_view_say(s->view, "%s and %" PRIu64 " more like it: %s", name,
 			    effect->repeats - 1, (const char *)effect->body);
@@ -367,11 +372,21 @@ static void say_waiting(struct server *s, const struct kt_effect *effect)
 		kt_view_say(s->view, "%s: %s", name, (const char *)effect->body);
 }
 
+static void log_refusal(const struct kt_effect *effect)
+{
+	const struct kt_msg_refuse *refuse = effect->body;
+
+	KT_LOG("refused", "peer=%" PRIu64 " rejoin=%s why=%s", effect->peer,
+	       refuse->rejoin ? "yes" : "no", kt_log_quote(refuse->reason));
+}
+
 static void perform(struct server *s, const struct kt_effect *effect)
 {
 	int status = 0;
 
 	if (effect->kind == KT_EFFECT_SEND) {
+		if (effect->tag == KT_TAG_refuse)
+			log_refusal(effect);
 		/* A full or vanished peer loses nothing: it asks again, or its leases expire. */
 		status = kt_router_send(s->control, effect->peer, effect->tag, effect->body, NULL);
 		kt_must(status != -EMSGSIZE); /* the dispatch bounds what it says */
@@ -431,6 +446,16 @@ static void settle(struct server *s)
 
 /* ---- inputs ---- */
 
+/* Who leaves says why; afterwards nobody knows whose connection it was. */
+static void read_leaving(struct server *s, uint64_t peer, const char *why)
+{
+	const struct kt_fleet *fleet = kt_dispatch_fleet(s->dispatch);
+	const struct kt_host *host = kt_fleet_host_by_peer((struct kt_fleet *)fleet, peer);
+
+	if (host)
+		kt_reception_leaves(s->reception, host->id, why);
+}
+
 /* Of whoever the dispatch took in, for those who ask. */
 static void read_frame(struct server *s, uint64_t peer, uint32_t tag, const void *body)
 {
@@ -455,6 +480,8 @@ static void on_frame(void *arg, uint64_t peer, const struct kt_message *message,
 	/* Who was told to leave holds nothing any more: no trouble, and nobody's attempt is charged. */
 	if (s->interrupted && (message->tag == KT_TAG_sync || message->tag == KT_TAG_bye))
 		return;
+	if (message->tag == KT_TAG_bye)
+		read_leaving(s, peer, ((const struct kt_msg_bye *)body)->reason);
 	kt_dispatch_step(s->dispatch, &input, &s->out);
 	absorb(s);
 	read_frame(s, peer, message->tag, body);
@@ -475,6 +502,7 @@ static void on_lost(void *arg, uint64_t peer, const char *why)
 	KT_LOG("peer_lost", "peer=%" PRIu64 " reason=%s", peer, kt_log_quote(why));
 	if (s->status < 0)
 		return;
+	read_leaving(s, peer, why);
 	kt_dispatch_step(s->dispatch, &input, &s->out);
 	absorb(s);
 }
@@ -496,6 +524,7 @@ static void on_tick(uv_timer_t *timer)
 	struct server *s = timer->data;
 	struct kt_input input = { .kind = KT_INPUT_TICK, .now_ns = kt_clock_now_ns() };
 
+	kt_log_flush();
 	if (s->stopping) {
 		kt_view_tick(s->view, input.now_ns);
 		if (!s->worker)
@@ -514,6 +543,7 @@ static void on_signal(uv_signal_t *handle, int signum)
 {
 	struct server *s = handle->data;
 
+	KT_LOG("signal", "number=%d", signum);
 	if (s->interrupted && s->worker) /* asked twice: at once */
 		uv_process_kill(s->worker, SIGKILL);
 	if (!s->interrupted)
@@ -541,6 +571,7 @@ static void on_worker_exit(uv_process_t *process, int64_t exit_status, int term_
 
 	s->worker = NULL;
 	uv_close((uv_handle_t *)process, free_handle);
+	KT_LOG("worker_ended", "status=%" PRId64 " signal=%d", exit_status, term_signal);
 	if (s->stopping) {
 		uv_stop(&s->loop);
 		return;
@@ -815,6 +846,13 @@ static int begin(struct server *s)
 	if (status < 0)
 		return status;
 	watch_signals(s);
+	KT_LOG("started",
+	       "pid=%d version=" KT_VERSION " sweep=%s cells=%" PRIu64 " left=%" PRIu64
+	       " endpoint=%s bulk=%s",
+	       (int)getpid(), kt_log_quote(s->sweep->id), s->sweep->n_cells,
+	       kt_sweep_n_to_run(s->sweep) - kt_sweep_n_done(s->sweep),
+	       kt_log_quote(kt_router_endpoint(s->control)),
+	       kt_log_quote(kt_feeder_endpoint(s->feeder)));
 	kt_dispatch_begin(s->dispatch, &s->out);
 	absorb(s);
 	settle(s);
@@ -854,6 +892,10 @@ int kt_server_run(const struct kt_server_config *config, const struct kt_matrix 
 		uv_process_kill(s->worker, SIGKILL);
 		uv_close((uv_handle_t *)s->worker, free_handle);
 	}
+	KT_LOG("stopped", "sweep=%s done=%" PRIu64 " left=%" PRIu64 " interrupted=%s",
+	       kt_log_quote(sweep->id), kt_sweep_n_done(sweep),
+	       kt_sweep_n_to_run(sweep) - kt_sweep_n_done(sweep), s->interrupted ? "yes" : "no");
+	kt_log_flush();
 	forget_plugins(s);
 	kt_reception_destroy(&s->reception);
 	kt_router_destroy(&s->control);

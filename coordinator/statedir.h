@@ -4,6 +4,8 @@
  *	<state>/kernels, artifacts   what was fetched and shipped, by content
  *	<state>/run                  sockets
  *	<state>/worker               the embedded worker's own
+ *	<state>/coordinator.log      what its coordinators did, one logfmt line per event
+ *	<state>/fleet.toml           where workers connect (fleetfile.h)
  *	<state>/lock                 held by the one coordinator that works here
  */
 #ifndef KT_STATEDIR_H

@@ -1,9 +1,11 @@
 #include "worker/cache.h"
 #include "proto/base/clock.h"
+#include "proto/base/log.h"
 #include "proto/base/must.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -308,6 +310,12 @@ static void here(struct entry *entry)
 	entry->verified = true;
 	entry->was_spoilt = false;
 	entry->is_rotten = false;
+	if (entry->state != CHECKING) {
+		char hex[KT_DIGEST_HEX_BYTES];
+
+		kt_digest_hex(&entry->digest, hex);
+		KT_LOG("artifact_fetched", "digest=%s bytes=%" PRIu64, hex, entry->bytes);
+	}
 	entry->state = HERE;
 }
 

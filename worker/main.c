@@ -213,19 +213,9 @@ static const struct kt_runner_ops *runner_by_name(const char *name)
 /* Standard error becomes the log; what it was is returned, for last words. */
 static int redirect_log(const char *path)
 {
-	KT_AUTO_FREE char *old = kt_must_asprintf("%s.1", path);
-	KT_AUTO_FD int fd = -1;
-	struct stat stat_log;
-	int terminal;
+	KT_AUTO_FD int terminal = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 
-	if (stat(path, &stat_log) == 0 && stat_log.st_size > LOG_BYTES_MAX)
-		rename(path, old);
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return -1;
-	terminal = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-	dup2(fd, STDERR_FILENO);
-	return terminal;
+	return kt_log_stderr(path, LOG_BYTES_MAX) < 0 ? -1 : kt_own_take_fd(&terminal);
 }
 
 static void last_words(int terminal, const struct kt_err *err)

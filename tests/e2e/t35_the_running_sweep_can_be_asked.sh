@@ -66,3 +66,15 @@ sed -i '/^ktcoord:/d' "$WORK/out"
 [ "$(value 'd["running"], d["closed"], d["done"], d["waits"]')" = "(False, True, 6, [])" ] || fail "$(value d)"
 pkill -TERM -f "ktworker .*$WORK" || true
 nothing_left
+
+# Each event is one line, and every line is logfmt.
+exits 0 "$KT_SOURCE/tests/e2e/logfmt.py" "$KT_SOURCE" "$KTCOORD_STATE/coordinator.log"
+for event in granted ended judged; do
+	says "^$event 6\$"
+done
+for event in sweep_opened started term_begun host_joined sweep_closed stopped; do
+	says "^$event 1\$"
+done
+exits 0 "$KT_SOURCE/tests/e2e/logfmt.py" "$KT_SOURCE" "$WORK/w.log"
+says '^lease_taken 6$'
+says '^attempt_ended 6$'

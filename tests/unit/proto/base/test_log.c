@@ -3,7 +3,10 @@
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 Test(log, values_that_could_be_misread_are_quoted)
 {
@@ -46,7 +49,7 @@ Test(log, a_value_of_any_length_stays_one_value)
 	}
 }
 
-Test(log, four_values_fit_into_one_line)
+Test(log, several_values_fit_into_one_line)
 {
 	const char *a = kt_log_quote("1 1");
 	const char *b = kt_log_quote("2 2");
@@ -79,4 +82,81 @@ Test(log, an_event_is_one_line_with_time_program_and_name, .init = cr_redirect_s
 	cr_assert(strcmp(line + end, "ktx lease_granted cell=7\n") == 0, "%s", line);
 	cr_assert(fgets(line, sizeof(line), out));
 	cr_assert(strcmp(line + end, "ktx bare\n") == 0, "%s", line);
+}
+
+static size_t size_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (size_t)st.st_size : 0;
+}
+
+Test(log, a_file_has_a_longest_length_and_lines_are_never_cut)
+{
+	char dir[] = "/tmp/kt-test-log.XXXXXX";
+	char path[64];
+	char old[64];
+	char *line = NULL;
+	size_t cap = 0;
+	size_t n = 0;
+	FILE *in;
+
+	cr_assert(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/a.log", dir);
+	snprintf(old, sizeof(old), "%s/a.log.1", dir);
+	kt_log_open("ktx", false);
+	cr_assert_eq(kt_log_file(path, 20000), 0);
+	KT_LOG("first", "n=%d", 1);
+	cr_expect_eq(size_of(path), 0, "it waits");
+	kt_log_flush();
+	cr_expect_gt(size_of(path), 0);
+	for (int i = 0; i < 2000; i++)
+		KT_LOG("event", "n=%d why=%s", i, kt_log_quote("some words that make it longer"));
+	kt_log_flush();
+	KT_LOG("last", "%s", "n=1");
+	kt_log_flush();
+	cr_expect_leq(size_of(path), 20000 + (64 << 10));
+	cr_expect_leq(size_of(old), 20000 + (64 << 10));
+	cr_expect_gt(size_of(old), 0);
+	in = fopen(path, "r");
+	while (getline(&line, &cap, in) > 0) {
+		n++;
+		cr_expect(strchr(line, 'Z') && strstr(line, " ktx ") && strchr(line, '\n'), "%s",
+			  line);
+	}
+	cr_expect_gt(n, 0);
+	cr_expect(strstr(line, " ktx last n=1\n"), "%s", line);
+	free(line);
+	fclose(in);
+	unlink(path);
+	unlink(old);
+	rmdir(dir);
+}
+
+Test(log, eight_values_of_any_length_are_one_line)
+{
+	char dir[] = "/tmp/kt-test-log.XXXXXX";
+	char path[64];
+	char text[5000];
+	size_t quotes = 0;
+	FILE *in;
+	int c;
+
+	cr_assert(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/a.log", dir);
+	memset(text, ' ', sizeof(text) - 1);
+	text[sizeof(text) - 1] = 0;
+	kt_log_open("ktx", false);
+	cr_assert_eq(kt_log_file(path, 1 << 20), 0);
+	KT_LOG("long", "a=%s b=%s c=%s d=%s e=%s f=%s g=%s h=%s", kt_log_quote(text),
+	       kt_log_quote(text), kt_log_quote(text), kt_log_quote(text), kt_log_quote(text),
+	       kt_log_quote(text), kt_log_quote(text), kt_log_quote(text));
+	kt_log_flush();
+	in = fopen(path, "r");
+	while ((c = getc(in)) != EOF)
+		quotes += c == '"';
+	cr_expect_eq(quotes, 16);
+	fclose(in);
+	unlink(path);
+	rmdir(dir);
 }
