@@ -1,4 +1,5 @@
 """Whole messages that come twice, late, in another order, broken, or from somebody who lies."""
+import contextlib
 import random
 import socket
 import time
@@ -117,6 +118,12 @@ def a_liar_judges_nothing(lab):
     liar = lab.peer("liar")
     liar.join(lab.digest())
     draw = random.Random(7)
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the sweep was faster
+        lie(liar, draw)
+    end(lab, text)
+
+
+def lie(liar, draw):
     for seq in range(1, 400):
         cell, epoch = draw.choice([0, 1, 5, 9, 20, 27, 28, 9999999]), draw.choice([1, 2, 3, 5, 8, 13, 21, 1 << 40])
         what = draw.randrange(5)
@@ -133,7 +140,6 @@ def a_liar_judges_nothing(lab):
         else:
             liar.send("result_sent", **result_for(cell, epoch, draw.choice([1, liar.session + 1, liar.session - 1])))
         time.sleep(0.004)
-    end(lab, text)
 
 
 @case(rows=[28], checks=ALL, path="middle", fast=True, hosts=2)
