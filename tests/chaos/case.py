@@ -61,7 +61,8 @@ def scenario(name, script, samples=1, repeats=1):
 class case:
     """Registers a function: which fault rows it is, which invariants it checks, whether it is of the fast subset."""
 
-    def __init__(self, rows, checks, fast=False, hosts=3, path=None, seconds=300):
+    def __init__(self, rows, checks, fast=False, hosts=3, path=None, seconds=300, guests=False):
+        self.guests = guests  # real ones: they have deadlines, so nothing else runs beside it
         self.rows, self.checks, self.fast, self.hosts, self.path, self.seconds = rows, checks, fast, hosts, path, seconds
 
     def __call__(self, function):

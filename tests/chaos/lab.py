@@ -472,6 +472,8 @@ class Lab:
     def open_path(self):
         if self.path == "keys":
             self.listen = f"tcp://10.77.0.1:{PORT}"
+            with open(f"{self.state}/fleet.toml", "w") as file:
+                file.write(f'bulk_listen = "tcp://10.77.0.1:{BULK_PORT}"\n')
             self.enrol()
             return
         self.listen = f"tcp://127.0.0.1:{PORT}"
@@ -486,6 +488,23 @@ class Lab:
                                        netns=host.netns)
             else:
                 host.netns = self.netns
+
+    def join_bulk(self):
+        """Plain and proxied: artifacts have a port that nobody knows before the coordinator listens on it. After each of
+        its starts, for cells that need artifacts."""
+        if self.path != "proxied":
+            return
+        port = wait("the coordinator listens for artifacts", 60, self.bulk_port)
+        for host in [None] + self.hosts:
+            here, there = ("10.77.0.1", "127.0.0.1") if host is None else ("127.0.0.1", "10.77.0.1")
+            Middleman(self, f"{host.name if host else 'gate'}.bulk{port}", "ktproxy", here, port, there, port,
+                      netns=host.netns if host else self.netns)
+
+    def bulk_port(self):
+        with open(f"/proc/{self.coordinator.pid}/net/tcp") as file:
+            listening = [line.split() for line in file if line.split()[3] == "0A"]
+        ports = {int(words[1].split(":")[1], 16) for words in listening if words[1].startswith("0100007F")}
+        return next(iter(ports - {PORT}), None)
 
     def endpoint_for(self, host):
         if self.path == "middle":
