@@ -144,7 +144,7 @@ static void step(struct world *w, struct kt_input *input)
 }
 
 /* What coordinator/stored.c does, and coordinator/judging.c. */
-static void judge(struct world *w, uint64_t cell, uint64_t epoch)
+static void give_verdict(struct world *w, uint64_t cell, uint64_t epoch)
 {
 	struct truth *truth = promises_truth(w, epoch);
 	struct kt_msg_verdict verdict = { 0 };
@@ -165,6 +165,19 @@ static void judge(struct world *w, uint64_t cell, uint64_t epoch)
 			promises_verdict(truth->stored, truth->kept, truth->outcome.cause));
 	}
 	step(w, &input);
+}
+
+/* Every eighth cell has a plug-in, which takes its time. */
+static void judge(struct world *w, uint64_t cell, uint64_t epoch)
+{
+	if (world_mix(w->seed, 5000 + cell) % 8) {
+		give_verdict(w, cell, epoch);
+		return;
+	}
+	w->coord.n_asked++;
+	world_push(
+		w, world_span(w, STREAM_OTHER, 10 * MS, 4 * S),
+		(struct event){ .kind = EV_COORD_VERDICT, .life = w->coord.life, .number = epoch });
 }
 
 static void perform(struct world *w, const struct kt_effect *effect)
@@ -204,6 +217,14 @@ static void tick(struct world *w)
 	w->coord.from = PROCS_MAX;
 	promises_tick(w);
 	step(w, &input);
+}
+
+/* A plug-in has judged: which the dispatch may not care for any more. */
+static void answer(struct world *w, uint64_t epoch)
+{
+	w->coord.n_asked--;
+	w->coord.from = PROCS_MAX;
+	give_verdict(w, promises_truth(w, epoch)->cell, epoch);
 }
 
 static void begin_commit(struct world *w)
@@ -280,12 +301,15 @@ static void settle(struct world *w)
 	stop_when_closed(w);
 	if (!c->alive)
 		return;
-	if (c->tick_due) {
+	if (c->n_answers > 0) {
+		answer(w, c->answers[--c->n_answers]);
+		settle(w);
+	} else if (c->tick_due) {
 		tick(w);
 		settle(w);
-		return;
+	} else {
+		plan_read(w);
 	}
-	plan_read(w);
 }
 
 static void on_commit(struct world *w)
@@ -325,6 +349,7 @@ static void read_inbox(struct world *w)
 					  .peer = frame.peer,
 					  .tag = frame.message->tag,
 					  .body = frame.message->body };
+		size_t facts_before = c->out.n_facts;
 
 		world_trace(w, "coordinator: %s of peer %llu (worker %u)",
 			    kt_codec_message(&kt_schema_fleet, input.tag)->schema->name,
@@ -332,7 +357,7 @@ static void read_inbox(struct world *w)
 		c->from = frame.from;
 		step(w, &input);
 		if (input.tag == KT_TAG_sync)
-			promises_synced(w, frame.peer, input.body);
+			promises_synced(w, frame.peer, input.body, facts_before);
 		wires_release(w, frame.message);
 	}
 	if (c->read_inbox == c->n_inbox)
@@ -421,6 +446,14 @@ void coord_event(struct world *w, const struct event *event)
 		break;
 	case EV_COORD_COMMIT:
 		on_commit(w);
+		break;
+	case EV_COORD_VERDICT:
+		if (c->committing) {
+			c->answers[c->n_answers++] = event->number;
+			return;
+		}
+		answer(w, event->number);
+		settle(w);
 		break;
 	default:
 		take_frame(w, event);
@@ -515,6 +548,7 @@ static void forget_memory(struct world *w)
 	c->read_inbox = c->n_inbox = 0;
 	drop_all(w, &c->backlog);
 	c->facts_taken = c->effects_taken = c->at = c->end = 0;
+	c->n_asked = c->n_answers = 0;
 	c->committing = c->paused = c->read_planned = c->tick_due = false;
 }
 

@@ -186,7 +186,6 @@ static void spool_result(struct world *w, struct crew *c, const struct kt_duty_e
 		outcome.n = lease->samples_kept;
 		outcome.has_digest = false;
 		truth->ours = true;
-		c->no_slots += strstr(effect->text, "no free slot") != NULL;
 	}
 	hold->has_outcome = true;
 	hold->outcome = outcome;
@@ -426,9 +425,10 @@ static int64_t pace(struct world *w, const struct guest *guest)
 }
 
 static const enum kt_cause_id troubles[] = {
-	KT_CAUSE_ID_boot_timeout, KT_CAUSE_ID_boot_panic,       KT_CAUSE_ID_topology_mismatch,
-	KT_CAUSE_ID_guest_lost,   KT_CAUSE_ID_qemu_died,        KT_CAUSE_ID_no_kvm,
-	KT_CAUSE_ID_no_memory,    KT_CAUSE_ID_artifact_corrupt, KT_CAUSE_ID_runner_crashed,
+	KT_CAUSE_ID_boot_timeout,   KT_CAUSE_ID_boot_panic, KT_CAUSE_ID_topology_mismatch,
+	KT_CAUSE_ID_guest_lost,     KT_CAUSE_ID_qemu_died,  KT_CAUSE_ID_no_kvm,
+	KT_CAUSE_ID_cancelled,      KT_CAUSE_ID_no_memory,  KT_CAUSE_ID_artifact_corrupt,
+	KT_CAUSE_ID_runner_crashed,
 };
 
 static void start_guest(struct world *w, uint32_t who, uint64_t lease)
@@ -748,6 +748,7 @@ void crew_input(struct world *w, uint32_t who, struct kt_duty_input input)
 
 static void on_frame(struct world *w, uint32_t who, const struct message *message)
 {
+	struct crew *c = &w->crews[who];
 	struct kt_duty_input input = { 0 };
 
 	world_trace(w, "worker %u: %s", who,
@@ -777,6 +778,8 @@ static void on_frame(struct world *w, uint32_t who, const struct message *messag
 		return;
 	}
 	feed(w, who, input);
+	if (input.type == KT_DUTY_IN_STATE && c->alive && c->duty.session == input.state->session)
+		promises_revoked(w, who, input.state);
 }
 
 static void resume(struct world *w, uint32_t who)
@@ -834,8 +837,14 @@ void crew_event(struct world *w, const struct event *event)
 		world_keep(&c->backlog, *event);
 		return;
 	}
-	if (who == STRANGER)
+	if (who == STRANGER) {
+		if (event->kind == EV_LINK_UP)
+			send_hello(w, who);
+		if (event->kind == EV_DOWN && event->message->tag == KT_TAG_welcome)
+			c->stranger_session =
+				((const struct kt_msg_welcome *)event->message->body)->session;
 		return;
+	}
 	switch (event->kind) {
 	case EV_DOWN:
 		on_frame(w, who, event->message);

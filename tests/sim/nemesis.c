@@ -109,6 +109,28 @@ static void overhear(struct world *w, struct message *message)
 	w->overheard[w->n_overheard++] = message;
 }
 
+/* With a session of its own it speaks of the leases of others. */
+static void say_as_own(struct world *w, const struct message *message)
+{
+	const struct kt_msg_result_sent *result = message->body;
+	const struct kt_msg_sample_sent *sample = message->body;
+	uint64_t session = w->crews[STRANGER].stranger_session;
+
+	if (!session)
+		return;
+	if (message->tag == KT_TAG_result_sent) {
+		struct kt_msg_result_sent own = *result;
+
+		own.session = session;
+		wires_send_up(w, STRANGER, message->tag, &own);
+	} else if (message->tag == KT_TAG_sample_sent) {
+		struct kt_msg_sample_sent own = *sample;
+
+		own.session = session;
+		wires_send_up(w, STRANGER, message->tag, &own);
+	}
+}
+
 /* What is on its way to the coordinator now; what was heard earlier is said again, by the stranger. */
 static void speak_again(struct world *w)
 {
@@ -116,10 +138,13 @@ static void speak_again(struct world *w)
 		if (w->queue.list[i].kind == EV_UP && w->queue.list[i].who != STRANGER)
 			overhear(w, w->queue.list[i].message);
 	for (size_t n = world_draw(w, FAULT_STRANGER, 8); n > 0 && w->n_overheard > 0; n--) {
-		const struct message *message =
+		struct message *message =
 			w->overheard[world_draw(w, FAULT_STRANGER, w->n_overheard)];
 
-		wires_send_up(w, STRANGER, message->tag, message->body);
+		if (world_draw(w, FAULT_STRANGER, 2))
+			say_as_own(w, message);
+		else
+			wires_send_up(w, STRANGER, message->tag, message->body);
 	}
 }
 

@@ -104,6 +104,11 @@ static void on_granted(struct world *w, const struct entry *entry,
 	truth->name = name;
 	truth->term = w->coord.folded.term;
 	truth->renewed_ns = entry->at_ns;
+	PROMISE(!w->tallies[fact->cell].epoch ||
+			w->truths[w->tallies[fact->cell].epoch].state != LEASE_LIVE,
+		ONE_LEASE, "cell %llu is granted again, epoch %llu is live", U(fact->cell),
+		U(w->tallies[fact->cell].epoch));
+	w->tallies[fact->cell].epoch = fact->epoch;
 	w->tallies[fact->cell].tries++;
 	PROMISE(w->tallies[fact->cell].judged == 0, JUDGED_ONCE,
 		"cell %llu has a verdict and is granted again", U(fact->cell));
@@ -317,11 +322,13 @@ void promises_send(struct world *w, uint64_t peer, uint32_t tag, const void *bod
 }
 
 /* A SYNC was answered: what it lists and holds rightly is renewed, what it holds wrongly is revoked. */
-void promises_synced(struct world *w, uint64_t peer, const struct kt_msg_sync *sync)
+void promises_synced(struct world *w, uint64_t peer, const struct kt_msg_sync *sync,
+		     size_t facts_before)
 {
 	const struct coord *c = &w->coord;
 	uint32_t name = name_of_peer(w, peer);
 	const struct kt_msg_state *state = NULL;
+	size_t n_new = 0;
 
 	for (size_t i = c->out.n_effects; i-- > 0 && !state;)
 		if (c->out.effects[i].kind == KT_EFFECT_SEND && c->out.effects[i].peer == peer &&
@@ -329,6 +336,11 @@ void promises_synced(struct world *w, uint64_t peer, const struct kt_msg_sync *s
 			state = c->out.effects[i].body;
 	if (!state || state->seq != sync->seq || state->session != sync->session)
 		return;
+	/* What was given before and is on its way may be offered once more, whatever was said meanwhile. */
+	for (size_t i = facts_before; i < c->out.n_facts; i++)
+		n_new += c->out.facts[i].tag == KT_TAG_fact_granted;
+	PROMISE(n_new == 0 || state->n_grants <= sync->slots_free, ASKED_FOR,
+		"%zu grants for %llu slots", state->n_grants, U(sync->slots_free));
 	for (size_t i = 0; i < sync->n_held; i++) {
 		const struct kt_msg_held *held = &sync->held[i];
 		struct truth *truth = CONCERNED(held->epoch) ? &w->truths[held->epoch] : NULL;
@@ -413,7 +425,9 @@ void promises_replay(struct world *w)
 
 	PROMISE(kt_sweep_equal(&c->sweep, &c->folded), REPLAY,
 		"what is in memory is not what is on disk");
-	PROMISE(c->sweep.counts[KT_CELL_ENDED] == 0, PROGRESS, "what ended was not judged");
+	PROMISE(c->sweep.counts[KT_CELL_ENDED] <= c->n_asked, PROGRESS,
+		"%llu ended, for %zu a plug-in is asked", U(c->sweep.counts[KT_CELL_ENDED]),
+		c->n_asked);
 	PROMISE(c->out.n_effects < 20000 && c->out.arena.used < 64u << 20, BOUNDED,
 		"one turn of the coordinator has %zu effects", c->out.n_effects);
 }
@@ -451,6 +465,20 @@ void promises_start(struct world *w, uint32_t who, uint64_t epoch, uint64_t cell
 		n += w->crews[who].guests[i].run != 0;
 	PROMISE(n < w->crews[who].slots, SLOTS, "worker %u with %zu slots starts one guest more",
 		who, w->crews[who].slots);
+}
+
+void promises_revoked(struct world *w, uint32_t who, const struct kt_msg_state *state)
+{
+	for (size_t i = 0; i < state->n_revokes; i++)
+		for (size_t k = 0; k < GUESTS_MAX; k++) {
+			const struct guest *guest = &w->crews[who].guests[k];
+
+			PROMISE(!guest->run || guest->killed ||
+					guest->epoch != state->revokes[i].epoch,
+				NO_ORPHAN,
+				"worker %u heard that epoch %llu is no more, and runs it", who,
+				U(guest->epoch));
+		}
 }
 
 void promises_trim(struct world *w, uint64_t epoch, uint64_t samples)

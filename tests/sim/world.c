@@ -207,6 +207,7 @@ static void handle(struct world *w, const struct event *event)
 	case EV_COORD_READ:
 	case EV_COORD_TICK:
 	case EV_COORD_COMMIT:
+	case EV_COORD_VERDICT:
 	case EV_UP:
 		coord_event(w, event);
 		break;

@@ -75,6 +75,7 @@ enum fault {
 /* promise, its invariant, in words */
 #define SIM_PROMISES(X)                                                                           \
 	X(ONE_END, "I1", "every cell ends with exactly one accepted verdict, or as error")        \
+	X(ONE_LEASE, "I1", "no cell has two leases")                                              \
 	X(JUDGED_ONCE, "I1", "no cell is judged twice")                                           \
 	X(OWN_EPOCH, "I2", "a verdict comes from the cell's own epoch, and that lease was live")  \
 	X(OWN_HOST, "I2", "only the host that holds a lease ends it")                             \
@@ -96,6 +97,7 @@ enum fault {
 	X(KEPT_FIRST, "J3", "nothing is offered before it is in the spool")                       \
 	X(NOT_FORGOTTEN, "J4", "the spool forgets only what is durable elsewhere or revoked")     \
 	X(SLOTS, "S1", "no slot is oversubscribed")                                               \
+	X(ASKED_FOR, "S1", "no worker is given more than it asked for")                           \
 	X(ONE_RUN, "S2", "a lease is run once")                                                   \
 	X(REVOKED, "S3", "a lease that is no more is revoked by every answer")                    \
 	X(UNCHARGED, "S4", "what somebody asked for, or we ourselves did, is not charged")
@@ -133,6 +135,7 @@ enum event_kind {
 	EV_COORD_READ,
 	EV_COORD_TICK,
 	EV_COORD_COMMIT,
+	EV_COORD_VERDICT, /* of a plug-in: number is the epoch */
 	EV_CREW_START,
 	EV_CREW_RESUME,
 	EV_CREW_TICK,
@@ -205,6 +208,9 @@ struct coord {
 	uint64_t peers;
 	struct waiting_frame *inbox;
 	size_t n_inbox, cap_inbox, read_inbox;
+	size_t n_asked; /* plug-ins that have not answered */
+	uint64_t answers[CELLS_MAX]; /* epochs whose plug-in has, while the journal was written */
+	size_t n_answers;
 	bool read_planned;
 	struct events backlog;
 	int crash_after; /* of the commit under way: -1 none, 0 before, 1 at once after it, 2... sends later */
@@ -299,7 +305,7 @@ struct crew {
 	int64_t clock_offset_ns, wall_offset_ns;
 	int64_t drift_ppm;
 	bool disk_full, leaving;
-	uint64_t no_slots; /* grants that found none */
+	uint64_t stranger_session;
 };
 
 /* ---- what is true ---- */
@@ -337,6 +343,7 @@ struct plan { /* of a cell */
 };
 
 struct tally { /* of a cell: durable */
+	uint64_t epoch; /* its newest */
 	unsigned int judged, errored, charged, tries;
 	uint32_t blamed; /* names of the hosts of its charged attempts, a set */
 	enum kt_outcome outcome;
@@ -460,8 +467,10 @@ void promises_restart(struct world *w); /* of the coordinator, after its fold */
 void promises_judge(struct world *w, uint64_t cell, uint64_t epoch, const struct truth *truth);
 void promises_start(struct world *w, uint32_t who, uint64_t epoch, uint64_t cell);
 void promises_forget(struct world *w, uint32_t who, uint64_t epoch);
-void promises_synced(struct world *w, uint64_t peer,
-		     const struct kt_msg_sync *sync); /* and was answered */
+void promises_synced(struct world *w, uint64_t peer, const struct kt_msg_sync *sync,
+		     size_t facts_before); /* and was answered */
+void promises_revoked(struct world *w, uint32_t who,
+		      const struct kt_msg_state *state); /* it has heard that */
 void promises_trim(struct world *w, uint64_t epoch, uint64_t samples);
 void promises_step(struct world *w); /* after every event */
 void promises_end(struct world *w);
