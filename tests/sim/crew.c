@@ -778,7 +778,8 @@ static void on_frame(struct world *w, uint32_t who, const struct message *messag
 		return;
 	}
 	feed(w, who, input);
-	if (input.type == KT_DUTY_IN_STATE && c->alive && c->duty.session == input.state->session)
+	if (input.type == KT_DUTY_IN_STATE && c->alive && c->duty.session == input.state->session &&
+	    (!input.state->seq || input.state->seq == c->duty.state_seq))
 		promises_revoked(w, who, input.state);
 }
 

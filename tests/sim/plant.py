@@ -12,6 +12,7 @@ import concurrent.futures
 import os
 import random
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ DISPATCH = "coordinator/core/dispatch.c"
 ENDINGS = "coordinator/core/endings.c"
 SESSIONS = "coordinator/core/sessions.c"
 WAITING = "coordinator/core/waiting.c"
+PLACEMENT = "coordinator/core/placement.c"
 SWEEP = "coordinator/core/sweep.c"
 DUTY = "worker/core/duty.c"
 HELD = "worker/core/held.h"
@@ -79,16 +81,18 @@ BUGS = [
         (DUTY, "durable = ack->samples < lease->samples_sent ? ack->samples : lease->samples_sent;",
          "durable = lease->samples_sent;")]),
     ("double_grant", "a cell that comes back is given twice", [
-        (WAITING, "		d->waiting.n_returned--;\n		return true;",
-         "		if (d->waiting.returned[d->waiting.n_returned - 1].nudged)\n"
-         "			d->waiting.n_returned--;\n		return true;"),
+        (WAITING, "	kt_placement_return(d->placement, cell, ready_at_ns);\n",
+         "	kt_placement_return(d->placement, cell, ready_at_ns);\n"
+         "	kt_placement_return(d->placement, cell, ready_at_ns);\n"),
+        (PLACEMENT, "if (c->state == KT_CELL_PENDING && (!is_fresh || c->epoch == 0)) {",
+         "if ((c->state == KT_CELL_PENDING && (!is_fresh || c->epoch == 0)) ||\n"
+         "		    (c->state == KT_CELL_LEASED && !is_fresh)) {"),
         (SWEEP, "{ KT_TAG_fact_granted, FROM(PENDING), KT_CELL_LEASED }",
          "{ KT_TAG_fact_granted, FROM(PENDING) | FROM(LEASED), KT_CELL_LEASED }")]),
     ("one_grant_too_many", "a worker is given one cell more than it has slots", [
-        (LEASES, "room = room > offered ? room - offered : 0;", "room = room + 1;")]),
+        (LEASES, "slots = slots > offered ? slots - offered : 0;", "slots = slots + 1;")]),
     ("oversubscribes", "the worker starts whatever it is given", [
-        (DUTY, "has_slot = kt_duty_active(duty) < duty->config.slots;", "has_slot = true;"),
-        (LEASES, "room = room > offered ? room - offered : 0;", "room = room + 1;")]),
+        (DUTY, "has_slot = kt_duty_active(duty) < duty->config.slots;", "has_slot = true;")]),
     ("charges_cancels", "what a user ended is charged to the cell", [
         (ATTEMPTS, "cause->side != KT_CAUSE_USER &&\n	       !(host", "!(host")]),
     ("revokes_once", "only a lease that the coordinator still knows is revoked", [
@@ -164,7 +168,7 @@ class Tree:
     def command(self, target):
         lines = subprocess.run(["ninja", "-C", self.build, "-t", "commands", target], check=True, text=True,
                                capture_output=True).stdout.splitlines()
-        return lines[-1].split()
+        return shlex.split(lines[-1])
 
 
 def plant(tree, bug, folder):
