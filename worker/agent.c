@@ -345,6 +345,7 @@ static void send_sync(struct agent *agent)
 	struct kt_msg_sync sync;
 
 	kt_duty_fill_sync(&agent->duty, kt_clock_now_ns(), &arena, &sync);
+	sync.cached = kt_cache_told(agent->cache);
 	send_frame(agent, KT_TAG_sync, &sync);
 }
 

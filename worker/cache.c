@@ -2,6 +2,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/must.h"
+#include "worker/core/shelf.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -84,12 +85,14 @@ struct kt_cache {
 	size_t n_asked; /* pieces of all entries: at most KT_FETCH_WINDOW */
 	uint64_t
 		piece_bytes; /* how much is asked for at once: as much as the line carries in PIECE_NS */
+	struct kt_shelf shelf;
 	int64_t piece_ns; /* moment of the last piece or, when nothing was asked, of the question */
 };
 
 /* ---- opening, closing ---- */
 
 static void on_timer(uv_timer_t *timer);
+static void find_all(struct kt_cache *cache);
 
 int kt_cache_open(uv_loop_t *loop, const struct kt_cache_config *config, struct kt_cache **cache_p,
 		  struct kt_err *err)
@@ -103,6 +106,7 @@ int kt_cache_open(uv_loop_t *loop, const struct kt_cache_config *config, struct 
 	cache->config = *config;
 	cache->dir = kt_must_strdup(config->dir);
 	cache->piece_bytes = PIECE_BYTES_FIRST;
+	find_all(cache);
 	uv_timer_init(loop, &cache->timer);
 	cache->timer.data = cache;
 	*cache_p = cache;
@@ -218,11 +222,51 @@ static size_t list_all(DIR *dir, struct old **olds_p, uint64_t *total)
 	return n;
 }
 
-/* Makes room for bytes more, as far as that is possible; true when something went. */
-static bool evict(const char *path, uint64_t bytes_max, uint64_t bytes, bool at_least_one)
+/* The name of an artifact that is whole begins with what SYNC tells of its digest. */
+static bool begins_of(const char *name, uint8_t begins[KT_CACHED_BYTES])
+{
+	if (strlen(name) != KT_DIGEST_HEX_BYTES - 1)
+		return false;
+	for (size_t i = 0; i < KT_CACHED_BYTES; i++) {
+		unsigned int byte;
+
+		if (sscanf(name + 2 * i, "%2x", &byte) != 1)
+			return false;
+		begins[i] = (uint8_t)byte;
+	}
+	return true;
+}
+
+/* Once, at the start: from then on the shelf is kept as things come and go. */
+static void find_all(struct kt_cache *cache)
+{
+	DIR *dir = opendir(cache->dir);
+	KT_AUTO_FREE struct old *olds = NULL;
+	uint8_t begins[KT_CACHED_BYTES];
+	uint64_t total = 0;
+	size_t n;
+
+	if (!dir)
+		return;
+	n = list_all(dir, &olds, &total);
+	closedir(dir);
+	for (size_t i = 0; i < n; i++)
+		if (begins_of(olds[i].name, begins))
+			kt_shelf_use(&cache->shelf, begins);
+}
+
+struct kt_bin kt_cache_told(const struct kt_cache *cache)
+{
+	return kt_shelf_tell(&cache->shelf);
+}
+
+/* Makes room for bytes more, as far as that is possible; true when something went. shelf: may be NULL. */
+static bool evict(const char *path, uint64_t bytes_max, uint64_t bytes, bool at_least_one,
+		  struct kt_shelf *shelf)
 {
 	DIR *dir = opendir(path);
 	KT_AUTO_FREE struct old *olds = NULL;
+	uint8_t begins[KT_CACHED_BYTES];
 	uint64_t total = bytes;
 	bool went = false;
 	size_t n;
@@ -235,6 +279,8 @@ static bool evict(const char *path, uint64_t bytes_max, uint64_t bytes, bool at_
 			continue;
 		total -= olds[i].bytes;
 		went = true;
+		if (shelf && begins_of(olds[i].name, begins))
+			kt_shelf_drop(shelf, begins);
 	}
 	closedir(dir);
 	return went;
@@ -242,7 +288,7 @@ static bool evict(const char *path, uint64_t bytes_max, uint64_t bytes, bool at_
 
 void kt_cache_make_room(const char *dir, uint64_t bytes_max, uint64_t bytes)
 {
-	evict(dir, bytes_max, bytes, false);
+	evict(dir, bytes_max, bytes, false, NULL);
 }
 
 /* ---- one entry ---- */
@@ -317,6 +363,7 @@ static void here(struct entry *entry)
 		KT_LOG("artifact_fetched", "digest=%s bytes=%" PRIu64, hex, entry->bytes);
 	}
 	entry->state = HERE;
+	kt_shelf_use(&entry->cache->shelf, entry->digest.bytes);
 }
 
 /* What was lying here costs nothing: it is fetched anew. Nor does what this life fetched, once. */
@@ -487,7 +534,8 @@ static bool try_fetch(struct entry *entry)
 	entry->fd = kt_own_take_fd(&fd);
 	entry->state = FETCHING;
 	evict(entry->cache->dir, entry->cache->config.bytes_max,
-	      entry->received < entry->bytes ? entry->bytes - entry->received : 0, false);
+	      entry->received < entry->bytes ? entry->bytes - entry->received : 0, false,
+	      &entry->cache->shelf);
 	if (entry->received >= entry->bytes)
 		work(entry, VERIFYING);
 	else
@@ -745,7 +793,8 @@ static void take_body(struct entry *entry, const struct kt_bin *body)
 {
 	int ret = write_all(entry->fd, body->data, body->len, entry->received);
 
-	while (ret == -ENOSPC && evict(entry->cache->dir, entry->cache->config.bytes_max, 0, true))
+	while (ret == -ENOSPC && evict(entry->cache->dir, entry->cache->config.bytes_max, 0, true,
+				       &entry->cache->shelf))
 		ret = write_all(entry->fd, body->data, body->len, entry->received);
 	if (ret < 0) {
 		kt_err_sys(&entry->err, KT_FAULT_HOST, -ret, "writing %s", entry->part);

@@ -63,6 +63,9 @@ void kt_cache_drop(struct kt_cache_want **want_p);
  */
 void kt_cache_make_room(const char *dir, uint64_t bytes_max, uint64_t bytes);
 
+/* What lies there as far as we know, for SYNC: borrowed until the loop goes on (core/shelf.h). */
+struct kt_bin kt_cache_told(const struct kt_cache *cache);
+
 void kt_cache_chunk(struct kt_cache *cache, const struct kt_msg_chunk *chunk);
 /* The bulk connection came up (also anew) or went away. */
 void kt_cache_link(struct kt_cache *cache, bool is_up);

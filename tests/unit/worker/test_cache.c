@@ -315,6 +315,38 @@ Test(cache, the_least_recently_used_goes_and_never_what_is_in_use, .timeout = 30
 	end(p);
 }
 
+static bool is_told(struct place *p, const struct kt_digest *digest)
+{
+	struct kt_bin told = kt_cache_told(p->cache);
+
+	for (size_t at = 0; at < told.len; at += KT_CACHED_BYTES)
+		if (memcmp(told.data + at, digest->bytes, KT_CACHED_BYTES) == 0)
+			return true;
+	return false;
+}
+
+Test(cache, what_lies_there_is_told_as_it_comes_and_goes, .timeout = 30)
+{
+	struct place *p = begin();
+	struct kt_cache_want *want = kt_cache_want(p->cache, &p->artifact, 1, done, p);
+	struct kt_job_artifact empty = { .bytes = 0 };
+
+	kt_digest_of("", 0, &empty.digest);
+	turn(p, LEN / 2, 1);
+	cr_assert_not(is_told(p, &p->artifact.digest), "not while it comes");
+	turn(p, UINT64_MAX, 1);
+	cr_assert(is_told(p, &p->artifact.digest));
+	again(p, 1);
+	cr_assert(is_told(p, &p->artifact.digest), "found at the start");
+	cr_assert_eq(kt_cache_told(p->cache).len, KT_CACHED_BYTES);
+	want = kt_cache_want(p->cache, &empty, 1, done, p); /* there is no room for both */
+	turn(p, 0, 1);
+	cr_assert(is_told(p, &empty.digest));
+	cr_assert_not(is_told(p, &p->artifact.digest), "evicted");
+	kt_cache_drop(&want);
+	end(p);
+}
+
 Test(cache, what_the_coordinator_does_not_have_is_missing, .timeout = 30)
 {
 	struct place *p = begin();
