@@ -44,6 +44,7 @@ struct options {
 	const char *runner;
 	const char *listen;
 	const char *bandwidth;
+	int64_t unschedulable_ns; /* fleet.toml alone says it; 0: the server's own */
 	const char *suite;
 	const char *package;
 	uint64_t slots;
@@ -488,6 +489,7 @@ static int run_sweep(struct run *run)
 					   .embedded = !options->listen,
 					   .slots = options->slots,
 					   .ttl_ns = TTL_NS,
+					   .unschedulable_ns = options->unschedulable_ns,
 					   .bandwidth = run->bandwidth };
 	struct kt_err err = { 0 };
 	int status;
@@ -596,6 +598,7 @@ static int add_fleet(const struct options *given, struct options *options,
 		options->listen = fleet->listen;
 	if (!options->bandwidth)
 		options->bandwidth = fleet->bandwidth;
+	options->unschedulable_ns = fleet->unschedulable_ns;
 	return 0;
 }
 

@@ -59,6 +59,10 @@ static const struct kt_grammar_key keys[] = {
 	ROW(bandwidth, STRING, MAY, 1, 32, "bandwidth = \"100M\"",
 	    "how many bytes of artifacts a second all workers together may get", set_bandwidth,
 	    kt_fleetfile, bandwidth),
+	ROW(unschedulable_after, STRING, MAY, 100 * KT_NS_PER_MS, KT_DURATION_NS_MAX,
+	    "unschedulable_after = \"10s\"",
+	    "how long a cell that no host is large enough for waits for one", kt_grammar_span,
+	    kt_fleetfile, unschedulable_ns),
 };
 
 static const struct kt_grammar_table table = TABLE(KT_FLEETFILE_NAME, keys, check_file);

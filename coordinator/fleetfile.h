@@ -3,6 +3,7 @@
  *	listen = "tcp://192.0.2.1:7400"		where they get their cells
  *	bulk_listen = "tcp://192.0.2.1:7401"	where they get artifacts
  *	bandwidth = "100M"			bytes of artifacts a second, to all of them together
+ *	unschedulable_after = "10s"		how long a cell that no host is large enough for waits for one
  *
  * All of it is optional; the command line wins. With `listen` in it a fleet is configured: `ktcoord MATRIX.toml` runs on
  * it, and not on an embedded worker.
@@ -21,9 +22,10 @@ struct kt_fleetfile { /* NULL: it does not say */
 	const char *listen;
 	const char *bulk_listen;
 	const char *bandwidth; /* as kt_bucket_parse() takes it */
+	int64_t unschedulable_ns; /* 0: it does not say */
 };
 
-/* All NULL when there is no such file. What is wrong with it is said as of a matrix, one line each: -EINVAL, fault
+/* All NULL and 0 when there is no such file. What is wrong with it is said as of a matrix, one line each: -EINVAL, fault
  * INPUT, the first of them in err.
  */
 int kt_fleetfile_load(const char *state_dir, kt_matrixfile_problem_fn *problem, void *arg,

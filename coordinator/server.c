@@ -31,7 +31,7 @@
 #define GRACE_NS          (30 * KT_NS_PER_S) /* for leases of an earlier term, fleet */
 #define RETRY_NS          (500 * KT_NS_PER_MS)
 #define KEEP_NS           (5 * KT_NS_PER_S) /* for a large guest, among small ones */
-#define HOPELESS_NS       (10 * KT_NS_PER_S) /* for a host that is large enough to come */
+#define UNSCHEDULABLE_NS  (10 * KT_NS_PER_S) /* for a host that is large enough to come */
 #define WORKER_STARTS_MAX 5 /* of the embedded worker, in a row without a finished cell */
 #define WORKER_CANNOT_MAX 3 /* ktworker's exit statuses 1 to 3: another start would end the same */
 #define WORKER_LEAVE_NS   (10 * KT_NS_PER_S) /* after SIGTERM, before SIGKILL */
@@ -834,7 +834,8 @@ static int begin(struct server *s)
 		.demand = fill_demand,
 		.seed = s->matrix->sweep.seed,
 		.keep_ns = KEEP_NS,
-		.hopeless_ns = HOPELESS_NS,
+		.hopeless_ns = s->config->unschedulable_ns ? s->config->unschedulable_ns
+							   : UNSCHEDULABLE_NS,
 		.arg = s,
 	};
 	randombytes_buf(&s->dispatch_config.session_seed, sizeof(uint64_t));

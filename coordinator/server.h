@@ -26,6 +26,7 @@ struct kt_server_config {
 	bool embedded; /* start a worker of our own */
 	uint64_t slots; /* of the embedded worker; 0: it decides */
 	int64_t ttl_ns; /* of leases */
+	int64_t unschedulable_ns; /* how long a cell that no host can take waits for one; 0: 10 s */
 	uint64_t bandwidth; /* bytes a second, for artifacts to all hosts together; 0: no limit */
 };
 
