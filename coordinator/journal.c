@@ -184,6 +184,30 @@ static int pragma_value(struct kt_journal *j, const char *pragma, int64_t *value
 	return status;
 }
 
+/* A file from elsewhere may say that `fact` is a view of endlessly many rows, or have a trigger. */
+static int check_tables(struct kt_journal *j, struct kt_err *err)
+{
+	int64_t tables = 0;
+	int64_t others = 0;
+	int status =
+		run(j, "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;", err, "opening");
+
+	if (status == 0)
+		status = pragma_value(j,
+				      "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND "
+				      "name IN ('meta', 'fact', 'sample', 'log')",
+				      &tables, err);
+	if (status == 0)
+		status = pragma_value(j,
+				      "SELECT count(*) FROM sqlite_schema WHERE type NOT IN "
+				      "('table', 'index')",
+				      &others, err);
+	if (status == 0 && (tables != 4 || others))
+		status = kt_err_set(err, KT_FAULT_INPUT, EBADMSG,
+				    "%s: its tables are not those of a sweep", j->path);
+	return status;
+}
+
 /* A folder that cannot be written has no room for what readers of a WAL database share. Without a WAL
  * nobody writes there either, and the file alone is the whole sweep.
  */
@@ -244,6 +268,8 @@ int kt_journal_open(const char *path, bool read_only, struct kt_journal **journa
 				  "%s has format %" PRId64 ", this ktcoord reads %d: use the "
 				  "ktcoord that wrote it",
 				  path, format, FORMAT);
+	if ((status = check_tables(j, err)) < 0)
+		return status;
 	if (!read_only && (status = run(j, "PRAGMA synchronous = FULL;", err, "opening")) < 0)
 		return status;
 	*journal = kt_take(&j);
@@ -514,9 +540,11 @@ static int unpack(struct kt_journal *j, sqlite3_stmt *row, int i, size_t max, st
 
 	body->data = sqlite3_column_blob(row, i);
 	body->len = (size_t)sqlite3_column_bytes(row, i);
-	if (!raw)
+	if (!body->data) /* of no bytes: some readers take NULL for none */
+		body->data = (const uint8_t *)"";
+	if (!raw && body->len <= max)
 		return 0;
-	if (raw > max)
+	if (raw > max || !raw)
 		return kt_err_set(err, KT_FAULT_INPUT, EBADMSG, "%s: a row is too large", j->path);
 	kt_buf_reset(&j->packed);
 	room = kt_buf_reserve(&j->packed, raw);
@@ -542,15 +570,15 @@ static int walk_bytes(struct kt_journal *j, enum statement which, uint64_t cell,
 	sqlite3_bind_int64(statement, 2, (int64_t)epoch);
 	while (status == 0 && (step = sqlite3_step(statement)) == SQLITE_ROW) {
 		struct kt_bin body;
+		const char *stream =
+			with_stream ? (const char *)sqlite3_column_text(statement, 1) : "";
 
 		status = unpack(j, statement, 2 + with_stream,
 				which == LOGS ? KT_LOG_PIECE_BYTES_MAX : KT_SAMPLE_BYTES_MAX, &body,
 				err);
 		if (status == 0)
 			status = fn(arg, (uint64_t)sqlite3_column_int64(statement, 0),
-				    with_stream ? (const char *)sqlite3_column_text(statement, 1)
-						: "",
-				    body.data, body.len, err);
+				    stream ? stream : "", body.data, body.len, err);
 	}
 	if (status == 0 && step != SQLITE_DONE)
 		status = db_err(j, err, "reading");

@@ -403,6 +403,13 @@ int kt_spool_commit(struct kt_spool *spool, struct kt_err *err)
 
 /* ---- out ---- */
 
+static void copy_text(char *to, size_t size, sqlite3_stmt *statement, int column)
+{
+	const unsigned char *text = sqlite3_column_text(statement, column);
+
+	snprintf(to, size, "%s", text ? (const char *)text : ""); /* NULL in a damaged file */
+}
+
 static int get(struct kt_spool *spool, sqlite3_stmt *statement, char *stream, struct kt_buf *out,
 	       struct kt_err *err)
 {
@@ -414,7 +421,7 @@ static int get(struct kt_spool *spool, sqlite3_stmt *statement, char *stream, st
 
 		kt_buf_append(out, body ? body : "", (size_t)sqlite3_column_bytes(statement, 0));
 		if (stream)
-			snprintf(stream, 33, "%s", (const char *)sqlite3_column_text(statement, 1));
+			copy_text(stream, 33, statement, 1);
 	} else if (rc == SQLITE_DONE) {
 		ret = kt_err_set(err, KT_FAULT_HOST, ENOENT, "spool: it is not there");
 	} else {

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -209,4 +210,179 @@ Test(journal, has_one_writer_and_readers_besides)
 	kt_journal_close(&writer);
 	cr_assert_eq(kt_journal_open(path, false, &writer, &err), 0, "%s", err.text);
 	kt_sweep_destroy(&sweep);
+}
+
+/* ---- damaged files ---- */
+
+#define COMMITS 4
+
+/* Commit by commit; sweeps[k] is the state after k of them, wal_bytes[k] how long the WAL is then. */
+static void write_by_commits(struct kt_journal **journal, struct kt_sweep sweeps[COMMITS + 1],
+			     off_t wal_bytes[COMMITS + 1])
+{
+	struct kt_msg_fact_opened opened = {
+		.sweep_id = "s", .n_cells = COMMITS, .attempts_max = 3, .version = "0"
+	};
+	struct kt_err err = { 0 };
+	char wal[112];
+	struct stat stat;
+
+	snprintf(wal, sizeof(wal), "%s-wal", path);
+	cr_assert_eq(kt_journal_create(path, journal, &err), 0, "%s", err.text);
+	for (size_t k = 0; k <= COMMITS; k++) {
+		kt_sweep_init(&sweeps[k]);
+		for (uint64_t epoch = 0; epoch <= k; epoch++) {
+			struct kt_msg_fact_granted granted = {
+				.cell = epoch - 1, .epoch = epoch, .attempt = 1, .host = "a"
+			};
+
+			kt_sweep_apply(&sweeps[k], epoch ? KT_TAG_fact_granted : KT_TAG_fact_opened,
+				       epoch ? (void *)&granted : (void *)&opened, NULL);
+			if (epoch < k)
+				continue;
+			cr_assert_eq(kt_journal_add_fact(
+					     *journal, 1,
+					     epoch ? KT_TAG_fact_granted : KT_TAG_fact_opened,
+					     epoch ? (void *)&granted : (void *)&opened, &err),
+				     0);
+		}
+		cr_assert_eq(kt_journal_commit(*journal, &err), 0);
+		cr_assert_eq(lstat(wal, &stat), 0);
+		wal_bytes[k] = stat.st_size;
+	}
+}
+
+static void copy_cut(const char *from, const char *to, off_t len)
+{
+	KT_AUTO_FD int in = open(from, O_RDONLY | O_CLOEXEC);
+	KT_AUTO_FD int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	static char bytes[1 << 20];
+	ssize_t n = pread(in, bytes, sizeof(bytes), 0);
+
+	cr_assert(n >= 0 && n < (ssize_t)sizeof(bytes));
+	if (len >= 0 && len < n)
+		n = len;
+	cr_assert_eq(write(out, bytes, (size_t)n), n);
+}
+
+static int fold_of(const char *file, struct kt_sweep *sweep, struct kt_err *err)
+{
+	KT_AUTO(kt_journal_close) struct kt_journal *journal = NULL;
+	int status = kt_journal_open(file, true, &journal, err);
+
+	kt_sweep_init(sweep);
+	return status < 0 ? status : kt_journal_fold(journal, sweep, err);
+}
+
+static void remove_cut(const char *cut)
+{
+	static const char *const suffixes[] = { "", "-wal", "-shm" };
+	char file[128];
+
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(file, sizeof(file), "%s%s", cut, suffixes[i]);
+		unlink(file);
+	}
+}
+
+/* Fault 32: the power goes while the WAL is written. Whatever part of the last commit reached the disk: it is
+ * there as a whole or not at all, and the file is never refused.
+ */
+Test(journal, a_wal_torn_at_any_byte_is_the_commits_before_it, .timeout = 110)
+{
+	KT_AUTO(kt_journal_close) struct kt_journal *journal = NULL;
+	struct kt_sweep sweeps[COMMITS + 1];
+	off_t wal_bytes[COMMITS + 1];
+	char wal[112], cut[112], cut_wal[128], shm[128];
+
+	write_by_commits(&journal, sweeps, wal_bytes);
+	snprintf(wal, sizeof(wal), "%s-wal", path);
+	snprintf(cut, sizeof(cut), "%s/cut.sweep", dir);
+	snprintf(cut_wal, sizeof(cut_wal), "%s-wal", cut);
+	copy_cut(path, cut, -1);
+	copy_cut(wal, cut_wal, -1);
+	/* Readers change neither, so each cut is made from the one before. */
+	for (off_t len = wal_bytes[COMMITS]; len >= wal_bytes[COMMITS - 1]; len--) {
+		size_t whole = COMMITS - 1;
+		struct kt_err err = { 0 };
+		struct kt_sweep sweep;
+
+		while (whole < COMMITS && wal_bytes[whole + 1] <= len)
+			whole++;
+		cr_assert_eq(truncate(cut_wal, len), 0);
+		snprintf(shm, sizeof(shm), "%s-shm", cut);
+		unlink(shm);
+		cr_assert_eq(fold_of(cut, &sweep, &err), 0, "cut at %ld: %s", (long)len, err.text);
+		cr_assert(kt_sweep_equal(&sweep, &sweeps[whole]), "cut at %ld", (long)len);
+		kt_sweep_destroy(&sweep);
+	}
+	remove_cut(cut);
+	for (size_t k = 0; k <= COMMITS; k++)
+		kt_sweep_destroy(&sweeps[k]);
+}
+
+/* The file itself is never cut by a crash of ours. If something else cuts it, that is said, unless what is gone holds
+ * no facts.
+ */
+Test(journal, a_file_cut_anywhere_is_never_another_history, .timeout = 110)
+{
+	struct kt_journal *journal = NULL;
+	struct kt_sweep sweeps[COMMITS + 1];
+	off_t wal_bytes[COMMITS + 1];
+	char cut[112];
+	struct stat stat;
+
+	write_by_commits(&journal, sweeps, wal_bytes);
+	kt_journal_close(&journal);
+	cr_assert_eq(lstat(path, &stat), 0);
+	snprintf(cut, sizeof(cut), "%s/cut.sweep", dir);
+	for (off_t len = 0; len < stat.st_size; len += len < 4096 ? 1 : 61) {
+		struct kt_err err = { 0 };
+		struct kt_sweep sweep;
+		int status;
+
+		copy_cut(path, cut, len);
+		status = fold_of(cut, &sweep, &err);
+		if (status == 0)
+			cr_assert(kt_sweep_equal(&sweep, &sweeps[COMMITS]), "cut at %ld",
+				  (long)len);
+		else
+			cr_assert(status == -EBADMSG || status == -EINVAL, "cut at %ld: %d %s",
+				  (long)len, status, err.text);
+		cr_assert_eq(err.fault, status ? KT_FAULT_INPUT : KT_FAULT_NONE);
+		kt_sweep_destroy(&sweep);
+		remove_cut(cut);
+	}
+	for (size_t k = 0; k <= COMMITS; k++)
+		kt_sweep_destroy(&sweeps[k]);
+}
+
+/* A file that somebody hands us may be made to keep us busy for ever. */
+Test(journal, tables_that_are_none_are_refused, .timeout = 30)
+{
+	static const char *const hostile[] = {
+		"DROP TABLE fact; CREATE VIEW fact AS WITH RECURSIVE r(seq) AS (SELECT 1 UNION ALL "
+		"SELECT seq + 1 FROM r) SELECT seq, 1 AS wall_ns, 1 AS tag, x'80' AS body, 0 AS "
+		"cell FROM r",
+		"CREATE TRIGGER t AFTER INSERT ON fact BEGIN DELETE FROM fact; END",
+		"DROP TABLE log",
+	};
+
+	for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
+		struct kt_journal *journal = NULL;
+		struct kt_sweep sweep;
+		struct kt_err err = { 0 };
+		sqlite3 *db = NULL;
+
+		kt_sweep_init(&sweep);
+		write_sweep(&sweep);
+		kt_sweep_destroy(&sweep);
+		cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+		cr_assert_eq(sqlite3_exec(db, hostile[i], NULL, NULL, NULL), SQLITE_OK, "%s",
+			     sqlite3_errmsg(db));
+		sqlite3_close(db);
+		cr_assert_eq(kt_journal_open(path, i % 2, &journal, &err), -EBADMSG);
+		cr_assert_eq(err.fault, KT_FAULT_INPUT);
+		remove_cut(path);
+	}
 }
