@@ -18,6 +18,7 @@
 #include "coordinator/spend.h"
 #include "coordinator/statedir.h"
 #include "coordinator/stored.h"
+#include "coordinator/trust.h"
 #include "coordinator/worktypes.h"
 #include "proto/base/clock.h"
 #include "proto/base/duration.h"
@@ -45,6 +46,8 @@ struct options {
 	const char *listen;
 	const char *bandwidth;
 	int64_t unschedulable_ns; /* fleet.toml alone says it; 0: the server's own */
+	const char *bulk_listen;
+	bool keys;
 	const char *suite;
 	const char *package;
 	uint64_t slots;
@@ -98,7 +101,12 @@ static const struct {
 	  "qemu (default) or scripted: plays the scenario's script, boots nothing, proves "
 	  "nothing" },
 	{ "listen", TEXT, offsetof(struct options, listen), "ENDPOINT", "run resume",
-	  "wait for workers there (tcp://127.0.0.1:PORT or ipc://PATH) instead of starting one" },
+	  "wait for workers there (tcp://ADDRESS:PORT, with * for all addresses, or ipc://PATH) "
+	  "instead of starting one" },
+	{ "bulk-listen", TEXT, offsetof(struct options, bulk_listen), "ENDPOINT", "run resume",
+	  "hand out artifacts there (default: the address of --listen, any port)" },
+	{ "keys", FLAG, offsetof(struct options, keys), NULL, "run resume",
+	  "only workers with keys, also on 127.0.0.1 (elsewhere it is always so)" },
 	{ "bandwidth", TEXT, offsetof(struct options, bandwidth), "RATE", "run resume",
 	  "at most so many bytes of artifacts a second to all workers together, e.g. 100M "
 	  "(default: no limit)" },
@@ -486,6 +494,8 @@ static int run_sweep(struct run *run)
 					   .bin_dir = run->bin,
 					   .runner = run->runner,
 					   .listen = options->listen,
+					   .bulk_listen = options->bulk_listen,
+					   .keys = options->keys,
 					   .embedded = !options->listen,
 					   .slots = options->slots,
 					   .ttl_ns = TTL_NS,
@@ -540,6 +550,31 @@ static const char *runner_of(const struct options *options)
 	return options->runner ? options->runner : "qemu";
 }
 
+static int check_listen(const struct options *options, struct kt_err *err)
+{
+	char state[PATH_MAX];
+	int status = 0;
+
+	if (!options->listen && (options->keys || options->bulk_listen))
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+				  "--%s is about workers elsewhere: --listen ENDPOINT is missing",
+				  options->keys ? "keys" : "bulk-listen");
+	if (!options->listen)
+		return 0;
+	if (kt_endpoint_check(options->listen, true, true, err) < 0)
+		return kt_err_wrap(err, "--listen");
+	if (options->bulk_listen &&
+	    kt_endpoint_check(options->bulk_listen, true,
+			      kt_trust_is_needed(options->listen, options->keys), err) < 0)
+		return kt_err_wrap(err, "--bulk-listen");
+	if (kt_trust_is_needed(options->listen, options->keys)) {
+		status = kt_statedir_find(options->state, state, err);
+		if (status == 0 && (status = kt_trust_check(state, err)) < 0)
+			kt_err_wrap(err, "%s", options->listen);
+	}
+	return status;
+}
+
 static int start_run(struct run *run, const struct options *options, struct kt_err *err)
 {
 	KT_AUTO_BUF text = { 0 };
@@ -547,8 +582,8 @@ static int start_run(struct run *run, const struct options *options, struct kt_e
 	int status;
 
 	run->runner = runner_of(options);
-	if (options->listen && (status = kt_endpoint_check(options->listen, true, err)) < 0)
-		return kt_err_wrap(err, "--listen"); /* before anything is opened */
+	if ((status = check_listen(options, err)) < 0)
+		return status; /* before anything is opened */
 	status = kt_matrixfile_load(options->words[0], &text, say_problem, NULL, &run->matrix, err);
 	if (status < 0) {
 		/* Every problem was said, this one among them. */
@@ -596,6 +631,8 @@ static int add_fleet(const struct options *given, struct options *options,
 		return status;
 	if (!options->listen)
 		options->listen = fleet->listen;
+	if (!options->bulk_listen && !given->listen)
+		options->bulk_listen = fleet->bulk_listen;
 	if (!options->bandwidth)
 		options->bandwidth = fleet->bandwidth;
 	options->unschedulable_ns = fleet->unschedulable_ns;
@@ -700,6 +737,8 @@ static int command_resume(const struct options *given)
 	if (given->here && given->listen)
 		return wrong_line("--here and --listen are two different things");
 	status = add_fleet(given, &options, &fleet, &err);
+	if (status == 0)
+		status = check_listen(&options, &err);
 	if (status == 0)
 		status = run_open(&run, &options, "resume", &err);
 	if (status == 0)

@@ -157,19 +157,25 @@ static void on_frame(void *arg, uint64_t peer, const struct kt_message *message,
 	struct kt_feeder *feeder = arg;
 	const struct kt_msg_fetch *fetch = body;
 	struct kt_turns_piece piece = { .peer = peer };
+	struct kt_peer_id id = kt_router_who(feeder->router, peer);
 
-	if (message->tag != KT_TAG_fetch)
+	if (message->tag != KT_TAG_fetch || id.role != KT_ROLE_WORK)
 		return;
 	memcpy(piece.digest.bytes, fetch->digest.data, KT_DIGEST_BYTES);
 	piece.offset = fetch->offset;
 	piece.len = fetch->len;
 	/* Whoever asks for more than waits for one peer gets the rest when it asks again. */
-	kt_turns_ask(feeder->turns, kt_clock_now_ns(), "", &piece);
+	kt_turns_ask(feeder->turns, kt_clock_now_ns(), id.name ? id.name : "", &piece);
 }
 
 static void on_broken(void *arg, uint64_t peer, const struct kt_err *err)
 {
-	KT_LOG("bulk_peer_broken", "peer=%" PRIu64 " reason=%s", peer, kt_log_quote(err->text));
+	struct kt_feeder *feeder = arg;
+	struct kt_peer_id id = kt_router_who(feeder->router, peer);
+
+	KT_LOG("bulk_peer_broken", "peer=%" PRIu64 " host=%s address=%s reason=%s", peer,
+	       kt_log_quote(id.name ? id.name : ""), kt_log_quote(id.address),
+	       kt_log_quote(err->text));
 }
 
 static void on_lost(void *arg, uint64_t peer, const char *why)
@@ -197,6 +203,7 @@ static const struct kt_router_events events = {
 	.frame = on_frame,
 	.broken = on_broken,
 	.lost = on_lost,
+	.revoked = on_lost,
 	.room = on_room,
 	.batch_end = on_batch_end,
 };
@@ -207,8 +214,8 @@ int kt_feeder_open(uv_loop_t *loop, const struct kt_feeder_config *config,
 		   struct kt_feeder **feeder_p, struct kt_err *err)
 {
 	struct kt_feeder *feeder = kt_must_calloc(1, sizeof(*feeder));
-	int status = kt_router_open(loop, config->endpoint, &kt_schema_fleet, &events, feeder,
-				    &feeder->router, err);
+	int status = kt_router_open(loop, config->endpoint, &kt_schema_fleet, config->guard,
+				    &events, feeder, &feeder->router, err);
 
 	if (status < 0) {
 		free(feeder);
@@ -228,6 +235,11 @@ int kt_feeder_open(uv_loop_t *loop, const struct kt_feeder_config *config,
 	uv_timer_start(&feeder->timers[LOOK], on_look, LOOK_MS, LOOK_MS);
 	*feeder_p = feeder;
 	return 0;
+}
+
+struct kt_router *kt_feeder_router(const struct kt_feeder *feeder)
+{
+	return feeder->router;
 }
 
 const char *kt_feeder_endpoint(const struct kt_feeder *feeder)

@@ -23,12 +23,16 @@ struct kt_feeder;
 
 struct kt_feeder_config {
 	const char *endpoint; /* as for kt_router_open() */
+	const struct kt_guard
+		*guard; /* as for kt_router_open(); with keys only hosts (role work) are fed */
 	uint64_t bytes_per_s; /* to all hosts together; 0: no limit */
 	struct kt_artifacts *artifacts; /* borrowed; nothing is added while the feeder lives */
 };
 
 int kt_feeder_open(uv_loop_t *loop, const struct kt_feeder_config *config,
 		   struct kt_feeder **feeder, struct kt_err *err);
+/* The endpoint's router: for kt_router_pause() and kt_router_recheck(). Borrowed. */
+struct kt_router *kt_feeder_router(const struct kt_feeder *feeder);
 const char *kt_feeder_endpoint(const struct kt_feeder *feeder); /* as bound */
 uint64_t kt_feeder_sent_bytes(const struct kt_feeder *feeder); /* of artifacts, so far */
 /* The loop must run on until its handles are closed; artifacts may go after that. */

@@ -17,7 +17,7 @@ static void set_endpoint(struct kt_grammar_reader *reader, const struct kt_gramm
 
 	if (!text)
 		return;
-	if (kt_endpoint_check(text, true, &err) < 0) {
+	if (kt_endpoint_check(text, true, true, &err) < 0) {
 		kt_problem_add(reader->problems, node->pos, "'%s': %s", key->name, err.text);
 		return;
 	}

@@ -7,6 +7,7 @@
 #include "coordinator/feeder.h"
 #include "coordinator/judging.h"
 #include "coordinator/prepare.h"
+#include "coordinator/trust.h"
 #include "coordinator/wants.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
@@ -54,6 +55,7 @@ struct server {
 	struct kt_reception_config reception_config;
 	struct kt_reception *reception; /* NULL before the endpoints are open */
 	char socket[SOCKET_PATH_MAX + 8];
+	struct kt_trust *trust; /* NULL: no keys */
 	struct kt_router *control;
 	struct kt_feeder *feeder;
 	uv_loop_t loop;
@@ -474,7 +476,10 @@ static void on_frame(void *arg, uint64_t peer, const struct kt_message *message,
 				  .peer = peer,
 				  .tag = message->tag,
 				  .body = body };
+	struct kt_peer_id id = kt_router_who(s->control, peer);
 
+	input.who = id.name;
+	input.role = id.role;
 	if (s->status < 0)
 		return;
 	/* Who was told to leave holds nothing any more: no trouble, and nobody's attempt is charged. */
@@ -489,7 +494,12 @@ static void on_frame(void *arg, uint64_t peer, const struct kt_message *message,
 
 static void on_broken(void *arg, uint64_t peer, const struct kt_err *err)
 {
-	KT_LOG("peer_broken", "peer=%" PRIu64 " reason=%s", peer, kt_log_quote(err->text));
+	struct server *s = arg;
+	struct kt_peer_id id = kt_router_who(s->control, peer);
+
+	KT_LOG("peer_broken", "peer=%" PRIu64 " host=%s address=%s reason=%s", peer,
+	       kt_log_quote(id.name ? id.name : ""), kt_log_quote(id.address),
+	       kt_log_quote(err->text));
 }
 
 static void on_lost(void *arg, uint64_t peer, const char *why)
@@ -507,6 +517,19 @@ static void on_lost(void *arg, uint64_t peer, const char *why)
 	absorb(s);
 }
 
+/* The key of a live session was taken out of the allow-list: it is told why, and its session is over. */
+static void on_revoked(void *arg, uint64_t peer, const char *why)
+{
+	struct server *s = arg;
+	struct kt_peer_id id = kt_router_who(s->control, peer);
+	struct kt_msg_refuse refuse = { .reason = why };
+
+	KT_LOG("key_revoked", "peer=%" PRIu64 " host=%s address=%s why=%s", peer,
+	       kt_log_quote(id.name ? id.name : ""), kt_log_quote(id.address), kt_log_quote(why));
+	kt_router_send(s->control, peer, KT_TAG_refuse, &refuse, NULL);
+	on_lost(s, peer, why);
+}
+
 static void on_batch_end(void *arg)
 {
 	settle(arg);
@@ -516,6 +539,7 @@ static const struct kt_router_events control_events = {
 	.frame = on_frame,
 	.broken = on_broken,
 	.lost = on_lost,
+	.revoked = on_revoked,
 	.batch_end = on_batch_end,
 };
 
@@ -532,6 +556,10 @@ static void on_tick(uv_timer_t *timer)
 		else if (input.now_ns > s->leave_by_ns)
 			uv_process_kill(s->worker, SIGKILL);
 		return;
+	}
+	if (s->trust && kt_trust_look(s->trust, input.now_ns, false)) {
+		kt_router_recheck(s->control);
+		kt_router_recheck(kt_feeder_router(s->feeder));
 	}
 	kt_dispatch_step(s->dispatch, &input, &s->out);
 	absorb(s);
@@ -692,9 +720,10 @@ static int restore_samples(struct server *s)
 	return status;
 }
 
-static int open_feeder(struct server *s, const char *endpoint)
+static int open_feeder(struct server *s, const char *endpoint, const struct kt_guard *guard)
 {
 	struct kt_feeder_config config = { .endpoint = endpoint,
+					   .guard = guard,
 					   .bytes_per_s = s->config->bandwidth,
 					   .artifacts = s->artifacts };
 
@@ -750,8 +779,28 @@ static int refuse_taken(const char *endpoint, struct kt_err *err)
 			  endpoint);
 }
 
+/* Nobody else is heard before it is known that strangers are not. */
+static int prove_endpoints(struct server *s)
+{
+	const char *endpoints[] = { kt_router_endpoint(s->control), kt_feeder_endpoint(s->feeder) };
+	int64_t began_ns = kt_clock_now_ns();
+	int status;
+
+	kt_router_pause(s->control, true);
+	kt_router_pause(kt_feeder_router(s->feeder), true);
+	status = kt_trust_prove(s->trust, &s->loop, endpoints, 2, s->err);
+	kt_router_pause(s->control, false);
+	kt_router_pause(kt_feeder_router(s->feeder), false);
+	KT_LOG("strangers_are_refused", "proven=%s took_ms=%lld keys=%zu",
+	       status == 0 ? "yes" : "no",
+	       (long long)((kt_clock_now_ns() - began_ns) / KT_NS_PER_MS),
+	       kt_trust_n_allowed(s->trust));
+	return status;
+}
+
 static int open_endpoints(struct server *s)
 {
+	const struct kt_guard *guard = NULL;
 	KT_AUTO_FREE char *run_dir = kt_must_asprintf("%s/run", s->config->state_dir);
 	KT_AUTO_FREE char *control = NULL;
 	KT_AUTO_FREE char *bulk = NULL;
@@ -767,20 +816,28 @@ static int open_endpoints(struct server *s)
 			run_dir);
 	if (s->config->listen) {
 		control = kt_must_strdup(s->config->listen);
-		bulk = strncmp(control, "tcp://", 6) == 0 ? kt_must_strdup("tcp://127.0.0.1:*")
-							  : kt_must_asprintf("%s.bulk", control);
+		bulk = s->config->bulk_listen ? kt_must_strdup(s->config->bulk_listen)
+					      : kt_endpoint_beside(control, "tcp://127.0.0.1:*");
+		if (!bulk)
+			bulk = kt_must_asprintf("%s.bulk", control);
 	} else {
 		control = kt_must_asprintf("ipc://%s/control.sock", run_dir);
 		bulk = kt_must_asprintf("ipc://%s/bulk.sock", run_dir);
 	}
+	if (kt_trust_is_needed(s->config->listen, s->config->keys)) {
+		status = kt_trust_open(&s->loop, s->config->state_dir, &s->trust, s->err);
+		if (status < 0)
+			return status;
+		guard = kt_trust_guard(s->trust);
+	}
 	status = refuse_taken(control, s->err);
 	if (status < 0)
 		return status;
-	status = kt_router_open(&s->loop, control, &kt_schema_fleet, &control_events, s,
+	status = kt_router_open(&s->loop, control, &kt_schema_fleet, guard, &control_events, s,
 				&s->control, s->err);
 	if (status == 0)
-		status = open_feeder(s, bulk);
-	return status;
+		status = open_feeder(s, bulk, guard);
+	return status == 0 && s->trust ? prove_endpoints(s) : status;
 }
 
 static void watch_signals(struct server *s)
@@ -862,6 +919,11 @@ static int begin(struct server *s)
 	if (s->config->embedded)
 		return start_worker(s, s->err);
 	kt_view_say(s->view, "listening on %s for workers", kt_router_endpoint(s->control));
+	if (s->trust && kt_trust_n_allowed(s->trust) == 0)
+		kt_view_say(
+			s->view,
+			"no key is allowed yet: on each host `ktworker key`, here `ktcoord keys "
+			"allow NAME KEY`");
 	return 0;
 }
 
@@ -885,8 +947,9 @@ int kt_server_run(const struct kt_server_config *config, const struct kt_matrix 
 	kt_must(uv_loop_init(&s->loop) == 0);
 	uv_timer_init(&s->loop, &s->tick);
 	s->tick.data = s;
-	uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
 	s->status = begin(s);
+	if (s->status == 0)
+		uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
 	if (s->status == 0 && !s->sweep->closed)
 		uv_run(&s->loop, UV_RUN_DEFAULT);
 	if (s->worker) { /* begin() failed after the worker was started, or the loop broke */
@@ -901,6 +964,7 @@ int kt_server_run(const struct kt_server_config *config, const struct kt_matrix 
 	kt_reception_destroy(&s->reception);
 	kt_router_destroy(&s->control);
 	kt_feeder_destroy(&s->feeder);
+	kt_trust_destroy(&s->trust);
 	for (size_t i = 0; i < s->n_signals; i++)
 		uv_close((uv_handle_t *)&s->signals[i], NULL);
 	uv_close((uv_handle_t *)&s->tick, NULL);

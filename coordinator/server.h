@@ -21,8 +21,10 @@ struct kt_server_config {
 	const char *state_dir;
 	const char *bin_dir; /* where ktworker is */
 	const char *runner; /* "qemu" or "scripted" */
-	const char *
-		listen; /* NULL: ipc, for the embedded worker; else tcp://127.0.0.1:PORT or ipc:// */
+	const char
+		*listen; /* NULL: ipc, for the embedded worker; else as proto/net/endpoint.h says */
+	const char *bulk_listen; /* NULL: beside `listen`, at any port */
+	bool keys; /* CURVE also where `listen` needs none (trust.h) */
 	bool embedded; /* start a worker of our own */
 	uint64_t slots; /* of the embedded worker; 0: it decides */
 	int64_t ttl_ns; /* of leases */

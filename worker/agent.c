@@ -643,8 +643,11 @@ static void renew_bulk(struct agent *agent)
 	kt_dealer_reset(agent->bulk);
 }
 
-static void open_bulk(struct agent *agent, const char *endpoint)
+/* Over TCP only the port counts: the coordinator need not know the address or name under which it is found from here. */
+static void open_bulk(struct agent *agent, const char *told)
 {
+	KT_AUTO_FREE char *beside = kt_endpoint_beside(agent->config->endpoint, told);
+	const char *endpoint = beside ? beside : told;
 	struct kt_err err = { 0 };
 
 	if (agent->bulk && strcmp(agent->bulk_endpoint, endpoint) == 0)
@@ -653,8 +656,8 @@ static void open_bulk(struct agent *agent, const char *endpoint)
 	kt_dealer_destroy(&agent->bulk);
 	free(agent->bulk_endpoint);
 	agent->bulk_endpoint = kt_must_strdup(endpoint);
-	if (kt_dealer_open(&agent->loop, endpoint, &kt_schema_fleet, &bulk_events, agent,
-			   &agent->bulk, &err) < 0)
+	if (kt_dealer_open(&agent->loop, endpoint, &kt_schema_fleet, agent->config->guard,
+			   &bulk_events, agent, &agent->bulk, &err) < 0)
 		KT_LOG("bulk_unusable", "endpoint=%s why=%s", kt_log_quote(endpoint),
 		       kt_log_quote(err.text));
 }
@@ -1129,7 +1132,7 @@ static int open_all(struct agent *agent, struct kt_err *err)
 		ret = config->runner->open(&agent->loop, &runner, &agent->runner, err);
 	if (ret == 0)
 		ret = kt_dealer_open(&agent->loop, config->endpoint, &kt_schema_fleet,
-				     &control_events, agent, &agent->control, err);
+				     config->guard, &control_events, agent, &agent->control, err);
 	return ret;
 }
 

@@ -14,6 +14,7 @@
 #ifndef KT_AGENT_H
 #define KT_AGENT_H
 
+#include "proto/net/endpoint.h"
 #include "worker/runner.h"
 
 #define KT_AGENT_QUEUED_BYTES_MAX \
@@ -21,6 +22,7 @@
 
 struct kt_agent_config { /* strings outlive the call */
 	const char *endpoint;
+	const struct kt_guard *guard; /* this host's key and the coordinator's; NULL: none */
 	const char *worker_id;
 	const char *state_dir; /* cache/ is shared; the rest is below workers/<id>/ */
 	size_t slots;

@@ -1,4 +1,4 @@
-/* main.c - ktworker: the daemon on each host, `check` for people, `attempt` for itself, `shell` for ktcoord. */
+/* main.c - ktworker: the daemon on each host, `check` and `key` for people, `attempt` for itself, `shell` for ktcoord. */
 #include "proto/base/log.h"
 #include "proto/base/must.h"
 #include "proto/base/own.h"
@@ -7,6 +7,7 @@
 #include "worker/cage.h"
 #include "worker/core/offer.h"
 #include "worker/host.h"
+#include "worker/hostkey.h"
 #include "worker/kvmproof.h"
 #include "worker/qemu.h"
 #include "worker/runner_scripted.h"
@@ -28,8 +29,14 @@
 static const char usage[] =
 	"usage: ktworker --connect ENDPOINT [options]   run attempts for a coordinator\n"
 	"       ktworker check [options]                what this host can really do\n"
+	"       ktworker key [FILE]                     make this host's key, show its public "
+	"half\n"
 	"\n"
 	"  --connect ENDPOINT  where the coordinator listens: ipc://PATH or tcp://HOST:PORT\n"
+	"  --server-key KEY    the coordinator's public key, or a file with it: needed when it is "
+	"on\n"
+	"                      another machine; `ktcoord keys list` there shows it\n"
+	"  --key FILE          this host's key (default: host.key in the state folder)\n"
 	"  --state DIR         artifacts, spool and logs (default: /var/lib/ktworker as root,\n"
 	"                      else $XDG_STATE_HOME/ktworker or ~/.local/state/ktworker)\n"
 	"  --id NAME           this worker's name in the fleet (default: the host's name)\n"
@@ -53,6 +60,8 @@ static const char usage[] =
 	"examples:\n"
 	"  ktworker check\n"
 	"  ktworker --connect tcp://127.0.0.1:7400 --slots 4 --reserve-cpus 1 --reserve-mem 2G\n"
+	"  ktworker key\n"
+	"  ktworker --connect tcp://lab.example:7400 --server-key coordinator.pub\n"
 	"  ktworker --connect ipc:///run/ktcoord/control --state /tmp/w1 --id w1 --once\n"
 	"\n"
 	"exit status: 0 done; 1 the coordinator refused us; 2 the command line is wrong;\n"
@@ -62,6 +71,7 @@ struct options {
 	struct kt_agent_config agent;
 	struct kt_offer offer;
 	const char *runner, *qemu, *log;
+	const char *key, *server_key;
 	bool quiet;
 };
 
@@ -225,6 +235,7 @@ static void last_words(int terminal, const struct kt_err *err)
 
 static int run(struct options *options, struct texts *texts)
 {
+	KT_AUTO(kt_hostkey_wipe) struct kt_hostkey hostkey = { .server_key = "" };
 	struct kt_err err = { 0 };
 	KT_AUTO_FREE char *log = NULL;
 	KT_AUTO_FD int terminal = -1;
@@ -246,6 +257,12 @@ static int run(struct options *options, struct texts *texts)
 	}
 	if (strcmp(texts->machine.accel, "tcg") == 0)
 		KT_LOG("no_kvm", "accel=tcg why=%s", kt_log_quote(texts->accel_reason));
+	if (kt_hostkey_load(&hostkey, options->agent.state_dir, options->agent.endpoint,
+			    options->key, options->server_key, &err) < 0) {
+		last_words(terminal, &err);
+		return err.fault == KT_FAULT_INPUT ? EXIT_USAGE : EXIT_HOST;
+	}
+	options->agent.guard = kt_hostkey_guard(&hostkey);
 	options->agent.machine = &texts->machine;
 	options->agent.accel_reason = texts->kvm_works ? "" : texts->accel_reason;
 	options->agent.qemu = texts->qemu;
@@ -282,6 +299,17 @@ static int run_shell(const struct options *options, struct texts *texts)
 	return kt_shellmain_run(&config);
 }
 
+static int make_key(const struct options *options, const char *path)
+{
+	struct kt_err err = { 0 };
+
+	if (kt_hostkey_command(options->agent.state_dir, path ? path : options->key,
+			       options->agent.worker_id, &err) == 0)
+		return 0;
+	fprintf(stderr, "ktworker: %s\n", err.text);
+	return err.fault == KT_FAULT_INPUT ? EXIT_USAGE : EXIT_HOST;
+}
+
 enum {
 	OPT_CACHE_BYTES = 256,
 	OPT_RESERVE_CPUS,
@@ -291,7 +319,9 @@ enum {
 	OPT_EMBEDDED,
 	OPT_LOG,
 	OPT_QUIET,
-	OPT_QEMU
+	OPT_QEMU,
+	OPT_KEY,
+	OPT_SERVER_KEY
 };
 
 static const struct option long_options[] = {
@@ -305,6 +335,8 @@ static const struct option long_options[] = {
 	{ "reserve-mem", required_argument, NULL, OPT_RESERVE_MEM },
 	{ "overcommit", optional_argument, NULL, OPT_OVERCOMMIT },
 	{ "cache-bytes", required_argument, NULL, OPT_CACHE_BYTES },
+	{ "key", required_argument, NULL, OPT_KEY },
+	{ "server-key", required_argument, NULL, OPT_SERVER_KEY },
 	{ "once", no_argument, NULL, OPT_ONCE },
 	{ "embedded", no_argument, NULL, OPT_EMBEDDED },
 	{ "log", required_argument, NULL, OPT_LOG },
@@ -358,6 +390,12 @@ static int read_option(int option, struct options *options)
 		if (optarg &&
 		    !read_number(optarg, 1, KT_OFFER_CPUS_MAX, &options->offer.overcommit_cpus))
 			return wrong("--overcommit takes a number of vCPUs, or none", optarg);
+		return -1;
+	case OPT_KEY:
+		options->key = optarg;
+		return -1;
+	case OPT_SERVER_KEY:
+		options->server_key = optarg;
 		return -1;
 	case OPT_ONCE:
 		agent->once = true;
@@ -421,6 +459,8 @@ int main(int argc, char **argv)
 	options.agent.mem_bytes = options.offer.guest_mem_bytes;
 	if (optind + 1 == argc && strcmp(argv[optind], "check") == 0)
 		return check_host(options.agent.state_dir, &options.offer);
+	if (optind < argc && optind + 2 >= argc && strcmp(argv[optind], "key") == 0)
+		return make_key(&options, optind + 1 < argc ? argv[optind + 1] : NULL);
 	if (optind + 1 == argc && strcmp(argv[optind], "shell") == 0)
 		return run_shell(&options, &texts);
 	if (optind < argc)

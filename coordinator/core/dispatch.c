@@ -32,7 +32,7 @@ static void on_frame(struct kt_dispatch *d, const struct kt_input *in, struct kt
 	struct kt_host *host;
 
 	if (in->tag == KT_TAG_hello)
-		return kt_sessions_hello(d, in->peer, in->body, out);
+		return kt_sessions_hello(d, in, out);
 	host = kt_fleet_host_by_peer(&d->fleet, in->peer);
 	if (!host || host->session != session_of(in->tag, in->body)) {
 		kt_out_refuse(out, in->peer, true, "unknown session: say hello again");

@@ -14,6 +14,7 @@
 #include "coordinator/core/out.h"
 #include "coordinator/core/placement.h"
 #include "coordinator/core/sweep.h"
+#include "proto/role.h"
 
 struct kt_dispatch_config {
 	const char *runner; /* "qemu" or "scripted": workers of another kind are refused */
@@ -50,6 +51,9 @@ struct kt_input {
 	uint64_t peer; /* FRAME, LOST */
 	uint32_t tag; /* FRAME */
 	const void *body; /* FRAME: the struct of that tag */
+	const char *
+		who; /* FRAME: the host whose key the peer has; NULL: no keys, HELLO is taken on trust */
+	enum kt_role role; /* FRAME: what that key may do; WORK on trust */
 	uint64_t cell; /* JUDGED, DAMAGED; GROUPED: the first */
 	uint64_t repeats; /* GROUPED */
 	uint64_t epoch; /* JUDGED, DAMAGED */

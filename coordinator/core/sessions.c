@@ -84,14 +84,38 @@ static void drop_unseen(struct kt_dispatch *d, struct kt_host *host, struct kt_o
 					kt_endings_is_worn(d, lease->cell), NULL);
 }
 
-void kt_sessions_hello(struct kt_dispatch *d, uint64_t peer, const struct kt_msg_hello *hello,
-		       struct kt_out *out)
+/* A key is who its line in the allow-list says, and nobody else. */
+static bool is_entitled(const struct kt_input *in, const struct kt_msg_hello *hello,
+			struct kt_out *out)
 {
+	if (in->role != KT_ROLE_WORK) {
+		kt_out_refuse(out, in->peer, false,
+			      "the key of this host ('%.64s') has the role %s, which gets no work: "
+			      "revoke it and allow it again with --role work",
+			      in->who ? in->who : hello->worker_id, kt_role_name(in->role));
+		return false;
+	}
+	if (in->who && strcmp(in->who, hello->worker_id) != 0) {
+		kt_out_refuse(out, in->peer, false,
+			      "the key of this host is that of '%.64s', but it calls itself "
+			      "'%.64s': start it with --id %.64s",
+			      in->who, hello->worker_id, in->who);
+		return false;
+	}
+	return true;
+}
+
+void kt_sessions_hello(struct kt_dispatch *d, const struct kt_input *in, struct kt_out *out)
+{
+	const struct kt_msg_hello *hello = in->body;
+	uint64_t peer = in->peer;
 	struct kt_host *host = kt_fleet_find_host(&d->fleet, hello->worker_id);
 	struct kt_host *former = kt_fleet_host_by_peer(&d->fleet, peer);
 	const char *reason = refuse_reason(d, hello);
 	struct kt_msg_welcome *welcome;
 
+	if (!is_entitled(in, hello, out))
+		return;
 	if (reason) {
 		kt_out_refuse(out, peer, false, "%s", reason);
 		return;
@@ -144,6 +168,7 @@ void kt_sessions_hello(struct kt_dispatch *d, uint64_t peer, const struct kt_msg
 	welcome->bulk_endpoint = d->config->bulk_endpoint;
 	welcome->sync_ns = d->config->sync_ns;
 	welcome->build = KT_VERSION;
+	welcome->host = in->who ? kt_arena_strdup(&out->arena, in->who) : "";
 	kt_out_send(out, peer, KT_TAG_welcome, welcome);
 }
 

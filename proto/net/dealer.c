@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define MAGIC 0x6465616c65720001ull
 #define OURS  "to worker" /* the direction that this side takes */
@@ -22,6 +23,7 @@ struct kt_dealer {
 	uv_loop_t *loop;
 	char *endpoint;
 	const struct kt_family *family;
+	const struct kt_guard *guard; /* NULL: no keys */
 	const struct kt_dealer_events *events;
 	void *arg;
 	zsock_t *socket;
@@ -29,9 +31,11 @@ struct kt_dealer {
 	struct kt_zwatch *watch;
 	struct kt_zwatch *monitor_watch;
 	uv_timer_t fresh; /* runs from a loss until `up` */
+	uint64_t fresh_ms; /* how long it runs when the handshake fails again */
 	size_t n_open; /* watches and handles whose closing is not yet over */
 	struct kt_sendq queue;
 	bool is_up;
+	bool is_told; /* that this socket's handshake failed: ZeroMQ may try it more often */
 	bool is_paused;
 	struct kt_arena arena;
 	struct kt_buf scratch;
@@ -68,9 +72,13 @@ static bool on_read(void *arg)
 	const struct kt_message *message = NULL;
 	struct kt_err err = { 0 };
 	void *body = NULL;
+	zmq_msg_t first;
 	int status;
 
-	status = kt_frame_take(dealer->family, OURS, socket, &dealer->arena, &message, &body, &err);
+	zmq_msg_init(&first);
+	status = kt_frame_take(dealer->family, OURS, socket, &dealer->arena, &message, &body,
+			       &first, &err);
+	zmq_msg_close(&first);
 	if (status == -EAGAIN)
 		return false;
 	if (status == 0)
@@ -134,26 +142,83 @@ static void on_fresh(uv_timer_t *handle)
 	kt_dealer_reset(of(handle->data));
 }
 
-static void fresh_soon(struct kt_dealer *dealer)
+/* A thousand workers whose coordinator went away do not come back in the same millisecond. */
+static uint64_t jittered(uint64_t ms)
 {
-	if (!uv_is_active((uv_handle_t *)&dealer->fresh))
-		kt_must(uv_timer_start(&dealer->fresh, on_fresh, KT_DEALER_FRESH_MS, 0) == 0);
+	uint16_t random = 0;
+
+	(void)!getrandom(&random, sizeof(random), 0);
+	return ms + ms / 2 * random / UINT16_MAX;
 }
 
-static void on_event(struct kt_dealer *dealer, uint16_t event)
+static void fresh_in(struct kt_dealer *dealer, uint64_t ms)
+{
+	if (!uv_is_active((uv_handle_t *)&dealer->fresh))
+		kt_must(uv_timer_start(&dealer->fresh, on_fresh, jittered(ms), 0) == 0);
+}
+
+/* Each time a fresh socket failed as well, we come back later. */
+static void fresh_later(struct kt_dealer *dealer)
+{
+	fresh_in(dealer, dealer->fresh_ms);
+	dealer->fresh_ms *= 2;
+	if (dealer->fresh_ms > KT_DEALER_FRESH_MS_MAX)
+		dealer->fresh_ms = KT_DEALER_FRESH_MS_MAX;
+}
+
+static int refused(const struct kt_dealer *dealer, struct kt_err *err)
+{
+	return kt_err_set(err, KT_FAULT_PEER, EACCES,
+			  "%s refuses this host: its key is not in the coordinator's allow-list: "
+			  "run `ktcoord keys allow NAME '%s'` there",
+			  dealer->endpoint, dealer->guard ? dealer->guard->key->public_key : "KEY");
+}
+
+/* What the monitor's value says about a handshake that failed (zmq_socket_monitor(3)). */
+static int no_handshake(const struct kt_dealer *dealer, uint16_t event, uint32_t value,
+			struct kt_err *err)
+{
+	if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+		return refused(dealer, err);
+	if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
+	    value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
+		return kt_err_set(
+			err, KT_FAULT_PEER, ENOKEY,
+			dealer->guard ? "%s speaks no CURVE: that coordinator has no keys, or "
+					"something else listens there"
+				      : "%s wants keys: connect with --key FILE and --server-key "
+					"KEY (`ktworker key` makes one)",
+			dealer->endpoint);
+	/* A server that cannot read what was meant for another key hangs up without a word. */
+	if (dealer->guard)
+		return kt_err_set(
+			err, KT_FAULT_PEER, ENOKEY,
+			"%s hung up in the middle of the handshake: it has not the key that "
+			"--server-key names (compare with `ktcoord keys list` there), or is "
+			"no coordinator",
+			dealer->endpoint);
+	return kt_err_set(
+		err, KT_FAULT_PEER, EPROTO,
+		"%s answers, but not as a coordinator without keys: if it is one with keys, "
+		"add --server-key KEY (and see `ktworker key`)",
+		dealer->endpoint);
+}
+
+static void on_event(struct kt_dealer *dealer, uint16_t event, uint32_t value)
 {
 	struct kt_err err = { 0 };
 
 	switch (event) {
 	case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
 		uv_timer_stop(&dealer->fresh);
+		dealer->fresh_ms = KT_DEALER_FRESH_MS;
 		if (dealer->is_up)
 			return;
 		dealer->is_up = true;
 		dealer->events->up(dealer->arg);
 		return;
 	case ZMQ_EVENT_DISCONNECTED:
-		fresh_soon(dealer);
+		fresh_in(dealer, KT_DEALER_FRESH_MS);
 		if (!dealer->is_up)
 			return;
 		dealer->is_up = false;
@@ -161,9 +226,11 @@ static void on_event(struct kt_dealer *dealer, uint16_t event)
 		dealer->events->down(dealer->arg, "the connection ended");
 		return;
 	default:
-		fresh_soon(dealer);
-		kt_err_set(&err, KT_FAULT_PEER, EPROTO, "%s answers, but not as a coordinator",
-			   dealer->endpoint);
+		if (dealer->is_told)
+			return;
+		dealer->is_told = true;
+		fresh_later(dealer);
+		no_handshake(dealer, event, value, &err);
 		dealer->events->broken(dealer->arg, &err);
 	}
 }
@@ -174,6 +241,7 @@ static bool on_read_monitor(void *arg)
 	struct kt_dealer *dealer = of(arg);
 	void *monitor = zsock_resolve(dealer->monitor);
 	uint16_t event = 0;
+	uint32_t value = 0;
 	zmq_msg_t number;
 	zmq_msg_t address;
 
@@ -181,12 +249,13 @@ static bool on_read_monitor(void *arg)
 	zmq_msg_init(&address);
 	if (kt_frame_recv(&number, monitor) < 0)
 		return false;
-	kt_must(zmq_msg_size(&number) >= sizeof(event));
+	kt_must(zmq_msg_size(&number) == sizeof(event) + sizeof(value));
 	memcpy(&event, zmq_msg_data(&number), sizeof(event));
+	memcpy(&value, (uint8_t *)zmq_msg_data(&number) + sizeof(event), sizeof(value));
 	kt_must(kt_frame_recv(&address, monitor) == 0);
 	zmq_msg_close(&address);
 	zmq_msg_close(&number);
-	on_event(dealer, event);
+	on_event(dealer, event, value);
 	return true;
 }
 
@@ -209,8 +278,9 @@ static int open_sockets(struct kt_dealer *dealer, struct kt_err *err)
 	char name[64];
 	int status;
 
+	dealer->is_told = false;
 	status = kt_endpoint_socket(ZMQ_DEALER, dealer->endpoint, dealer->family->frame_bytes_max,
-				    &dealer->socket, err);
+				    dealer->guard, &dealer->socket, err);
 	if (status < 0)
 		return status;
 	snprintf(name, sizeof(name), "inproc://kt-dealer-%llu", (unsigned long long)++n_monitors);
@@ -248,13 +318,13 @@ static void watch_sockets(struct kt_dealer *dealer)
 }
 
 int kt_dealer_open(uv_loop_t *loop, const char *endpoint, const struct kt_family *family,
-		   const struct kt_dealer_events *events, void *arg, struct kt_dealer **dealer_p,
-		   struct kt_err *err)
+		   const struct kt_guard *guard, const struct kt_dealer_events *events, void *arg,
+		   struct kt_dealer **dealer_p, struct kt_err *err)
 {
 	struct kt_dealer *dealer;
 	int status;
 
-	status = kt_endpoint_check(endpoint, false, err);
+	status = kt_endpoint_check(endpoint, false, guard != NULL, err);
 	if (status < 0)
 		return status;
 	dealer = kt_must_calloc(1, sizeof(*dealer));
@@ -263,6 +333,8 @@ int kt_dealer_open(uv_loop_t *loop, const char *endpoint, const struct kt_family
 		.loop = loop,
 		.endpoint = kt_must_strdup(endpoint),
 		.family = family,
+		.guard = guard,
+		.fresh_ms = KT_DEALER_FRESH_MS,
 		.events = events,
 		.arg = arg,
 		.arena = { .max = KT_FRAME_ARENA_BYTES_MAX },

@@ -1,11 +1,16 @@
 #include "proto/net/endpoint.h"
+#include "proto/base/must.h"
+#include "proto/net/zap.h"
 #include "proto/net/zwatch.h"
+
+#include <arpa/inet.h>
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define IPC "ipc://"
+#define TCP "tcp://"
 
 #define HWM                    64 /* messages: the byte-bounded queues are our own */
 #define BACKLOG                1024
@@ -17,7 +22,10 @@
 /* Nobody is stampeded on one machine: a restarted server is found at once. */
 #define RECONNECT_LOCAL_MS_MAX 1000
 
-static const char *const tcp_prefixes[] = { "tcp://127.0.0.1:", "tcp://[::1]:" };
+#define HOST_BYTES_MAX 255
+
+/* Of the options that Debian's zmq.h does not show (they are there): czmq's call for it does nothing. */
+#define ENFORCE_ZAP 93
 
 static bool starts_with(const char *text, const char *start)
 {
@@ -39,44 +47,184 @@ static bool is_port(const char *text, bool is_bind)
 	       atoi(text) <= 65535;
 }
 
-int kt_endpoint_check(const char *endpoint, bool is_bind, struct kt_err *err)
+/* tcp://HOST:PORT in its parts. False: it is no such thing. */
+static bool split(const char *endpoint, char host[HOST_BYTES_MAX + 1], const char **port)
 {
-	const char *path = kt_endpoint_path(endpoint);
+	const char *at = endpoint + strlen(TCP);
+	const char *colon = strrchr(endpoint, ':');
+	size_t n;
 
-	if (path && (!*path || *path == '*' || *path == '@'))
+	if (!starts_with(endpoint, TCP) || colon < at)
+		return false;
+	n = (size_t)(colon - at);
+	if (!n || n > HOST_BYTES_MAX)
+		return false;
+	memcpy(host, at, n);
+	host[n] = 0;
+	*port = colon + 1;
+	return true;
+}
+
+enum host_kind { IS_NOTHING, IS_ANY, IS_LOOPBACK, IS_ADDRESS, IS_NAME };
+
+static enum host_kind kind_of(const char *host)
+{
+	static const char name_chars[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+	size_t len = strlen(host);
+	char inner[HOST_BYTES_MAX + 1];
+	struct in6_addr v6;
+	struct in_addr v4;
+
+	if (strcmp(host, "*") == 0)
+		return IS_ANY;
+	if (strcmp(host, "127.0.0.1") == 0 || strcmp(host, "[::1]") == 0)
+		return IS_LOOPBACK;
+	if (inet_pton(AF_INET, host, &v4) == 1)
+		return IS_ADDRESS;
+	if (host[0] == '[' && host[len - 1] == ']') {
+		snprintf(inner, sizeof(inner), "%.*s", (int)(len - 2), host + 1);
+		inner[strcspn(inner, "%")] = 0; /* of a link: fe80::1%eth0 */
+		return inet_pton(AF_INET6, inner, &v6) == 1 ? IS_ADDRESS : IS_NOTHING;
+	}
+	/* All digits and dots: an address with a mistake in it, not a name. */
+	if (strspn(host, "0123456789.") == len || strspn(host, name_chars) != len)
+		return IS_NOTHING;
+	return IS_NAME;
+}
+
+bool kt_endpoint_is_local(const char *endpoint)
+{
+	char host[HOST_BYTES_MAX + 1];
+	const char *port;
+
+	return kt_endpoint_path(endpoint) ||
+	       (split(endpoint, host, &port) && kind_of(host) == IS_LOOPBACK);
+}
+
+static int check_path(const char *endpoint, const char *path, struct kt_err *err)
+{
+	if (!*path || *path == '*' || *path == '@')
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
 				  "endpoint '%.200s': a path must follow ipc://", endpoint);
-	if (path && strlen(path) > KT_ENDPOINT_PATH_BYTES_MAX)
+	if (strlen(path) > KT_ENDPOINT_PATH_BYTES_MAX)
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
 				  "endpoint '%.200s': the path has %zu bytes, a Unix socket takes "
 				  "at most %d: use a shorter directory",
 				  endpoint, strlen(path), KT_ENDPOINT_PATH_BYTES_MAX);
+	return 0;
+}
+
+int kt_endpoint_check(const char *endpoint, bool is_bind, bool has_keys, struct kt_err *err)
+{
+	const char *path = kt_endpoint_path(endpoint);
+	char host[HOST_BYTES_MAX + 1];
+	const char *port;
+	enum host_kind kind;
+
 	if (path)
-		return 0;
-	for (size_t i = 0; i < sizeof(tcp_prefixes) / sizeof(tcp_prefixes[0]); i++) {
-		if (!starts_with(endpoint, tcp_prefixes[i]))
-			continue;
-		if (is_port(endpoint + strlen(tcp_prefixes[i]), is_bind))
-			return 0;
+		return check_path(endpoint, path, err);
+	if (!split(endpoint, host, &port))
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+				  "endpoint '%.200s': expected ipc://PATH or tcp://HOST:PORT",
+				  endpoint);
+	kind = kind_of(host);
+	if (kind == IS_NOTHING)
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+				  "endpoint '%.200s': '%.100s' is no address (IPv6 stands in "
+				  "brackets: tcp://[fe80::1]:7400)",
+				  endpoint, host);
+	if (is_bind && kind == IS_NAME)
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+				  "endpoint '%.200s': to listen, name an address of this machine, "
+				  "or * for all of them",
+				  endpoint);
+	if (!is_bind && kind == IS_ANY)
+		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+				  "endpoint '%.200s': to connect, name the other machine",
+				  endpoint);
+	if (!is_port(port, is_bind))
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
 				  "endpoint '%.200s': the port is not a number from 1 to 65535",
 				  endpoint);
-	}
-	if (starts_with(endpoint, "tcp://"))
+	if (kind != IS_LOOPBACK && !has_keys)
 		return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
-				  "endpoint '%.200s': only 127.0.0.1 and [::1] are taken, because "
-				  "nothing encrypts or authenticates the connection yet",
-				  endpoint);
-	return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
-			  "endpoint '%.200s': expected ipc://PATH or tcp://127.0.0.1:PORT",
-			  endpoint);
+				  "endpoint '%.200s': without keys only 127.0.0.1 and [::1] are "
+				  "taken, because nothing would encrypt or authenticate the "
+				  "connection (%s)",
+				  endpoint,
+				  is_bind ? "`ktcoord keys new` makes the coordinator's"
+					  : "`ktworker key` makes this host's; then --key and "
+					    "--server-key");
+	return 0;
 }
 
-int kt_endpoint_socket(int type, const char *endpoint, size_t frame_bytes_max, zsock_t **socket,
-		       struct kt_err *err)
+char *kt_endpoint_beside(const char *host_of, const char *port_of)
+{
+	char host[HOST_BYTES_MAX + 1];
+	char other[HOST_BYTES_MAX + 1];
+	const char *port;
+
+	if (!split(host_of, host, &port) || !split(port_of, other, &port))
+		return NULL;
+	return kt_must_asprintf(TCP "%s:%s", host, port);
+}
+
+bool kt_endpoint_lets_strangers_in(void)
+{
+	return getenv("KTCOORD_TEST_LETS_STRANGERS_IN") != NULL;
+}
+
+static int set_text(void *socket, int option, const char *text)
+{
+	return zmq_setsockopt(socket, option, text, strlen(text));
+}
+
+/* Every option is checked: one that fails silently is how endpoints come to be open. */
+static int set_curve(void *socket, int type, const struct kt_guard *guard, struct kt_err *err)
+{
+	const int one = 1;
+	int status;
+
+	if (type == ZMQ_ROUTER) {
+		status = zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &one, sizeof(one));
+		if (status == 0)
+			status = set_text(socket, ZMQ_CURVE_SECRETKEY, guard->key->secret_key);
+		if (status == 0)
+			status = set_text(socket, ZMQ_ZAP_DOMAIN, KT_ZAP_DOMAIN);
+		if (status == 0 && !kt_endpoint_lets_strangers_in())
+			status = zmq_setsockopt(socket, ENFORCE_ZAP, &one, sizeof(one));
+	} else {
+		status = set_text(socket, ZMQ_CURVE_SERVERKEY, guard->server_key);
+		if (status == 0)
+			status = set_text(socket, ZMQ_CURVE_PUBLICKEY, guard->key->public_key);
+		if (status == 0)
+			status = set_text(socket, ZMQ_CURVE_SECRETKEY, guard->key->secret_key);
+	}
+	if (status == 0)
+		return 0;
+	return kt_err_set(err, KT_FAULT_HOST, errno, "turning CURVE on: %s", zmq_strerror(errno));
+}
+
+/* Names and * mean both families: ZeroMQ maps IPv4 into IPv6, and falls back where there is no IPv6. */
+static bool wants_ipv6(const char *endpoint)
+{
+	char host[HOST_BYTES_MAX + 1];
+	const char *port;
+	enum host_kind kind;
+
+	if (!split(endpoint, host, &port))
+		return false;
+	kind = kind_of(host);
+	return host[0] == '[' || kind == IS_ANY || kind == IS_NAME;
+}
+
+int kt_endpoint_socket(int type, const char *endpoint, size_t frame_bytes_max,
+		       const struct kt_guard *guard, zsock_t **socket, struct kt_err *err)
 {
 	int64_t bytes_max = (int64_t)frame_bytes_max;
 	zsock_t *made;
+	int status;
 
 	kt_zwatch_setup();
 	made = zsock_new(type);
@@ -94,13 +242,16 @@ int kt_endpoint_socket(int type, const char *endpoint, size_t frame_bytes_max, z
 	zsock_set_reconnect_ivl_max(made, kt_endpoint_path(endpoint) ? RECONNECT_LOCAL_MS_MAX
 								     : RECONNECT_MS_MAX);
 	zsock_set_tcp_keepalive(made, 1);
-	zsock_set_ipv6(made, strchr(endpoint, '[') != NULL);
+	zsock_set_ipv6(made, wants_ipv6(endpoint));
 	/* czmq's setter takes an int for this int64 option. */
 	zmq_setsockopt(zsock_resolve(made), ZMQ_MAXMSGSIZE, &bytes_max, sizeof(bytes_max));
 	if (type == ZMQ_ROUTER)
 		zsock_set_router_mandatory(made, 1);
 	if (type == ZMQ_DEALER)
 		zsock_set_immediate(made, 1);
+	status = guard ? set_curve(zsock_resolve(made), type, guard, err) : 0;
+	if (status < 0)
+		zsock_destroy(&made);
 	*socket = made;
-	return 0;
+	return status;
 }

@@ -42,20 +42,18 @@ int kt_frame_make(const struct kt_family *family, const char *ours, uint32_t tag
 
 int kt_frame_take(const struct kt_family *family, const char *ours, void *socket,
 		  struct kt_arena *arena, const struct kt_message **message, void **body,
-		  struct kt_err *err)
+		  zmq_msg_t *first, struct kt_err *err)
 {
-	zmq_msg_t part;
 	zmq_msg_t rest;
 	size_t n_parts = 1;
 	int status;
 
-	zmq_msg_init(&part);
-	status = kt_frame_recv(&part, socket);
+	status = kt_frame_recv(first, socket);
 	if (status < 0)
 		return status;
 	zmq_msg_init(&rest);
 	/* ZeroMQ shows a message when all of it is there: no part can be missing here. */
-	for (zmq_msg_t *last = &part; zmq_msg_more(last); last = &rest) {
+	for (zmq_msg_t *last = first; zmq_msg_more(last); last = &rest) {
 		kt_must(kt_frame_recv(&rest, socket) == 0);
 		n_parts++;
 	}
@@ -63,12 +61,11 @@ int kt_frame_take(const struct kt_family *family, const char *ours, void *socket
 		status = kt_err_set(err, KT_FAULT_PEER, EPROTO,
 				    "a message of %zu parts, expected one", n_parts);
 	else
-		status = kt_codec_decode_frame(family, zmq_msg_data(&part), zmq_msg_size(&part),
+		status = kt_codec_decode_frame(family, zmq_msg_data(first), zmq_msg_size(first),
 					       arena, message, body, err);
 	if (status == 0 && strcmp((*message)->direction, ours) != 0)
 		status = kt_err_set(err, KT_FAULT_PEER, EPROTO, "message %s goes %s, not %s",
 				    (*message)->schema->name, (*message)->direction, ours);
 	zmq_msg_close(&rest);
-	zmq_msg_close(&part);
 	return status;
 }

@@ -20,10 +20,11 @@ int kt_frame_make(const struct kt_family *family, const char *ours, uint32_t tag
 		  struct kt_buf *scratch, zmq_msg_t *frame, struct kt_err *err);
 /* Receives (the rest of) a message: exactly one part, of this family, in direction `ours`. 0 with
  * *message and *body in the arena; -EAGAIN when there is none; -EPROTO, fault PEER, when it is
- * anything else: all its parts are consumed all the same.
+ * anything else: all its parts are consumed all the same. first: the first part, for what ZeroMQ knows of its sender; the
+ * caller initialises and closes it.
  */
 int kt_frame_take(const struct kt_family *family, const char *ours, void *socket,
 		  struct kt_arena *arena, const struct kt_message **message, void **body,
-		  struct kt_err *err);
+		  zmq_msg_t *first, struct kt_err *err);
 
 #endif

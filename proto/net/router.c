@@ -2,7 +2,9 @@
 #include "proto/base/must.h"
 #include "proto/net/endpoint.h"
 #include "proto/net/frame.h"
+#include "proto/net/gate.h"
 #include "proto/net/sendq.h"
+#include "proto/net/zap.h"
 #include "proto/net/zwatch.h"
 
 #include <errno.h>
@@ -26,6 +28,13 @@ struct peer {
 	struct kt_sendq queue;
 	bool is_gone; /* found out in a send; `lost` is due */
 	bool is_waiting; /* in router->waiting */
+	bool is_revoked; /* its key does not count any more; `revoked` is due until is_told */
+	bool is_told;
+	uint64_t term; /* of the allow-list in which its key was last found */
+	char *key; /* NULL without keys, and so is the name */
+	char *name;
+	char *address;
+	enum kt_role role;
 	UT_hash_handle by_number;
 	UT_hash_handle by_routing; /* in the order in which they last spoke */
 	struct peer *prev; /* in router->waiting */
@@ -39,6 +48,8 @@ struct kt_router {
 	void *arg;
 	zsock_t *socket;
 	struct kt_zwatch *watch;
+	const struct kt_guard *guard; /* NULL: no keys */
+	struct kt_gate *gate;
 	struct peer *numbers; /* the same peers, hashed twice */
 	struct peer *routings;
 	struct peer *waiting; /* with a queue, or gone: what the next turn is about */
@@ -75,37 +86,133 @@ static void peer_destroy(struct kt_router *router, struct peer *peer)
 	HASH_DELETE(by_number, router->numbers, peer);
 	HASH_DELETE(by_routing, router->routings, peer);
 	kt_sendq_destroy(&peer->queue);
+	free(peer->key);
+	free(peer->name);
+	free(peer->address);
 	free(peer);
 }
 
 static void peer_lose(struct kt_router *router, struct peer *peer, const char *why)
 {
 	uint64_t number = peer->number;
+	bool is_known = !peer->is_told; /* of a revoked one its owner knows that it is no more */
 
 	peer_destroy(router, peer);
-	if (router->events->lost)
+	if (is_known && router->events->lost)
 		router->events->lost(router->arg, number, why);
 }
 
 /* Whoever speaks goes to the end, so the longest silent one is first. */
-static struct peer *peer_speaking(struct kt_router *router, const uint8_t *routing, size_t n)
+static void peer_to_end(struct kt_router *router, struct peer *peer)
 {
-	struct peer *peer;
+	HASH_DELETE(by_routing, router->routings, peer);
+	HASH_ADD_KEYPTR(by_routing, router->routings, peer->routing, peer->n_routing, peer);
+}
 
-	HASH_FIND(by_routing, router->routings, routing, n, peer);
-	if (peer && !peer->is_gone) {
-		HASH_DELETE(by_routing, router->routings, peer);
-	} else {
-		if (peer)
-			peer_lose(router, peer, "the connection ended");
-		peer = kt_must_calloc(1, sizeof(*peer));
-		peer->number = ++router->number_last;
-		peer->n_routing = (uint8_t)n;
-		memcpy(peer->routing, routing, n);
-		HASH_ADD(by_number, router->numbers, number, sizeof(peer->number), peer);
-	}
+static struct peer *peer_new(struct kt_router *router, zmq_msg_t *routing, zmq_msg_t *first)
+{
+	struct peer *peer = kt_must_calloc(1, sizeof(*peer));
+	const char *address = zmq_msg_gets(first, "Peer-Address");
+
+	peer->number = ++router->number_last;
+	peer->n_routing = (uint8_t)zmq_msg_size(routing);
+	memcpy(peer->routing, zmq_msg_data(routing), peer->n_routing);
+	peer->address = kt_must_strdup(address ? kt_zap_address(address) : "");
+	peer->role = KT_ROLE_WORK;
+	HASH_ADD(by_number, router->numbers, number, sizeof(peer->number), peer);
 	HASH_ADD_KEYPTR(by_routing, router->routings, peer->routing, peer->n_routing, peer);
 	return peer;
+}
+
+/* ---- keys ---- */
+
+/* Whether the peer is still who the allow-list says; else it is revoked. */
+static bool peer_check(struct kt_router *router, struct peer *peer)
+{
+	const struct kt_allowed *allowed;
+
+	if (!router->guard || (peer->term == kt_zap_term(router->guard->zap) && !peer->is_revoked))
+		return true;
+	allowed = kt_allow_find(kt_zap_allow(router->guard->zap), peer->key);
+	if (!peer->is_revoked && allowed && allowed->role == peer->role &&
+	    strcmp(allowed->name, peer->name) == 0) {
+		peer->term = kt_zap_term(router->guard->zap);
+		return true;
+	}
+	peer->is_revoked = true;
+	if (!peer->is_told)
+		peer_wait(router, peer);
+	return false;
+}
+
+/* Gives a new peer the identity of its key. */
+static void peer_identify(struct kt_router *router, struct peer *peer, const char *key)
+{
+	const struct kt_allowed *allowed = kt_allow_find(kt_zap_allow(router->guard->zap), key);
+
+	peer->key = kt_must_strdup(key);
+	if (!allowed) { /* it was revoked between its handshake and its first word */
+		peer->is_revoked = true;
+		peer_wait(router, peer);
+		return;
+	}
+	peer->name = kt_must_strdup(allowed->name);
+	peer->role = allowed->role;
+	peer->term = kt_zap_term(router->guard->zap);
+}
+
+/* Who sent this: a peer that is known, or a new one. *is_other: the connection has another key than the peer who had
+ * this routing id so far, which is lost. (The routing id has the sender's properties too, but in libzmq 4.3.4 not when
+ * the message was looked for by ZMQ_EVENTS.)
+ */
+static struct peer *peer_speaking(struct kt_router *router, zmq_msg_t *routing, zmq_msg_t *first,
+				  bool *is_other)
+{
+	/* ZeroMQ made it in the handshake, out of what zap.c answered: no peer can say it. */
+	const char *key = router->guard ? zmq_msg_gets(first, "User-Id") : NULL;
+	struct peer *peer;
+
+	kt_must(!router->guard || key || kt_endpoint_lets_strangers_in());
+	*is_other = false;
+	HASH_FIND(by_routing, router->routings, zmq_msg_data(routing), zmq_msg_size(routing), peer);
+	if (peer && !peer->is_gone && router->guard && strcmp(peer->key, key ? key : "") != 0) {
+		*is_other = true;
+		peer->is_gone = true;
+	}
+	/* Allowed again after it was revoked: nothing that it was counts any more. */
+	if (peer && peer->is_told && kt_allow_find(kt_zap_allow(router->guard->zap), peer->key))
+		peer->is_gone = true;
+	if (peer && !peer->is_gone) {
+		peer_to_end(router, peer);
+		return peer;
+	}
+	if (peer)
+		peer_lose(router, peer,
+			  *is_other ? "its routing id was taken by another key"
+				    : "the connection ended");
+	peer = peer_new(router, routing, first);
+	if (router->guard)
+		peer_identify(router, peer, key ? key : "");
+	return peer;
+}
+
+struct kt_peer_id kt_router_who(const struct kt_router *router, uint64_t number)
+{
+	const struct peer *peer = peer_of(router, number);
+
+	if (!peer)
+		return (struct kt_peer_id){ NULL, KT_ROLE_WORK, "" };
+	return (struct kt_peer_id){ peer->name, peer->role, peer->address };
+}
+
+void kt_router_recheck(struct kt_router *router)
+{
+	struct peer *peer;
+	struct peer *next;
+
+	HASH_ITER (by_number, router->numbers, peer, next) {
+		peer_check(router, peer);
+	}
 }
 
 /* ---- sending ---- */
@@ -180,8 +287,17 @@ int kt_router_send(struct kt_router *router, uint64_t number, uint32_t tag, cons
 			  number);
 }
 
-/* Sends what waits. Returns the first peer that turns out to be gone, else NULL; those whose queue went empty
- * are in rooms.
+static void peer_revoke(struct kt_router *router, struct peer *peer)
+{
+	peer->is_told = true;
+	if (router->events->revoked)
+		router->events->revoked(
+			router->arg, peer->number,
+			"its key is not in the allow-list any more, or as another host");
+}
+
+/* Sends what waits. Returns the first peer that its owner must hear of (gone, or revoked), else NULL; those whose queue
+ * went empty are in rooms.
  */
 static struct peer *send_waiting(struct kt_router *router, uint64_t rooms[ROOMS_MAX],
 				 size_t *n_rooms)
@@ -191,8 +307,11 @@ static struct peer *send_waiting(struct kt_router *router, uint64_t rooms[ROOMS_
 
 	*n_rooms = 0;
 	DL_FOREACH_SAFE (router->waiting, peer, next) {
-		int status = peer->is_gone ? EHOSTUNREACH : send_queued(router, peer);
+		int status;
 
+		if (peer->is_revoked && !peer->is_told && !peer->is_gone)
+			return peer;
+		status = peer->is_gone ? EHOSTUNREACH : send_queued(router, peer);
 		if (status == EHOSTUNREACH)
 			return peer;
 		if (status)
@@ -206,7 +325,7 @@ static struct peer *send_waiting(struct kt_router *router, uint64_t rooms[ROOMS_
 	return NULL;
 }
 
-/* `lost` and `room` may do anything to the list: it is walked again from its start after them. */
+/* `lost`, `revoked` and `room` may do anything to the list: it is walked again from its start after them. */
 static void on_turn(void *arg, size_t n_read)
 {
 	struct kt_router *router = arg;
@@ -222,7 +341,9 @@ static void on_turn(void *arg, size_t n_read)
 			if (peer_of(router, rooms[i]))
 				router->events->room(router->arg, rooms[i]);
 		/* It may have been forgotten meanwhile; then the next walk finds out. */
-		if (gone && !n_rooms)
+		if (gone && !n_rooms && gone->is_revoked && !gone->is_told && !gone->is_gone)
+			peer_revoke(router, gone);
+		else if (gone && !n_rooms)
 			peer_lose(router, gone, "the connection ended");
 		else if (n_rooms < ROOMS_MAX && !gone)
 			break;
@@ -243,6 +364,8 @@ static bool on_read(void *arg)
 	uint64_t number;
 	void *body = NULL;
 	zmq_msg_t routing;
+	zmq_msg_t first;
+	bool is_other;
 	int status;
 
 	kt_must(router->magic == MAGIC);
@@ -251,11 +374,21 @@ static bool on_read(void *arg)
 		return false;
 	kt_must(zmq_msg_more(&routing)); /* a ROUTER puts it in front of what came */
 	kt_must(zmq_msg_size(&routing) <= ROUTING_BYTES_MAX);
-	status = kt_frame_take(router->family, OURS, socket, &router->arena, &message, &body, &err);
+	zmq_msg_init(&first);
+	status = kt_frame_take(router->family, OURS, socket, &router->arena, &message, &body,
+			       &first, &err);
 	kt_must(status != -EAGAIN);
-	peer = peer_speaking(router, zmq_msg_data(&routing), zmq_msg_size(&routing));
+	peer = peer_speaking(router, &routing, &first, &is_other);
 	number = peer->number;
+	zmq_msg_close(&first);
 	zmq_msg_close(&routing);
+	if (!peer_check(router, peer)) {
+		kt_arena_reset(&router->arena);
+		return true;
+	}
+	if (is_other)
+		status = kt_err_set(&err, KT_FAULT_PEER, EPROTO,
+				    "it took the routing id of a peer with another key");
 	if (HASH_CNT(by_number, router->numbers) > KT_ROUTER_PEERS_MAX)
 		peer_lose(router, router->routings,
 			  "there are too many peers; it was silent longest");
@@ -291,20 +424,22 @@ static const struct kt_zwatch_events watch_events = {
 };
 
 int kt_router_open(uv_loop_t *loop, const char *endpoint, const struct kt_family *family,
-		   const struct kt_router_events *events, void *arg, struct kt_router **router_p,
-		   struct kt_err *err)
+		   const struct kt_guard *guard, const struct kt_router_events *events, void *arg,
+		   struct kt_router **router_p, struct kt_err *err)
 {
 	KT_AUTO(zsock_destroy) zsock_t *socket = NULL;
+	KT_AUTO(kt_gate_destroy) struct kt_gate *gate = NULL; /* goes before its socket */
 	const char *path = kt_endpoint_path(endpoint);
 	size_t n_endpoint = ENDPOINT_BYTES_MAX;
 	struct kt_router *router;
 	struct stat file = { 0 };
 	int status;
 
-	status = kt_endpoint_check(endpoint, true, err);
+	status = kt_endpoint_check(endpoint, true, guard != NULL, err);
 	if (status < 0)
 		return status;
-	status = kt_endpoint_socket(ZMQ_ROUTER, endpoint, family->frame_bytes_max, &socket, err);
+	status = kt_endpoint_socket(ZMQ_ROUTER, endpoint, family->frame_bytes_max, guard, &socket,
+				    err);
 	if (status < 0)
 		return status;
 	if (events->frames_ahead)
@@ -313,6 +448,8 @@ int kt_router_open(uv_loop_t *loop, const char *endpoint, const struct kt_family
 	if (path && lstat(path, &file) == 0 && !S_ISSOCK(file.st_mode))
 		return kt_err_set(err, KT_FAULT_INPUT, EEXIST,
 				  "listening at %s: there is a file that is no socket", path);
+	if (guard && (status = kt_gate_open(loop, socket, guard->zap, &gate, err)) < 0)
+		return status;
 	if (kt_endpoint_retry(zmq_bind(zsock_resolve(socket), endpoint)) < 0)
 		return kt_err_set(err, KT_FAULT_HOST, errno, "listening at %.200s: %s", endpoint,
 				  zmq_strerror(errno));
@@ -322,6 +459,8 @@ int kt_router_open(uv_loop_t *loop, const char *endpoint, const struct kt_family
 	*router = (struct kt_router){
 		.magic = MAGIC,
 		.family = family,
+		.guard = guard,
+		.gate = kt_take(&gate),
 		.events = events,
 		.arg = arg,
 		.file = file,
@@ -407,6 +546,7 @@ void kt_router_destroy(struct kt_router **router_p)
 		if (!peer->is_gone)
 			send_queued(router, peer);
 	}
+	kt_gate_destroy(&router->gate);
 	stop_listening(router);
 	kt_zwatch_destroy(&router->watch);
 	zsock_destroy(&router->socket);

@@ -9,6 +9,11 @@
  * and decoded before `frame` sees them; a peer that sends anything else, several parts, or a message
  * that is not "to coordinator" gets `broken`, and that frame is dropped.
  *
+ * With keys (kt_guard, endpoint.h) who a peer is does not depend on what it says: its key is looked up in
+ * the allow-list with every message. Another key than the peer's is `broken`. A key that is no more in the
+ * list, or that has another name or role there now, is `revoked` once: what comes from it is dropped, what is
+ * sent to it still goes (a reason). When its key is allowed again it is a new peer.
+ *
  * ZeroMQ does not tell a ROUTER that a connection went away: `lost` comes when something was sent to
  * a peer that is no more. Of a peer that nothing is sent to, only its silence tells; noticing that is
  * the owner's (leases). A message already handed to ZeroMQ may be lost with the connection: whatever
@@ -17,6 +22,8 @@
 #ifndef KT_ROUTER_H
 #define KT_ROUTER_H
 
+#include "proto/net/endpoint.h"
+#include "proto/role.h"
 #include "proto/schema.h"
 
 #include <uv.h>
@@ -37,20 +44,32 @@ struct kt_router_events {
 	void (*lost)(void *arg, uint64_t peer, const char *why);
 	/* What waited in the peer's queue has left it. For an owner that sends only to empty queues. */
 	void (*room)(void *arg, uint64_t peer);
+	/* Once per peer whose key does not count any more, and in place of `lost`. May be NULL. */
+	void (*revoked)(void *arg, uint64_t peer, const char *why);
 	/* Called once after each batch of frames (at most 64): where a group commit belongs. */
 	void (*batch_end)(void *arg);
 };
 
 #define KT_ROUTER_PEERS_MAX 16384
 
-/* endpoint: ipc://PATH, tcp://127.0.0.1:PORT or tcp://127.0.0.1:* (endpoint.h; any other is refused,
- * fault INPUT). The socket file gets mode 0600; one that is already there is replaced. events and
- * arg are kept.
+/* Who a peer is. The texts live until it is lost, forgotten or revoked. */
+struct kt_peer_id {
+	const char *
+		name; /* that its key has in the allow-list; NULL: an endpoint without keys, or no such peer */
+	enum kt_role role; /* WORK where there are no keys */
+	const char *address; /* "" for ipc */
+};
+
+/* endpoint: as endpoint.h says, with * as the port for any (any other is refused, fault INPUT). guard: NULL: no keys.
+ * The socket file gets mode 0600; one that is already there is replaced. guard, events and arg are kept.
  */
 int kt_router_open(uv_loop_t *loop, const char *endpoint, const struct kt_family *family,
-		   const struct kt_router_events *events, void *arg, struct kt_router **router,
-		   struct kt_err *err);
+		   const struct kt_guard *guard, const struct kt_router_events *events, void *arg,
+		   struct kt_router **router, struct kt_err *err);
 const char *kt_router_endpoint(const struct kt_router *router); /* as bound, * resolved */
+struct kt_peer_id kt_router_who(const struct kt_router *router, uint64_t peer);
+/* After kt_zap_set(): those who are no more allowed are `revoked`, in the next turn of the loop. */
+void kt_router_recheck(struct kt_router *router);
 /* Queues or sends, in order. -EAGAIN: this peer's queue (KT_PEER_QUEUE_BYTES_MAX) is full and
  * nothing was taken; -EHOSTUNREACH: no such peer any more (`lost` follows unless it came already);
  * -EMSGSIZE, fault BUG: beyond family->frame_bytes_max (kt_codec_frame_bytes() tells before).

@@ -64,7 +64,7 @@ static void serve(const struct bare *bare, int ready)
 	int n;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	kt_must(kt_endpoint_socket(ZMQ_ROUTER, bare->endpoint, 1 << 20, &sock, &err) == 0);
+	kt_must(kt_endpoint_socket(ZMQ_ROUTER, bare->endpoint, 1 << 20, NULL, &sock, &err) == 0);
 	socket = zsock_resolve(sock);
 	if (!bare->plain) {
 		kt_must(zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &on, sizeof(on)) == 0);
@@ -93,7 +93,7 @@ static void *dealer(const struct bare *bare)
 	zsock_t *sock;
 	void *socket;
 
-	kt_must(kt_endpoint_socket(ZMQ_DEALER, bare->endpoint, 1 << 20, &sock, &err) == 0);
+	kt_must(kt_endpoint_socket(ZMQ_DEALER, bare->endpoint, 1 << 20, NULL, &sock, &err) == 0);
 	socket = zsock_resolve(sock);
 	if (!bare->plain) {
 		kt_must(zmq_curve_keypair(public, secret) == 0);

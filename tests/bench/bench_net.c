@@ -92,10 +92,10 @@ static double ours(const char *endpoint, uint64_t window)
 	struct bench bench = { .window = window };
 
 	kt_must(uv_loop_init(&bench.loop) == 0);
-	kt_must(kt_router_open(&bench.loop, endpoint, &kt_schema_fleet, &router_events, &bench,
-			       &bench.router, NULL) == 0);
-	kt_must(kt_dealer_open(&bench.loop, endpoint, &kt_schema_fleet, &dealer_events, &bench,
-			       &bench.dealer, NULL) == 0);
+	kt_must(kt_router_open(&bench.loop, endpoint, &kt_schema_fleet, NULL, &router_events,
+			       &bench, &bench.router, NULL) == 0);
+	kt_must(kt_dealer_open(&bench.loop, endpoint, &kt_schema_fleet, NULL, &dealer_events,
+			       &bench, &bench.dealer, NULL) == 0);
 	uv_run(&bench.loop, UV_RUN_DEFAULT);
 	kt_dealer_destroy(&bench.dealer);
 	kt_router_destroy(&bench.router);

@@ -277,7 +277,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 static int connect_session(struct session *s, struct kt_err *err)
 {
 	int status = kt_endpoint_socket(ZMQ_DEALER, s->swarm->endpoint,
-					kt_schema_fleet.frame_bytes_max, &s->socket, err);
+					kt_schema_fleet.frame_bytes_max, NULL, &s->socket, err);
 
 	if (status < 0)
 		return status;
@@ -623,9 +623,13 @@ static bool read_one(struct session *s)
 	const struct kt_message *message = NULL;
 	struct kt_err err = { 0 };
 	void *body = NULL;
-	int status = kt_frame_take(&kt_schema_fleet, OURS, zsock_resolve(s->socket), &swarm->arena,
-				   &message, &body, &err);
+	zmq_msg_t first;
+	int status;
 
+	zmq_msg_init(&first);
+	status = kt_frame_take(&kt_schema_fleet, OURS, zsock_resolve(s->socket), &swarm->arena,
+			       &message, &body, &first, &err);
+	zmq_msg_close(&first);
 	if (status == -EAGAIN)
 		return false;
 	if (status == 0) {
@@ -892,7 +896,7 @@ int main(int argc, char **argv)
 	int status = 0;
 
 	if (read_options(&swarm, argc, argv) < 0 ||
-	    kt_endpoint_check(swarm.endpoint, false, &err) < 0) {
+	    kt_endpoint_check(swarm.endpoint, false, false, &err) < 0) {
 		fprintf(stderr, "ktswarm: %s\n", err.text);
 		return usage();
 	}

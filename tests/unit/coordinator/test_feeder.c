@@ -89,7 +89,7 @@ static void open_client(struct place *p, size_t i)
 	struct kt_err err = { 0 };
 
 	p->clients[i].place = p;
-	cr_assert_eq(kt_dealer_open(&p->loop, p->endpoint, &kt_schema_fleet, &dealer_events,
+	cr_assert_eq(kt_dealer_open(&p->loop, p->endpoint, &kt_schema_fleet, NULL, &dealer_events,
 				    &p->clients[i], &p->clients[i].dealer, &err),
 		     0, "%s", err.text);
 }

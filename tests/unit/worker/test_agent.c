@@ -252,11 +252,11 @@ static void listen_again(struct coord *c)
 {
 	struct kt_err err = { 0 };
 
-	cr_assert_eq(kt_router_open(&c->loop, c->endpoint, &kt_schema_fleet, &events, c,
+	cr_assert_eq(kt_router_open(&c->loop, c->endpoint, &kt_schema_fleet, NULL, &events, c,
 				    &c->control, &err),
 		     0, "%s", err.text);
-	cr_assert_eq(kt_router_open(&c->loop, c->bulk_endpoint, &kt_schema_fleet, &bulk_events, c,
-				    &c->bulk, &err),
+	cr_assert_eq(kt_router_open(&c->loop, c->bulk_endpoint, &kt_schema_fleet, NULL,
+				    &bulk_events, c, &c->bulk, &err),
 		     0, "%s", err.text);
 }
 

@@ -16,6 +16,7 @@ struct net;
 
 struct net_end { /* one dealer */
 	struct net *net;
+	const struct kt_guard *guard;
 	struct kt_dealer *dealer;
 	size_t n_frames;
 	size_t n_bytes; /* of log bodies or chunks */
@@ -33,6 +34,7 @@ struct net {
 	bool is_late;
 	char dir[64];
 	char endpoint[128];
+	const struct kt_guard *guard;
 	struct kt_router *router;
 	struct net_end ends[NET_DEALERS];
 	size_t n_frames; /* at the router */
@@ -170,8 +172,8 @@ static inline void net_late(uv_timer_t *timer)
 static inline void net_listen(struct net *net, const char *endpoint)
 {
 	struct kt_err err;
-	int status = kt_router_open(&net->loop, endpoint, &kt_schema_fleet, &net_router_events, net,
-				    &net->router, &err);
+	int status = kt_router_open(&net->loop, endpoint, &kt_schema_fleet, net->guard,
+				    &net_router_events, net, &net->router, &err);
 
 	cr_assert(status == 0, "%s", err.text);
 	snprintf(net->endpoint, sizeof(net->endpoint), "%s", kt_router_endpoint(net->router));
@@ -182,9 +184,10 @@ static inline void net_connect(struct net *net, size_t i)
 	struct kt_err err;
 	int status;
 
-	net->ends[i] = (struct net_end){ .net = net, .is_ordered = true };
-	status = kt_dealer_open(&net->loop, net->endpoint, &kt_schema_fleet, &net_dealer_events,
-				&net->ends[i], &net->ends[i].dealer, &err);
+	net->ends[i] =
+		(struct net_end){ .net = net, .guard = net->ends[i].guard, .is_ordered = true };
+	status = kt_dealer_open(&net->loop, net->endpoint, &kt_schema_fleet, net->ends[i].guard,
+				&net_dealer_events, &net->ends[i], &net->ends[i].dealer, &err);
 	cr_assert(status == 0, "%s", err.text);
 }
 
@@ -196,15 +199,20 @@ static inline int net_sync(struct net *net, size_t i, uint64_t seq)
 }
 
 /* kind: "ipc" or a tcp endpoint. Ends with a bound router. */
-static inline void net_open(struct net *net, const char *kind)
+static inline void net_open_guarded(struct net *net, const char *kind, const struct kt_guard *guard)
 {
-	*net = (struct net){ .dir = "/tmp/kt-net-XXXXXX" };
+	*net = (struct net){ .dir = "/tmp/kt-net-XXXXXX", .guard = guard };
 	cr_assert(mkdtemp(net->dir));
 	cr_assert(uv_loop_init(&net->loop) == 0);
 	uv_timer_init(&net->loop, &net->deadline);
 	net->deadline.data = net;
 	snprintf(net->endpoint, sizeof(net->endpoint), "ipc://%s/sock", net->dir);
 	net_listen(net, strcmp(kind, "ipc") == 0 ? net->endpoint : kind);
+}
+
+static inline void net_open(struct net *net, const char *kind)
+{
+	net_open_guarded(net, kind, NULL);
 }
 
 /* With n dealers that are up and known to the router by net->peers. */

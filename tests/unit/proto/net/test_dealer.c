@@ -102,7 +102,7 @@ Test(dealer, it_may_be_reset_and_destroyed_by_its_own_callback)
 	net.is_echo = true;
 	end = &net.ends[0];
 	*end = (struct net_end){ .net = &net };
-	cr_assert(kt_dealer_open(&net.loop, net.endpoint, &kt_schema_fleet, &events, end,
+	cr_assert(kt_dealer_open(&net.loop, net.endpoint, &kt_schema_fleet, NULL, &events, end,
 				 &end->dealer, &err) == 0);
 	for (size_t i = 1; i <= 2; i++) {
 		cr_assert(net_until(&net, 5000, end->n_up == i));

@@ -446,8 +446,8 @@ Test(router, a_dead_servers_socket_file_is_replaced_and_any_other_file_is_not)
 	kt_router_destroy(&net.router);
 
 	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-	cr_assert(kt_router_open(&net.loop, net.endpoint, &kt_schema_fleet, &net_router_events,
-				 &net, &net.router, &err) == -EEXIST);
+	cr_assert(kt_router_open(&net.loop, net.endpoint, &kt_schema_fleet, NULL,
+				 &net_router_events, &net, &net.router, &err) == -EEXIST);
 	cr_assert(err.fault == KT_FAULT_INPUT);
 	cr_assert(unlink(path) == 0);
 	net_close(&net);
@@ -460,8 +460,8 @@ Test(router, an_address_in_use_is_said)
 	struct net net;
 
 	net_open(&net, "tcp://127.0.0.1:*");
-	cr_assert(kt_router_open(&net.loop, net.endpoint, &kt_schema_fleet, &net_router_events,
-				 &net, &second, &err) == -EADDRINUSE);
+	cr_assert(kt_router_open(&net.loop, net.endpoint, &kt_schema_fleet, NULL,
+				 &net_router_events, &net, &second, &err) == -EADDRINUSE);
 	cr_assert(err.fault == KT_FAULT_HOST);
 	cr_assert(strstr(err.text, net.endpoint));
 	net_close(&net);
