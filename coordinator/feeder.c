@@ -264,6 +264,7 @@ void kt_feeder_destroy(struct kt_feeder **feeder_p)
 	if (!feeder)
 		return;
 	feeder->is_closing = true;
+	KT_LOG("feeder_closed", "sent_bytes=%" PRIu64, feeder->sent_bytes);
 	kt_router_destroy(&feeder->router);
 	for (size_t i = 0; i < KT_FEEDER_READS; i++)
 		feeder->n_open += feeder->reads[i].is_under_way;
