@@ -5,6 +5,7 @@
 #include "coordinator/fleetfile.h"
 #include "coordinator/core/bucket.h"
 #include "coordinator/kernels.h"
+#include "coordinator/keys.h"
 #include "coordinator/matrixfile.h"
 #include "coordinator/muster.h"
 #include "coordinator/patterns.h"
@@ -48,6 +49,7 @@ struct options {
 	int64_t unschedulable_ns; /* fleet.toml alone says it; 0: the server's own */
 	const char *bulk_listen;
 	bool keys;
+	const char *role;
 	const char *suite;
 	const char *package;
 	uint64_t slots;
@@ -89,10 +91,10 @@ static const struct {
 	const char *sentence;
 } option_table[] = {
 	{ "state", TEXT, offsetof(struct options, state), "DIR",
-	  "run resume plan show judge report sweeps workers status kernels shell",
+	  "run resume plan show judge report sweeps workers status keys kernels shell",
 	  "where sweeps, kernels and artifacts are kept (default: ~/.local/state/ktcoord)" },
 	{ "json", FLAG, offsetof(struct options, json), NULL,
-	  "run resume plan show judge report sweeps workers status kernels patterns "
+	  "run resume plan show judge report sweeps workers status keys kernels patterns "
 	  "work scenarios",
 	  "the result as JSON on standard output" },
 	{ "out", TEXT, offsetof(struct options, out), "FILE", "run",
@@ -136,6 +138,8 @@ static const struct {
 	  "what happens in each scenario, step by step" },
 	{ "asserts", FLAG, offsetof(struct options, asserts), NULL, "plan",
 	  "what will be judged, and where it is attached" },
+	{ "role", TEXT, offsetof(struct options, role), "NAME", "keys",
+	  "what the key may do, for `keys allow`: work (default) or observe" },
 	{ "suite", TEXT, offsetof(struct options, suite), "NAME", "kernels",
 	  "Debian suite, for `kernels get` (default: sid)" },
 	{ "package", TEXT, offsetof(struct options, package), "NAME", "kernels",
@@ -173,6 +177,7 @@ static int command_status(const struct options *options);
 static int command_patterns(const struct options *options);
 static int command_work(const struct options *options);
 static int command_scenarios(const struct options *options);
+static int command_keys(const struct options *options);
 static int command_kernels(const struct options *options);
 static int command_shell(const struct options *options);
 
@@ -215,6 +220,9 @@ static const struct command {
 	{ "status", "", 0, 0, command_status,
 	  "how far the running sweep is, what waits and why; else how the last one ended",
 	  "ktcoord status" },
+	{ "keys", "new [FILE] | allow NAME KEY | revoke NAME | list", 1, 3, command_keys,
+	  "which hosts may connect: the coordinator's key, and the list of theirs",
+	  "ktcoord keys allow lab3 lab3.pub" },
 	{ "kernels", "get | list | add NAME FILE | remove NAME", 1, 3, command_kernels,
 	  "kernel images from Debian's archive or from a file", "ktcoord kernels get --suite sid" },
 	{ "shell", "[--cell SWEEP [CELL]]", 0, 1, command_shell,
@@ -1101,6 +1109,31 @@ static int command_work(const struct options *options)
 static int command_scenarios(const struct options *options)
 {
 	return list(options, kt_catalogue_print);
+}
+
+static int command_keys(const struct options *options)
+{
+	const char *verb = options->words[0];
+	struct kt_err err = { 0 };
+	char state[PATH_MAX];
+	int status = kt_statedir_find(options->state, state, &err);
+
+	if (status < 0)
+		return complain(&err);
+	if (options->role && strcmp(verb, "allow") != 0)
+		return wrong_line("--role is for `keys allow`");
+	if (strcmp(verb, "new") == 0 && options->n_words <= 2)
+		status = kt_keys_command_new(state, options->words[1], stdout, &err);
+	else if (strcmp(verb, "allow") == 0 && options->n_words == 3)
+		status = kt_keys_command_allow(state, options->words[1], options->words[2],
+					       options->role, stdout, &err);
+	else if (strcmp(verb, "revoke") == 0 && options->n_words == 2)
+		status = kt_keys_command_revoke(state, options->words[1], stdout, &err);
+	else if (strcmp(verb, "list") == 0 && options->n_words == 1)
+		status = kt_keys_command_list(state, options->json, stdout, &err);
+	else
+		return wrong_line("keys takes new [FILE], allow NAME KEY, revoke NAME or list");
+	return status < 0 ? complain(&err) : 0;
 }
 
 static int command_kernels(const struct options *options)

@@ -543,6 +543,19 @@ static const struct kt_router_events control_events = {
 	.batch_end = on_batch_end,
 };
 
+static void look_at_keys(struct server *s, int64_t now_ns, bool told)
+{
+	if (!s->trust || !kt_trust_look(s->trust, now_ns, told))
+		return;
+	kt_router_recheck(s->control);
+	kt_router_recheck(kt_feeder_router(s->feeder));
+}
+
+static void on_keys_changed(void *arg)
+{
+	look_at_keys(arg, kt_clock_now_ns(), true);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
 	struct server *s = timer->data;
@@ -557,10 +570,7 @@ static void on_tick(uv_timer_t *timer)
 			uv_process_kill(s->worker, SIGKILL);
 		return;
 	}
-	if (s->trust && kt_trust_look(s->trust, input.now_ns, false)) {
-		kt_router_recheck(s->control);
-		kt_router_recheck(kt_feeder_router(s->feeder));
-	}
+	look_at_keys(s, input.now_ns, false);
 	kt_dispatch_step(s->dispatch, &input, &s->out);
 	absorb(s);
 	settle(s);
@@ -754,6 +764,7 @@ static int open_reception(struct server *s)
 		.endpoint = kt_router_endpoint(s->control),
 		.fleet = kt_dispatch_fleet(s->dispatch),
 		.step = on_word,
+		.keys_changed = on_keys_changed,
 		.arg = s,
 	};
 	return kt_reception_open(&s->loop, &s->reception_config, &s->reception, s->err);

@@ -327,6 +327,8 @@ int kt_allow_read(const char *path, struct kt_allow **allow, struct kt_err *err)
 	int status = kt_safefile_read(path, KT_ALLOW_FILE_BYTES_MAX, &bytes, &mode, err);
 
 	if (status == -ENOENT) {
+		if (err)
+			*err = (struct kt_err){ 0 };
 		*allow = kt_allow_new();
 		return 0;
 	}
