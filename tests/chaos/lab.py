@@ -66,7 +66,7 @@ def wait(what, seconds, condition):
 
 
 def call(*argv, stdin=None, check=True):
-    done = subprocess.run(argv, input=stdin, capture_output=True, text=True)
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, errors="replace")
     if check and done.returncode != 0:
         raise Failed(f"{' '.join(argv)}: {done.stderr.strip() or done.returncode}")
     return done

@@ -45,7 +45,8 @@ def samples(path):
 
 
 def report(ktcoord, path, state):
-    done = subprocess.run([ktcoord, "report", path, "--json", "--state", state], capture_output=True, text=True)
+    done = subprocess.run([ktcoord, "report", path, "--json", "--state", state], capture_output=True, text=True,
+                          errors="replace")
     try:
         return json.loads(done.stdout)
     except ValueError:
