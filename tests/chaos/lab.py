@@ -385,12 +385,12 @@ class Host:
 
     # -- its worker --
 
-    def start(self, *options, slots=2, runner="scripted", ident=None, endpoint=None, **how):
+    def start(self, *options, slots=2, runner="scripted", ident=None, endpoint=None, trust=None, **how):
         """One life of its worker; the log goes on."""
         ident = ident or self.name
         argv = [f"{self.lab.bin}/ktworker", "--connect", endpoint or self.lab.endpoint_for(self),
                 "--state", self.state, "--id", ident, "--slots", slots, "--runner", runner,
-                *self.lab.trust_of(self), *options]
+                *(self.lab.trust_of(self, ident) if trust is None else trust), *options]
         self.worker = Process(self.lab, f"{ident}.worker", argv, netns=self.netns, **how)
         return self.worker
 
@@ -401,8 +401,7 @@ class Host:
 
 class Coordinator(Process):
     def __init__(self, lab, *words, listen=None, **how):
-        argv = [f"{lab.bin}/ktcoord", *words, "--state", lab.state, "--listen", listen or lab.listen,
-                *lab.trust_of(None)]
+        argv = [f"{lab.bin}/ktcoord", *words, "--state", lab.state, "--listen", listen or lab.listen]
         super().__init__(lab, "coordinator", argv, netns=lab.netns, **how)
 
 
@@ -473,7 +472,7 @@ class Lab:
         if self.path == "keys":
             self.listen = f"tcp://10.77.0.1:{PORT}"
             with open(f"{self.state}/fleet.toml", "w") as file:
-                file.write(f'bulk_listen = "tcp://10.77.0.1:{BULK_PORT}"\n')
+                file.write(f'listen = "{self.listen}"\nbulk_listen = "tcp://10.77.0.1:{BULK_PORT}"\n')
             self.enrol()
             return
         self.listen = f"tcp://127.0.0.1:{PORT}"
@@ -519,27 +518,48 @@ class Lab:
         return host.proxy
 
     def enrol(self):
-        self.coordinator_run("keys", "new")
+        """The coordinator's pair and an empty list. The files themselves: what `ktcoord keys` makes is in their headers."""
+        os.mkdir(f"{self.state}/keys", 0o700)
+        call(f"{self.bin}/ktworker", "key", f"{self.state}/keys/coordinator.key")
+        self.allowed = {}
+        self.write_allowed()
         for host in self.hosts:
-            self.enrol_host(host)
+            self.allow(host, host.name)
 
-    def enrol_host(self, host, role="work", allow=True):
-        made = call(f"{self.bin}/ktworker", "key", f"{host.state}/host.key")
-        if allow:
-            public = read_public(f"{host.state}/host.key")
-            self.coordinator_run("keys", "allow", host.name, public, "--role", role)
-        return made.stdout
+    def write_allowed(self):
+        path = f"{self.state}/keys/allowed"
+        with open(path + ".new", "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            for name, (public, role) in self.allowed.items():
+                file.write(f"{public} {role} {name}\n")
+        os.rename(path + ".new", path)
 
-    def trust_of(self, host):
-        if self.path != "keys" or host is None:
+    def allow(self, host, name, role="work"):
+        """A key of that name on that host, allowed; a running coordinator reads the list again."""
+        self.allowed[name] = (read_public(self.key_of(host, name)), role)
+        self.write_allowed()
+
+    def revoke(self, name):
+        del self.allowed[name]
+        self.write_allowed()
+
+    def key_of(self, host, name):
+        path = f"{host.state}/{name}.key"
+        if not os.path.exists(path):
+            call(f"{self.bin}/ktworker", "key", path)
+        return path
+
+    def trust_of(self, host, name):
+        if self.path != "keys":
             return []
-        return ["--key", f"{host.state}/host.key", "--server-key", read_public(f"{self.state}/keys/coordinator.key")]
+        if name not in self.allowed:
+            self.allow(host, name)
+        return ["--key", self.key_of(host, name), "--server-key", read_public(f"{self.state}/keys/coordinator.key")]
 
     def add_host(self):
         host = Host(self, len(self.hosts))
         self.hosts.append(host)
         if self.path == "keys":
-            self.enrol_host(host)
+            self.allow(host, host.name)
         elif self.path == "proxied":
             host.proxy = Middleman(self, f"{host.name}.proxy", "ktproxy", "127.0.0.1", PORT, "10.77.0.1", PORT,
                                    netns=host.netns)
