@@ -4,13 +4,15 @@
 #include <errno.h>
 #include <string.h>
 
-#define TICK_NS   (100 * MS)
-#define BATCH     64 /* frames between two commits, as the router reads them */
-#define GRACE_NS  (30 * S)
-#define TTL_NS    (15 * S)
-#define SYNC_NS   (1 * S)
-#define RETRY_NS  (500 * MS)
-#define INBOX_MAX 20000
+#define TICK_NS     (100 * MS)
+#define BATCH       64 /* frames between two commits, as the router reads them */
+#define GRACE_NS    (30 * S)
+#define TTL_NS      (15 * S)
+#define SYNC_NS     (1 * S)
+#define RETRY_NS    (500 * MS)
+#define KEEP_NS     (5 * S)
+#define HOPELESS_NS (10 * S)
+#define INBOX_MAX   20000
 
 static void settle(struct world *w);
 
@@ -180,8 +182,22 @@ static void judge(struct world *w, uint64_t cell, uint64_t epoch)
 		(struct event){ .kind = EV_COORD_VERDICT, .life = w->coord.life, .number = epoch });
 }
 
+static void judge_group(struct world *w, uint64_t first, uint64_t n)
+{
+	struct kt_msg_verdict verdict = { .outcome = "pass" };
+	struct kt_input input = {
+		.kind = KT_INPUT_GROUPED, .cell = first, .repeats = n, .verdict = &verdict
+	};
+
+	step(w, &input);
+}
+
 static void perform(struct world *w, const struct kt_effect *effect)
 {
+	if (effect->kind == KT_EFFECT_GROUP) {
+		judge_group(w, effect->cell, effect->repeats);
+		return;
+	}
 	if (effect->kind == KT_EFFECT_JUDGE) {
 		judge(w, effect->cell, effect->epoch);
 		return;
@@ -348,13 +364,20 @@ static void read_inbox(struct world *w)
 		struct kt_input input = { .kind = KT_INPUT_FRAME,
 					  .peer = frame.peer,
 					  .tag = frame.message->tag,
-					  .body = frame.message->body };
+					  .body = frame.message->body,
+					  .role = KT_ROLE_WORK };
 		size_t facts_before = c->out.n_facts;
 
 		world_trace(w, "coordinator: %s of peer %llu (worker %u)",
 			    kt_codec_message(&kt_schema_fleet, input.tag)->schema->name,
 			    (unsigned long long)frame.peer, frame.from);
 		c->from = frame.from;
+		if (w->keyed) {
+			input.who = crew_name(w->crews[frame.from].name);
+			if (frame.from == STRANGER && w->observes)
+				input.role = KT_ROLE_OBSERVE;
+		}
+		w->crews[frame.from].heard_ns = w->now_ns;
 		step(w, &input);
 		if (input.tag == KT_TAG_sync)
 			promises_synced(w, frame.peer, input.body, facts_before);
@@ -480,6 +503,27 @@ static void job(void *arg, uint64_t cell, struct kt_arena *arena, struct kt_msg_
 				    .scenario = &scenario };
 }
 
+/* Every other five cells are repeats that something is asserted over. */
+static bool group(void *arg, uint64_t cell, uint64_t *first, uint64_t *n)
+{
+	*first = cell - cell % REPEATS;
+	*n = REPEATS;
+	return cell / REPEATS % 2 == 0;
+}
+
+static void demand(void *arg, uint64_t cell, struct kt_placement_demand *out)
+{
+	const struct world *w = arg;
+	const struct plan *plan = &w->plans[cell];
+
+	out->cpus = plan->cpus;
+	out->mem_bytes = plan->mem_bytes;
+	out->expected_ns = plan->takes_ns;
+	out->pair = plan->pair;
+	out->artifacts = &plan->artifact;
+	out->n_artifacts = 1;
+}
+
 static void open_sweep(struct world *w)
 {
 	struct kt_msg_fact_opened fact = { .sweep_id = "sweep",
@@ -513,6 +557,12 @@ void coord_start(struct world *w)
 		.retry_ns = RETRY_NS,
 		.session_seed = world_mix(w->seed, 77 + c->life) >> 1,
 		.job = job,
+		.group = w->grouped ? group : NULL,
+		.demand = w->sized ? demand : NULL,
+		.seed = w->seed,
+		.keep_ns = KEEP_NS,
+		.hopeless_ns = HOPELESS_NS,
+		.arg = w,
 	};
 	fold(w, &c->sweep);
 	c->dispatch = kt_dispatch_new(&c->sweep, &c->config, w->now_ns + 1000 * S);

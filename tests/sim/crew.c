@@ -285,7 +285,8 @@ static void send_hello(struct world *w, uint32_t who)
 		.boot_id = c->boot_id,
 		.slots = c->slots,
 		.cpus = 4,
-		.mem_bytes = 1ull << 30,
+		.guest_cpus = c->guest_cpus,
+		.mem_bytes = c->mem_bytes,
 		.machine = &machine,
 		.accel_reason = "",
 		.wall_ns = crew_wall_ns(w, who),
@@ -301,10 +302,12 @@ static void send_hello(struct world *w, uint32_t who)
 static void send_sync(struct world *w, uint32_t who)
 {
 	struct crew *c = &w->crews[who];
+	uint64_t cached = c->name;
 	struct kt_msg_sync sync;
 
 	kt_arena_reset(&w->scratch);
 	kt_duty_fill_sync(&c->duty, crew_clock_ns(w, who), &w->scratch, &sync);
+	sync.cached = (struct kt_bin){ (const uint8_t *)&cached, sizeof(cached) };
 	wires_send_up(w, who, KT_TAG_sync, &sync);
 }
 
@@ -893,6 +896,11 @@ void crew_init(struct world *w, uint32_t who, uint32_t name)
 
 	c->name = name;
 	c->slots = 1 + world_draw(w, STREAM_PLAN, 3);
+	c->mem_bytes = 64ull << 30;
+	if (w->sized) { /* host 0 and its twin take whatever anybody can take */
+		c->guest_cpus = name == 0 ? 8 : 4 << world_draw(w, STREAM_PLAN, 2);
+		c->mem_bytes = (name == 0 ? 8ull : 4ull << world_draw(w, STREAM_PLAN, 2)) << 30;
+	}
 	c->clock_offset_ns = world_span(w, STREAM_PLAN, 100 * S, 100000 * S);
 	c->now = kt_must_calloc(ATTEMPTS_MAX, sizeof(*c->now));
 	c->disk = kt_must_calloc(ATTEMPTS_MAX, sizeof(*c->disk));

@@ -48,7 +48,9 @@ void nemesis_begin(struct world *w)
 			w->crews[who].drift_ppm =
 				(int64_t)world_draw(w, FAULT_CLOCK, 20001) - 10000;
 	if (w->faults & 1u << FAULT_BAD_HOST)
-		w->crews[world_draw(w, FAULT_BAD_HOST, HOSTS)].bad = true;
+		w->crews[w->sized ? 1 + world_draw(w, FAULT_BAD_HOST, HOSTS - 1)
+				  : world_draw(w, FAULT_BAD_HOST, HOSTS)]
+			.bad = true; /* not the one that takes the large guests */
 	coord_start(w);
 	for (uint32_t who = 0; who < HOSTS; who++)
 		world_push(w, world_span(w, STREAM_OTHER, 0, 2 * S),
@@ -99,6 +101,9 @@ static void partition(struct world *w, uint32_t who)
 
 static void overhear(struct world *w, struct message *message)
 {
+	/* Without keys names are taken on trust: whoever says HELLO in the name of another is that one. */
+	if (message->tag == KT_TAG_hello && !w->keyed)
+		return;
 	if (w->n_overheard == OVERHEARD_MAX) {
 		size_t i = world_draw(w, FAULT_STRANGER, OVERHEARD_MAX);
 
@@ -168,7 +173,8 @@ static void go_for_ever(struct world *w)
 
 	for (uint32_t i = 0; i < HOSTS; i++)
 		others += i != who && !w->crews[i].gone && !w->crews[i].bad;
-	if (!others || w->crews[who].gone)
+	/* Who takes the large guests stays. */
+	if (!others || w->crews[who].gone || (w->sized && who == 0))
 		return;
 	world_trace(w, "worker %u: leaves for ever", who);
 	w->crews[who].gone = true;

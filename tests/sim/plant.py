@@ -128,6 +128,10 @@ BUGS = [
         (LEASES, "	if (sync->seq <= host->sync_seq)\n		return;\n", "")]),
     ("unseen_stay", "another process under the same name gets the leases of the former one", [
         (SESSIONS, "		if (!lease->seen)\n", "		if (!lease->seen && !lease->cell)\n")]),
+    ("any_name", "a key may speak in the name of another", [
+        (SESSIONS, "	if (in->who && strcmp(in->who, hello->worker_id) != 0) {", "	if (in->who && !*hello->worker_id) {")]),
+    ("any_role", "a key that may only look gets work", [
+        (SESSIONS, "	if (in->role != KT_ROLE_WORK) {", "	if (in->role > KT_ROLE_OBSERVE + 5) {")]),
     ("revoked_run_on", "the worker does not kill the guest of a revoked lease", [
         (HELD, "X(RUNNING, REVOKED, ENDING, CANCEL)   \\", "X(RUNNING, REVOKED, ENDING, NOTHING)  \\")]),
     ("slot_free_too_soon", "a slot is free while its guest is still dying", [

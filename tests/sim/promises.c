@@ -109,6 +109,12 @@ static void on_granted(struct world *w, const struct entry *entry,
 		ONE_LEASE, "cell %llu is granted again, epoch %llu is live", U(fact->cell),
 		U(w->tallies[fact->cell].epoch));
 	w->tallies[fact->cell].epoch = fact->epoch;
+	for (uint64_t i = 0; w->plans[fact->cell].pair && i < w->n_cells; i++)
+		PROMISE(i == fact->cell || w->plans[i].pair != w->plans[fact->cell].pair ||
+				!w->tallies[i].epoch ||
+				w->truths[w->tallies[i].epoch].state != LEASE_LIVE,
+			PAIRED, "cell %llu is granted, cell %llu of its pair runs", U(fact->cell),
+			U(i));
 	w->tallies[fact->cell].tries++;
 	PROMISE(w->tallies[fact->cell].judged == 0, JUDGED_ONCE,
 		"cell %llu has a verdict and is granted again", U(fact->cell));
@@ -227,12 +233,31 @@ static void on_judged(struct world *w, const struct kt_msg_fact_judged *fact)
 	tally->outcome = outcome;
 }
 
+/* Nobody who is large enough is there, or was before long. */
+static void check_hopeless(struct world *w, const struct kt_msg_fact_errored *fact)
+{
+	const struct plan *plan = &w->plans[fact->cell];
+
+	w->tallies[fact->cell].hopeless = true;
+	for (uint32_t who = 0; who < STRANGER; who++) {
+		const struct crew *c = &w->crews[who];
+
+		if (c->guest_cpus < plan->cpus || c->mem_bytes < plan->mem_bytes || !c->heard_ns)
+			continue;
+		PROMISE(w->now_ns - c->heard_ns >= GRACE_NS, NO_EXCUSE,
+			"cell %llu is said to be too large, worker %u takes it: %s", U(fact->cell),
+			who, fact->line);
+	}
+}
+
 static void on_errored(struct world *w, const struct kt_msg_fact_errored *fact)
 {
 	struct tally *tally = &w->tallies[fact->cell];
 
 	tally->errored++;
-	if (strcmp(fact->cause, "poison") == 0)
+	if (strcmp(fact->cause, "unschedulable") == 0)
+		check_hopeless(w, fact);
+	else if (strcmp(fact->cause, "poison") == 0)
 		PROMISE(__builtin_popcount(tally->blamed) >= KT_POISON_HOSTS, NO_EXCUSE,
 			"cell %llu is poison to %d hosts", U(fact->cell),
 			__builtin_popcount(tally->blamed));
@@ -240,6 +265,27 @@ static void on_errored(struct world *w, const struct kt_msg_fact_errored *fact)
 		PROMISE(tally->charged >= w->attempts_max, NO_EXCUSE,
 			"cell %llu is given up after %u of %u tries", U(fact->cell), tally->charged,
 			w->attempts_max);
+}
+
+static void on_host(struct world *w, const struct entry *entry, const struct kt_msg_fact_host *fact)
+{
+	if (!w->keyed)
+		return;
+	PROMISE(strcmp(fact->host, crew_name(w->crews[entry->from].name)) == 0, ENTITLED,
+		"worker %u is taken for %s", entry->from, fact->host);
+	PROMISE(entry->from != STRANGER || !w->observes, ENTITLED,
+		"who may only look is taken for a worker");
+}
+
+static void on_grouped(struct world *w, const struct kt_msg_fact_grouped *fact)
+{
+	PROMISE(fact->repeats == REPEATS && fact->cell % (2 * REPEATS) == 0, GROUPED,
+		"cells %llu and on are no group", U(fact->cell));
+	PROMISE(w->tallies[fact->cell].grouped++ == 0, GROUPED, "group %llu is judged again",
+		U(fact->cell));
+	for (uint64_t i = fact->cell; i < fact->cell + REPEATS; i++)
+		PROMISE(w->tallies[i].judged + w->tallies[i].errored == 1, GROUPED,
+			"group %llu is judged, cell %llu has no end", U(fact->cell), U(i));
 }
 
 void promises_fact(struct world *w, const struct entry *entry, const void *fact)
@@ -262,6 +308,12 @@ void promises_fact(struct world *w, const struct entry *entry, const void *fact)
 		break;
 	case KT_TAG_fact_errored:
 		on_errored(w, fact);
+		break;
+	case KT_TAG_fact_host:
+		on_host(w, entry, fact);
+		return;
+	case KT_TAG_fact_grouped:
+		on_grouped(w, fact);
 		break;
 	case KT_TAG_fact_late:
 		PROMISE(!CONCERNED(late->epoch) || w->truths[late->epoch].state != LEASE_LIVE ||
@@ -453,6 +505,8 @@ void promises_start(struct world *w, uint32_t who, uint64_t epoch, uint64_t cell
 {
 	struct truth *truth = promises_truth(w, epoch);
 	size_t n = 0;
+	uint64_t cpus = w->plans[cell].cpus;
+	uint64_t mem_bytes = w->plans[cell].mem_bytes;
 
 	/* Who is offered it again by a STATE that its own ACK has overtaken may run it again, for nothing. */
 	PROMISE(truth->run == 0 || (truth->state != LEASE_LIVE && has_any(w, F(REORDER))), ONE_RUN,
@@ -461,8 +515,21 @@ void promises_start(struct world *w, uint32_t who, uint64_t epoch, uint64_t cell
 	PROMISE(truth->cell == cell && truth->name == w->crews[who].name, OWN_HOST,
 		"worker %u runs epoch %llu of another", who, U(epoch));
 	truth->ran_by = who;
-	for (size_t i = 0; i < GUESTS_MAX; i++)
-		n += w->crews[who].guests[i].run != 0;
+	for (size_t i = 0; i < GUESTS_MAX; i++) {
+		const struct guest *guest = &w->crews[who].guests[i];
+
+		if (!guest->run)
+			continue;
+		n++;
+		cpus += w->plans[guest->cell].cpus;
+		mem_bytes += w->plans[guest->cell].mem_bytes;
+	}
+	PROMISE(!w->crews[who].guest_cpus || cpus <= w->crews[who].guest_cpus ||
+			has_any(w, F(REORDER)),
+		FITS, "worker %u gives %llu CPUs, its guests have %llu", who,
+		U(w->crews[who].guest_cpus), U(cpus));
+	PROMISE(mem_bytes <= w->crews[who].mem_bytes || has_any(w, F(REORDER)), FITS,
+		"worker %u has %llu bytes too few", who, U(mem_bytes - w->crews[who].mem_bytes));
 	PROMISE(n < w->crews[who].slots, SLOTS, "worker %u with %zu slots starts one guest more",
 		who, w->crews[who].slots);
 }
@@ -545,10 +612,13 @@ void promises_end(struct world *w)
 		PROMISE(sweep->cells[i].state == (tally->judged ? KT_CELL_JUDGED : KT_CELL_ERRORED),
 			ONE_END, "cell %llu is %s", U(i),
 			kt_sweep_state_name(sweep->cells[i].state));
-		PROMISE(w->faults || tally->judged, SAME_REPORT,
+		PROMISE(!w->grouped || i % (2 * REPEATS) || tally->grouped == 1, GROUPED,
+			"group %llu was judged %u times", U(i), tally->grouped);
+		PROMISE(w->faults || tally->judged || w->plans[i].cpus == GIANT_CPUS, SAME_REPORT,
 			"cell %llu is given up in an undisturbed world", U(i));
-		PROMISE(tally->judged || w->attempts_max < 10 || has_any(w, F(POISON)), SAME_REPORT,
-			"cell %llu is given up, though it could be tried again", U(i));
+		PROMISE(tally->judged || tally->hopeless || w->attempts_max < 10 ||
+				has_any(w, F(POISON)),
+			SAME_REPORT, "cell %llu is given up, though it could be tried again", U(i));
 	}
 	for (uint32_t who = 0; who < PROCS_MAX; who++)
 		for (size_t i = 0; i < GUESTS_MAX; i++)

@@ -147,6 +147,16 @@ static void plan_cell(struct world *w, uint64_t cell)
 		plan->n = 0;
 	}
 	plan->poison = (w->faults & 1u << FAULT_POISON) && (h >> 40) % 24 == 0;
+	if (w->sized) { /* cells that differ in their scheduler alone are a pair: of one size */
+		uint64_t size = world_mix(w->seed, 2000 + cell / 2);
+
+		plan->cpus = 1u << size % 4;
+		plan->mem_bytes = (1ull + (size >> 8) % 4) << 30;
+		plan->pair = (size >> 16) % 2 ? 1 + cell / 2 : 0;
+		if ((size >> 24) % 40 == 0)
+			plan->cpus = GIANT_CPUS;
+	}
+	plan->artifact = h >> 52 & 7;
 	for (uint64_t i = 0; i < plan->n; i++)
 		readings[i].value = world_mix(h, i);
 	plan->outcome = promises_verdict(readings, plan->n, plan->cause);
@@ -162,6 +172,10 @@ struct world *world_new(uint64_t seed, uint32_t faults, bool trace)
 	w->conns = kt_must_calloc(CONNS_MAX, sizeof(*w->conns));
 	w->n_conns = 1; /* 0 is none */
 	w->n_cells = 50;
+	w->sized = world_mix(seed, 31) % 3 == 0;
+	w->keyed = world_mix(seed, 33) % 2 == 0;
+	w->observes = world_mix(seed, 34) % 3 == 0;
+	w->grouped = world_mix(seed, 32) % 2 == 0;
 	nemesis_plan(w);
 	for (uint64_t i = 0; i < w->n_cells; i++)
 		plan_cell(w, i);

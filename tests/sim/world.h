@@ -26,9 +26,11 @@
 #define STRANGER      5 /* has no core: says again what it overheard */
 #define NAMES         5
 #define CELLS_MAX     64
+#define REPEATS       5 /* of one cell, when something is asserted over them */
 #define READINGS_MAX  4 /* samples of one attempt */
 #define GUESTS_MAX    16 /* of one worker, with those that are dying */
 #define ATTEMPTS_MAX  512 /* in one spool */
+#define GIANT_CPUS    64 /* no host has so many */
 #define OVERHEARD_MAX 24
 #define CONNS_MAX     4096
 
@@ -97,6 +99,10 @@ enum fault {
 	X(KEPT_FIRST, "J3", "nothing is offered before it is in the spool")                       \
 	X(NOT_FORGOTTEN, "J4", "the spool forgets only what is durable elsewhere or revoked")     \
 	X(SLOTS, "S1", "no slot is oversubscribed")                                               \
+	X(FITS, "S1", "the guests of a host have no more CPUs and memory than it gives")          \
+	X(PAIRED, "S5", "of a pair one runs at a time")                                           \
+	X(GROUPED, "I1", "what is asserted over repeats is judged once, when all have their end") \
+	X(ENTITLED, "T1", "nobody gets in under another's name, or without the right to work")    \
 	X(ASKED_FOR, "S1", "no worker is given more than it asked for")                           \
 	X(ONE_RUN, "S2", "a lease is run once")                                                   \
 	X(REVOKED, "S3", "a lease that is no more is revoked by every answer")                    \
@@ -282,6 +288,7 @@ struct crew {
 	uint32_t life;
 	uint32_t name;
 	size_t slots;
+	uint64_t guest_cpus, mem_bytes; /* that it gives to guests; 0 CPUs: no bound */
 	uint64_t boot_id;
 	struct kt_duty duty;
 	struct kt_duty_effects effects;
@@ -306,6 +313,7 @@ struct crew {
 	int64_t drift_ppm;
 	bool disk_full, leaving;
 	uint64_t stranger_session;
+	int64_t heard_ns; /* by the coordinator; 0: never */
 };
 
 /* ---- what is true ---- */
@@ -340,13 +348,18 @@ struct plan { /* of a cell */
 	int64_t takes_ns;
 	enum kt_outcome outcome; /* the only verdict that it can have */
 	bool poison;
+	uint32_t cpus; /* of its guest */
+	uint64_t mem_bytes;
+	uint64_t pair; /* 0: none */
+	uint64_t artifact;
 };
 
 struct tally { /* of a cell: durable */
 	uint64_t epoch; /* its newest */
-	unsigned int judged, errored, charged, tries;
+	unsigned int judged, errored, charged, tries, grouped;
 	uint32_t blamed; /* names of the hosts of its charged attempts, a set */
 	enum kt_outcome outcome;
+	bool hopeless; /* given up as too large */
 };
 
 struct world {
@@ -370,6 +383,10 @@ struct world {
 	/* what the seed says */
 	uint64_t n_cells;
 	uint32_t attempts_max;
+	bool sized; /* guests and hosts have sizes, some cells are pairs */
+	bool keyed; /* peers have keys, names are no matter of trust */
+	bool observes; /* the stranger's key may only look */
+	bool grouped; /* something is asserted over repeats */
 	struct plan plans[CELLS_MAX];
 	int64_t delay_ns;
 	unsigned int percent_drop, percent_twice, percent_reorder, percent_infra, percent_codec;
