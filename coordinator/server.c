@@ -29,7 +29,8 @@
 
 #define TICK_MS           100
 #define SYNC_NS           (1 * KT_NS_PER_S)
-#define GRACE_NS          (30 * KT_NS_PER_S) /* for leases of an earlier term, fleet */
+#define GRACE_NS          (30 * KT_NS_PER_S) /* for leases of an earlier term, on one machine */
+#define GRACE_FAR_NS      (300 * KT_NS_PER_S) /* over a network, which may be down for the same reason */
 #define RETRY_NS          (500 * KT_NS_PER_MS)
 #define KEEP_NS           (5 * KT_NS_PER_S) /* for a large guest, among small ones */
 #define UNSCHEDULABLE_NS  (10 * KT_NS_PER_S) /* for a host that is large enough to come */
@@ -270,8 +271,11 @@ static int give_verdict(struct server *s, uint64_t index, uint64_t epoch,
 	struct kt_input input = { .cell = index, .epoch = epoch, .now_ns = kt_clock_now_ns() };
 	struct kt_msg_fact_ended ended = { .cell = index, .epoch = epoch };
 	struct kt_msg_verdict verdict;
-	int status = kt_stored_load(s->journal, index, epoch, &stored, s->err);
+	int status;
 
+	if (s->sweep->cells[index].state != KT_CELL_ENDED)
+		return 0; /* somebody ended it meanwhile: no verdict */
+	status = kt_stored_load(s->journal, index, epoch, &stored, s->err);
 	if (status == -EBADMSG) {
 		input.kind = KT_INPUT_DAMAGED;
 		input.line = s->err->text;
@@ -473,6 +477,7 @@ static void on_frame(void *arg, uint64_t peer, const struct kt_message *message,
 	struct server *s = arg;
 	struct kt_input input = { .kind = KT_INPUT_FRAME,
 				  .now_ns = kt_clock_now_ns(),
+				  .wall_ns = kt_clock_wall_ns(),
 				  .peer = peer,
 				  .tag = message->tag,
 				  .body = body };
@@ -527,6 +532,15 @@ static void on_revoked(void *arg, uint64_t peer, const char *why)
 	KT_LOG("key_revoked", "peer=%" PRIu64 " host=%s address=%s why=%s", peer,
 	       kt_log_quote(id.name ? id.name : ""), kt_log_quote(id.address), kt_log_quote(why));
 	kt_router_send(s->control, peer, KT_TAG_refuse, &refuse, NULL);
+	if (id.name && s->status == 0) {
+		struct kt_input input = { .kind = KT_INPUT_REVOKED,
+					  .now_ns = kt_clock_now_ns(),
+					  .peer = peer,
+					  .who = id.name };
+
+		kt_dispatch_step(s->dispatch, &input, &s->out);
+		absorb(s);
+	}
 	on_lost(s, peer, why);
 }
 
@@ -559,7 +573,9 @@ static void on_keys_changed(void *arg)
 static void on_tick(uv_timer_t *timer)
 {
 	struct server *s = timer->data;
-	struct kt_input input = { .kind = KT_INPUT_TICK, .now_ns = kt_clock_now_ns() };
+	struct kt_input input = { .kind = KT_INPUT_TICK,
+				  .now_ns = kt_clock_now_ns(),
+				  .wall_ns = kt_clock_wall_ns() };
 
 	kt_log_flush();
 	if (s->stopping) {
@@ -748,6 +764,7 @@ static void on_word(void *arg, struct kt_input *input)
 	if (s->status < 0 || s->stopping)
 		return;
 	input->now_ns = kt_clock_now_ns();
+	input->wall_ns = kt_clock_wall_ns();
 	kt_dispatch_step(s->dispatch, input, &s->out);
 	absorb(s);
 	settle(s);
@@ -895,7 +912,8 @@ static int begin(struct server *s)
 		.bulk_endpoint = kt_feeder_endpoint(s->feeder),
 		.ttl_ns = s->config->ttl_ns,
 		.sync_ns = SYNC_NS,
-		.grace_ns = GRACE_NS,
+		.grace_ns =
+			kt_endpoint_is_local(kt_router_endpoint(s->control)) ? GRACE_NS : GRACE_NS,
 		.retry_ns = RETRY_NS,
 		.job = fill_job,
 		.group = any_over(s->matrix) ? group_of : NULL,

@@ -44,6 +44,7 @@ extern const struct kt_family kt_schema_guest; /* host and guest */
 void kt_schema_digest(const struct kt_family *family, struct kt_digest *digest);
 
 #define KT_PROTOCOL_VERSION       1
+#define KT_PROTOCOL_VERSION_MIN   1 /* the oldest that we still speak */
 #define KT_GUEST_PROTOCOL_VERSION 1
 
 /* The guest channel's virtio-serial port, as /sys/class/virtio-ports/<port>/name says it. */

@@ -1,7 +1,7 @@
 /* attempt.h - one attempt under way: what its phases share, what they tell the agent, how it ends.
  *
  * The phases (boot.h, load.h, sampling.h or shell.h, drain.h) are synchronous: they wait here, in one poll loop over the
- * agent, QEMU and the guest, with a deadline on everything (worker/core/patience.h). What the guest
+ * agent, QEMU and the guest, with a deadline on everything (proto/patience.h). What the guest
  * says meanwhile is taken in by hearing.h. An attempt ends once: the first cause tells, and a phase
  * that finds `ending` set returns.
  */
@@ -10,7 +10,7 @@
 
 #include "proto/cause.h"
 #include "worker/capture.h"
-#include "worker/core/patience.h"
+#include "proto/patience.h"
 #include "worker/demand.h"
 #include "worker/monitor.h"
 #include "worker/sampling.h"

@@ -18,7 +18,7 @@
 #include "proto/base/must.h"
 #include "proto/cause.h"
 #include "worker/cage.h"
-#include "worker/core/patience.h"
+#include "proto/patience.h"
 #include "worker/core/room.h"
 #include "worker/guestproc.h"
 #include "worker/host.h"

@@ -5,7 +5,7 @@
 #include "proto/job.h"
 #include "worker/attempt.h"
 #include "worker/core/boundary.h"
-#include "worker/core/playtime.h"
+#include "proto/playtime.h"
 #include "worker/statsjson.h"
 
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #include "proto/base/must.h"
 #include "proto/cause.h"
 #include "worker/cache.h"
-#include "worker/core/patience.h"
+#include "proto/patience.h"
 
 #include <dirent.h>
 #include <errno.h>

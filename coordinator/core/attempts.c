@@ -1,5 +1,6 @@
 #include "coordinator/core/attempts.h"
 #include "coordinator/core/endings.h"
+#include "coordinator/core/overdue.h"
 #include "proto/base/must.h"
 #include "proto/cause.h"
 
@@ -71,12 +72,14 @@ void kt_attempts_sample(struct kt_dispatch *d, const struct kt_host *host,
 	if (sample->seq == lease->n_samples) {
 		kt_out_effect(out, KT_EFFECT_KEEP_SAMPLE, sample);
 		lease->n_samples++;
+		if (lease->due_at_ns < d->now_ns + KT_OVERDUE_PIECE_NS)
+			lease->due_at_ns = d->now_ns + KT_OVERDUE_PIECE_NS;
 		lease->sample_bytes += sample->body.len;
 	}
 	acknowledge(out, host, sample->epoch, lease->n_samples, false);
 }
 
-static bool is_known_late(struct kt_dispatch *d, uint64_t epoch)
+bool kt_attempts_is_known_late(struct kt_dispatch *d, uint64_t epoch)
 {
 	struct kt_desk_late *late;
 
@@ -99,8 +102,9 @@ static void on_late_result(struct kt_dispatch *d, const struct kt_host *host,
 	/* The accepted result itself, sent again because its ack was lost, is no evidence. */
 	if (cell && msg->epoch <= d->sweep->epoch &&
 	    (cell->epoch != msg->epoch || cell->state == KT_CELL_PENDING ||
-	     cell->state == KT_CELL_ERRORED || cell->state == KT_CELL_LEFT_OUT) &&
-	    !is_known_late(d, msg->epoch)) {
+	     cell->state == KT_CELL_ERRORED || cell->state == KT_CELL_LEFT_OUT ||
+	     cell->state == KT_CELL_CANCELLED) &&
+	    !kt_attempts_is_known_late(d, msg->epoch)) {
 		late = KT_OUT_NEW(out, fact_late);
 		late->cell = msg->cell;
 		late->epoch = msg->epoch;
@@ -120,7 +124,17 @@ static bool is_charged(const struct kt_dispatch *d, const struct kt_host *host, 
 	if (kt_endings_is_worn(d, cell))
 		return true;
 	return cause->side != KT_CAUSE_USER &&
-	       !(host->draining && cause == kt_cause(KT_CAUSE_ID_host_trouble));
+	       !((host->draining || host->admission == KT_ADMISSION_DRAINED) &&
+		 cause == kt_cause(KT_CAUSE_ID_host_trouble));
+}
+
+/* NULL: nobody knows. */
+static struct kt_msg_clock_fit *clock_of(const struct kt_dispatch *d, const struct kt_host *host,
+					 struct kt_out *out)
+{
+	struct kt_msg_clock_fit *fit = KT_OUT_NEW(out, clock_fit);
+
+	return kt_clockfit_tell(&host->clock, d->now_ns, fit) ? fit : NULL;
 }
 
 void kt_attempts_result(struct kt_dispatch *d, const struct kt_host *host,
@@ -156,7 +170,9 @@ void kt_attempts_result(struct kt_dispatch *d, const struct kt_host *host,
 	ended->cell = msg->cell;
 	ended->epoch = msg->epoch;
 	ended->result = msg->result;
+	ended->clock = clock_of(d, host, out);
 	kt_desk_fact(d, out, KT_TAG_fact_ended, ended);
+	kt_endings_praise(d, out, lease->host, lease->canary);
 	kt_fleet_drop_lease(&d->fleet, lease);
 	kt_endings_ask(out, msg->cell, msg->epoch);
 }

@@ -16,4 +16,7 @@ void kt_attempts_phase(struct kt_dispatch *d, const struct kt_host *host,
 void kt_attempts_result(struct kt_dispatch *d, const struct kt_host *host,
 			const struct kt_msg_result_sent *msg, struct kt_out *out);
 
+/* Whether a late result of this lease is known; from now on it is. */
+bool kt_attempts_is_known_late(struct kt_dispatch *d, uint64_t epoch);
+
 #endif

@@ -1,6 +1,7 @@
 #include "coordinator/core/attempts.h"
 #include "coordinator/core/endings.h"
 #include "coordinator/core/leases.h"
+#include "coordinator/core/orders.h"
 #include "coordinator/core/sessions.h"
 #include "coordinator/core/waiting.h"
 #include "proto/base/must.h"
@@ -63,6 +64,7 @@ static void on_tick(struct kt_dispatch *d, struct kt_out *out)
 	kt_sessions_forget_silent(d);
 	kt_leases_expire(d, out);
 	kt_waiting_tick(d, out);
+	kt_leases_nudge_canaries(d, out);
 }
 
 /* ---- life ---- */
@@ -86,20 +88,23 @@ struct kt_dispatch *kt_dispatch_new(struct kt_sweep *sweep, const struct kt_disp
 		.hopeless_ns = config->hopeless_ns,
 	};
 	d->placement = kt_placement_new(sweep, &d->fleet, &d->placement_config, now_ns);
+	for (size_t i = 0; i < d->fleet.n_hosts; i++) /* those that pairs were begun on */
+		d->fleet.hosts[i]->admission = kt_sweep_admission(sweep, d->fleet.hosts[i]->id);
 	for (uint64_t i = 0; i < sweep->n_cells; i++) {
 		const struct kt_cell *cell = &sweep->cells[i];
 
 		if (cell->state == KT_CELL_LEASED) {
-			struct kt_host *host =
-				kt_fleet_host(&d->fleet, sweep->hosts[cell->host].id);
+			struct kt_host *host = kt_desk_host(d, sweep->hosts[cell->host].id);
 			struct kt_lease *lease =
 				kt_fleet_add_lease(&d->fleet, cell->epoch, i, host);
 
 			lease->term = cell->term;
 			lease->seen = true;
 			lease->expires_at_ns = now_ns + config->grace_ns;
+			lease->due_at_ns = kt_leases_due_ns(d, i);
+			lease->canary = host->admission == KT_ADMISSION_QUARANTINED;
 		} else if (cell->state == KT_CELL_PENDING && cell->epoch &&
-			   cell->charged < sweep->attempts_max) {
+			   cell->charged < sweep->attempts_max && !kt_sweep_is_poison(sweep, i)) {
 			kt_waiting_add(d, i, now_ns);
 		}
 	}
@@ -154,14 +159,9 @@ void kt_dispatch_begin(struct kt_dispatch *d, struct kt_out *out)
 		if (cell->state == KT_CELL_ENDED)
 			kt_endings_ask(out, i, cell->epoch);
 		/* The journal was cut between the last failure and giving up: say it now. */
-		if (cell->state == KT_CELL_PENDING && cell->charged >= d->sweep->attempts_max) {
-			struct kt_msg_fact_errored *errored = KT_OUT_NEW(out, fact_errored);
-
-			errored->cell = i;
-			errored->cause = "host_trouble";
-			errored->line = "tries used up; the last trouble is in the journal";
-			kt_desk_fact(d, out, KT_TAG_fact_errored, errored);
-		}
+		if (cell->state == KT_CELL_PENDING)
+			kt_endings_give_up(d, out, i, "host_trouble",
+					   "tries used up; the last trouble is in the journal");
 		ask_at_last(d, out, i);
 	}
 	kt_endings_close(d, out);
@@ -170,6 +170,8 @@ void kt_dispatch_begin(struct kt_dispatch *d, struct kt_out *out)
 void kt_dispatch_step(struct kt_dispatch *d, const struct kt_input *in, struct kt_out *out)
 {
 	d->now_ns = in->now_ns;
+	if (in->wall_ns > 0)
+		d->wall_ns = in->wall_ns;
 	switch (in->kind) {
 	case KT_INPUT_FRAME:
 		on_frame(d, in, out);
@@ -186,6 +188,15 @@ void kt_dispatch_step(struct kt_dispatch *d, const struct kt_input *in, struct k
 	case KT_INPUT_GROUPED:
 		kt_endings_grouped(d, in, out);
 		break;
+	case KT_INPUT_DRAIN:
+		kt_orders_drain(d, in, out);
+		break;
+	case KT_INPUT_CANCEL:
+		kt_orders_cancel(d, in, out);
+		break;
+	case KT_INPUT_REVOKED:
+		kt_orders_revoked(d, in, out);
+		break;
 	case KT_INPUT_DAMAGED:
 		kt_endings_damaged(d, in, out);
 		break;
@@ -201,4 +212,9 @@ const struct kt_fleet *kt_dispatch_fleet(const struct kt_dispatch *d)
 size_t kt_dispatch_n_live_hosts(const struct kt_dispatch *d)
 {
 	return kt_fleet_n_live(&d->fleet);
+}
+
+size_t kt_dispatch_n_dying(const struct kt_dispatch *d)
+{
+	return d->fleet.n_dying;
 }

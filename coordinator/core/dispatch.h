@@ -19,8 +19,8 @@
 struct kt_dispatch_config {
 	const char *runner; /* "qemu" or "scripted": workers of another kind are refused */
 	const char *bulk_endpoint; /* for WELCOME */
-	int64_t ttl_ns; /* of a lease; a SYNC that lists it renews it */
-	int64_t sync_ns; /* workers SYNC at least so often */
+	int64_t ttl_ns; /* of a lease, at least; a SYNC that lists it renews it */
+	int64_t sync_ns; /* workers SYNC at least so often; less often when they are many (leases.h) */
 	int64_t grace_ns; /* for leases of an earlier term, once, after a restart */
 	int64_t retry_ns; /* a failed cell waits this times its charged tries */
 	uint64_t session_seed; /* random: sessions of an earlier term are unknown in this one */
@@ -42,23 +42,30 @@ enum kt_input_kind {
 	KT_INPUT_TICK, /* time passed */
 	KT_INPUT_JUDGED, /* answer to KT_EFFECT_JUDGE */
 	KT_INPUT_GROUPED, /* answer to KT_EFFECT_GROUP */
+	KT_INPUT_DRAIN, /* an operator: this host gets no more cells; or, when not on, is open again */
+	KT_INPUT_CANCEL, /* an operator: these cells have their end */
+	KT_INPUT_REVOKED, /* this host's key is no longer allowed */
 	KT_INPUT_DAMAGED, /* answer to KT_EFFECT_JUDGE as well: the series is not what the worker recorded */
 };
 
 struct kt_input {
 	enum kt_input_kind kind;
 	int64_t now_ns; /* boot-time clock */
-	uint64_t peer; /* FRAME, LOST */
+	int64_t wall_ns; /* wall clock, to compare it with those of the hosts; 0: nobody compares */
+	uint64_t peer; /* FRAME, LOST; REVOKED: who came with the key, 0: whoever */
 	uint32_t tag; /* FRAME */
 	const void *body; /* FRAME: the struct of that tag */
-	const char *
-		who; /* FRAME: the host whose key the peer has; NULL: no keys, HELLO is taken on trust */
+	/* FRAME: the host whose key the peer has; NULL: no keys, HELLO is taken on trust. REVOKED: whose it was. */
+	const char *who;
 	enum kt_role role; /* FRAME: what that key may do; WORK on trust */
-	uint64_t cell; /* JUDGED, DAMAGED; GROUPED: the first */
+	const char *host; /* DRAIN: the worker id */
+	bool on; /* DRAIN */
+	uint64_t cell; /* JUDGED, DAMAGED; GROUPED, CANCEL: the first */
 	uint64_t repeats; /* GROUPED */
+	uint64_t n; /* CANCEL: so many from there on; those that have their end keep it */
 	uint64_t epoch; /* JUDGED, DAMAGED */
 	struct kt_msg_verdict *verdict; /* JUDGED, GROUPED */
-	const char *line; /* DAMAGED */
+	const char *line; /* DAMAGED; DRAIN, CANCEL: who asked and why; NULL: nobody says */
 };
 
 struct kt_dispatch;
@@ -79,5 +86,7 @@ void kt_dispatch_step(struct kt_dispatch *dispatch, const struct kt_input *input
 /* For readers: who is connected, and which leases are out. */
 const struct kt_fleet *kt_dispatch_fleet(const struct kt_dispatch *dispatch);
 size_t kt_dispatch_n_live_hosts(const struct kt_dispatch *dispatch);
+/* Guests that were told to die and of which no host has said yet that they are gone. */
+size_t kt_dispatch_n_dying(const struct kt_dispatch *dispatch);
 
 #endif

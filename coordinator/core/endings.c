@@ -1,6 +1,7 @@
 #include "coordinator/core/endings.h"
+#include "coordinator/core/leases.h"
 #include "coordinator/core/waiting.h"
-#include "proto/base/must.h"
+#include "proto/cause.h"
 
 /* ---- of attempts ---- */
 
@@ -18,6 +19,45 @@ struct kt_msg_result *kt_endings_cut(struct kt_out *out, const struct kt_msg_res
 	return cut;
 }
 
+/* Whether another host is connected: one that is alone is not put into quarantine, for there is nowhere else. */
+static bool has_others(const struct kt_dispatch *d, const struct kt_host *host)
+{
+	return kt_fleet_n_live(&d->fleet) > (host->peer ? 1u : 0u);
+}
+
+/* Trouble of this host. What failed of it in one moment is one trouble: a host that dies takes all that it has. */
+static void blame(struct kt_dispatch *d, struct kt_out *out, struct kt_host *host, uint64_t cell,
+		  bool is_canary)
+{
+	bool is_enough = false;
+
+	if (host->blamed_at_ns != d->now_ns)
+		is_enough = kt_health_trouble(&host->health, cell);
+	host->blamed_at_ns = d->now_ns;
+	if (host->admission == KT_ADMISSION_OPEN && is_enough && has_others(d, host)) {
+		kt_desk_admit(d, out, host, KT_ADMISSION_QUARANTINED,
+			      kt_arena_printf(&out->arena,
+					      "%u attempts in a row ended by trouble, of different "
+					      "cells; the last was cell %llu",
+					      host->health.row, (unsigned long long)cell));
+		kt_health_wait(&host->health, false, d->fleet.n_taking == 0, d->config->retry_ns,
+			       d->now_ns);
+	} else if (host->admission == KT_ADMISSION_QUARANTINED && is_canary) {
+		kt_health_wait(&host->health, true, d->fleet.n_taking == 0, d->config->retry_ns,
+			       d->now_ns);
+	}
+}
+
+void kt_endings_praise(struct kt_dispatch *d, struct kt_out *out, struct kt_host *host,
+		       bool is_canary)
+{
+	kt_health_result(&host->health);
+	if (!is_canary || host->admission != KT_ADMISSION_QUARANTINED)
+		return;
+	kt_desk_admit(d, out, host, KT_ADMISSION_OPEN, "a canary cell gave a result");
+	kt_health_forget(&host->health);
+}
+
 void kt_endings_fail(struct kt_dispatch *d, struct kt_out *out, uint64_t cell, uint64_t epoch,
 		     const char *cause, const char *line, bool charged,
 		     const struct kt_msg_result *result)
@@ -25,7 +65,14 @@ void kt_endings_fail(struct kt_dispatch *d, struct kt_out *out, uint64_t cell, u
 	struct kt_msg_fact_failed *failed = KT_OUT_NEW(out, fact_failed);
 	const struct kt_cell *c = &d->sweep->cells[cell];
 	struct kt_lease *lease = kt_fleet_lease(&d->fleet, epoch);
+	struct kt_host *host = kt_desk_host(d, d->sweep->hosts[c->host].id);
+	bool is_canary = lease && lease->canary;
 
+	/* A canary says something about its host, not about the cell: while that may go elsewhere. */
+	if (charged)
+		blame(d, out, host, cell, is_canary);
+	if (is_canary && d->fleet.n_taking > 0 && !kt_endings_is_worn(d, cell))
+		charged = false;
 	failed->cell = cell;
 	failed->epoch = epoch;
 	failed->cause = kt_arena_strdup(&out->arena, cause);
@@ -37,17 +84,39 @@ void kt_endings_fail(struct kt_dispatch *d, struct kt_out *out, uint64_t cell, u
 	kt_desk_fact(d, out, KT_TAG_fact_failed, failed);
 	if (lease)
 		kt_fleet_drop_lease(&d->fleet, lease);
-	if (c->charged >= d->sweep->attempts_max) {
-		struct kt_msg_fact_errored *errored = KT_OUT_NEW(out, fact_errored);
+	if (!kt_endings_give_up(d, out, cell, failed->cause, failed->line))
+		kt_waiting_add(d, cell, d->now_ns + d->config->retry_ns * c->charged);
+}
 
-		errored->cell = cell;
-		errored->cause = failed->cause;
-		errored->line = failed->line;
-		kt_desk_fact(d, out, KT_TAG_fact_errored, errored);
-		kt_endings_ask_for_group(d, out, cell);
-		return;
-	}
-	kt_waiting_add(d, cell, d->now_ns + d->config->retry_ns * c->charged);
+static const char *poison_line(const struct kt_dispatch *d, struct kt_out *out, uint64_t cell,
+			       const char *cause, const char *line)
+{
+	const struct kt_sweep_downs *downs = kt_sweep_downs(d->sweep, cell);
+	const char *names = d->sweep->hosts[downs->hosts[0]].id;
+
+	for (size_t i = 1; i < downs->n; i++)
+		names = kt_arena_printf(&out->arena, "%s%s%s", names,
+					i + 1u < downs->n ? ", " : " and ",
+					d->sweep->hosts[downs->hosts[i]].id);
+	return kt_arena_printf(&out->arena, "it took down %s, the last by %.64s: %.1024s", names,
+			       cause, line);
+}
+
+bool kt_endings_give_up(struct kt_dispatch *d, struct kt_out *out, uint64_t cell, const char *cause,
+			const char *line)
+{
+	bool is_poison = kt_sweep_is_poison(d->sweep, cell);
+	struct kt_msg_fact_errored *errored;
+
+	if (!is_poison && d->sweep->cells[cell].charged < d->sweep->attempts_max)
+		return false;
+	errored = KT_OUT_NEW(out, fact_errored);
+	errored->cell = cell;
+	errored->cause = is_poison ? kt_cause(KT_CAUSE_ID_poison)->name : cause;
+	errored->line = is_poison ? poison_line(d, out, cell, cause, line) : line;
+	kt_desk_fact(d, out, KT_TAG_fact_errored, errored);
+	kt_endings_ask_for_group(d, out, cell);
+	return true;
 }
 
 /* What is not charged has an end as well: nobody may take and give back one cell for ever. */
@@ -143,6 +212,8 @@ void kt_endings_close(struct kt_dispatch *d, struct kt_out *out)
 
 	if (d->sweep->closed || !kt_sweep_is_done(d->sweep) || !groups_are_done(d))
 		return;
+	if (d->fleet.n_dying > 0 && d->now_ns < d->dying_until_ns)
+		return;
 	closed = KT_OUT_NEW(out, fact_closed);
 	closed->judged = d->sweep->counts[KT_CELL_JUDGED];
 	closed->errored = d->sweep->counts[KT_CELL_ERRORED];
@@ -154,9 +225,7 @@ void kt_endings_close(struct kt_dispatch *d, struct kt_out *out)
 
 		if (!d->fleet.hosts[i]->peer)
 			continue;
-		state = KT_OUT_NEW(out, state);
-		state->session = d->fleet.hosts[i]->session;
-		state->finished = true;
+		state = kt_leases_state(d, d->fleet.hosts[i], 0, out);
 		kt_out_send(out, d->fleet.hosts[i]->peer, KT_TAG_state, state);
 	}
 }

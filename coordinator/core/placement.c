@@ -1,5 +1,6 @@
 #include "coordinator/core/placement.h"
 #include "coordinator/core/backlog.h"
+#include "coordinator/core/elsewhere.h"
 #include "coordinator/core/pairing.h"
 #include "proto/base/must.h"
 
@@ -50,7 +51,7 @@ struct kt_placement {
 	int64_t began_ns;
 	bool restarted; /* hosts of an earlier term may still come back */
 	int64_t looked_ns;
-	bool woke; /* since the last tick */
+	size_t n_woke; /* since the last tick */
 	size_t complain_at; /* the queue that is to be looked at next */
 	size_t give_up_at;
 	int64_t now_ns; /* of the last tick */
@@ -147,7 +148,7 @@ static bool is_taking(struct kt_placement *p, const struct kt_host *host, int64_
 {
 	struct place *place;
 
-	if (!host->peer || host->draining)
+	if (!host->peer || host->draining || host->foreign || host->admission != KT_ADMISSION_OPEN)
 		return false;
 	HASH_FIND(hh, p->places, &host, sizeof(host), place);
 	return !place || now_ns - place->asked_ns <= p->config->grace_ns;
@@ -476,14 +477,20 @@ struct choice {
 	bool is_fresh;
 };
 
-/* Whether another host there is would take it, before long. */
-static bool is_elsewhere(struct kt_placement *p, const struct kt_host *host,
+/* Whether another host there is would take it, before long: one where it did not fail; or, for the host where it failed
+ * last, any.
+ */
+static bool is_elsewhere(struct kt_placement *p, const struct kt_host *host, uint32_t cell,
 			 const struct kt_backlog_size *size, int64_t now_ns)
 {
+	const char *last = p->sweep->hosts[p->sweep->cells[cell].host].id;
+	bool any = strcmp(last, host->id) == 0;
+
 	for (size_t i = 0; i < p->fleet->n_hosts; i++) {
 		const struct kt_host *other = p->fleet->hosts[i];
 
-		if (other != host && is_taking(p, other, now_ns) && could_take(p, other, size))
+		if (other != host && is_taking(p, other, now_ns) && could_take(p, other, size) &&
+		    (any || !kt_elsewhere_failed(p->sweep, cell, other->id)))
 			return true;
 	}
 	return false;
@@ -494,11 +501,12 @@ static bool may_retry_on(struct kt_placement *p, uint32_t cell, int64_t ready_at
 			 const struct kt_host *host, const struct kt_backlog_size *size,
 			 int64_t now_ns)
 {
-	const struct kt_cell *c = &p->sweep->cells[cell];
-
-	if (!c->charged || strcmp(p->sweep->hosts[c->host].id, host->id) != 0)
+	if (kt_elsewhere_crowds(p->sweep, host, cell))
+		return false;
+	if (!p->sweep->cells[cell].charged || !kt_elsewhere_failed(p->sweep, cell, host->id))
 		return true;
-	return now_ns - ready_at_ns > p->config->grace_ns || !is_elsewhere(p, host, size, now_ns);
+	return now_ns - ready_at_ns > p->config->grace_ns ||
+	       !is_elsewhere(p, host, cell, size, now_ns);
 }
 
 static bool choose_again(struct kt_placement *p, const struct kt_host *host,
@@ -553,13 +561,14 @@ static bool choose_fresh(struct kt_placement *p, const struct place *place,
 	return true;
 }
 
-static bool is_better(const struct kt_placement *p, const struct choice *a, const struct choice *b)
+static bool is_better(const struct kt_placement *p, const struct choice *a, const struct choice *b,
+		      bool fresh_first)
 {
 	int64_t x = p->backlog.entries[a->entry].at_ns;
 	int64_t y;
 
 	if (!b->queue || a->is_fresh != b->is_fresh)
-		return !b->queue || !a->is_fresh;
+		return !b->queue || a->is_fresh == fresh_first;
 	y = p->backlog.entries[b->entry].at_ns;
 	if (x != y)
 		return a->is_fresh ? x > y : x < y;
@@ -572,6 +581,9 @@ static bool is_better(const struct kt_placement *p, const struct choice *a, cons
 static void choose(struct kt_placement *p, struct place *place,
 		   const struct kt_placement_room *room, int64_t now_ns, struct choice *best)
 {
+	/* A canary should say something about its host, not about the cell. */
+	bool is_canary = place->host->admission == KT_ADMISSION_QUARANTINED;
+
 	*best = (struct choice){ 0 };
 	for (size_t i = 0; i < p->backlog.n_queues; i++) {
 		struct kt_backlog_queue *queue = p->backlog.queues[i];
@@ -583,10 +595,13 @@ static void choose(struct kt_placement *p, struct place *place,
 			note_blocked(p, place->host, queue, now_ns);
 			continue;
 		}
-		if (!choose_again(p, place->host, queue, now_ns, &choice) &&
+		if (is_canary && !choose_fresh(p, place, queue, &choice) &&
+		    !choose_again(p, place->host, queue, now_ns, &choice))
+			continue;
+		if (!is_canary && !choose_again(p, place->host, queue, now_ns, &choice) &&
 		    !choose_fresh(p, place, queue, &choice))
 			continue;
-		if (is_better(p, &choice, best))
+		if (is_better(p, &choice, best, is_canary))
 			*best = choice;
 	}
 }
@@ -621,8 +636,7 @@ bool kt_placement_pick(struct kt_placement *p, struct kt_host *host, struct kt_p
 	struct choice choice;
 	uint32_t next;
 
-	if (kt_backlog_wake(&p->backlog, now_ns) > 0)
-		p->woke = true;
+	p->n_woke += kt_backlog_wake(&p->backlog, now_ns);
 	if (!room->slots)
 		return false;
 	if (!pick_open(p, place, room, now_ns, &next)) {
@@ -680,27 +694,27 @@ static void look_for_hopeless(struct kt_placement *p)
 	}
 }
 
-bool kt_placement_tick(struct kt_placement *p, int64_t now_ns)
+size_t kt_placement_tick(struct kt_placement *p, int64_t now_ns)
 {
 	struct place *place;
 	struct place *next;
-	bool woke;
+	size_t n_woke;
 
 	p->now_ns = now_ns;
 	p->complain_at = 0;
 	p->give_up_at = 0;
-	woke = kt_backlog_wake(&p->backlog, now_ns) > 0 || p->woke;
-	p->woke = false;
+	n_woke = kt_backlog_wake(&p->backlog, now_ns) + p->n_woke;
+	p->n_woke = 0;
 	if (now_ns - p->looked_ns < LOOK_NS &&
 	    p->backlog.n_queues * p->fleet->n_hosts > LOOK_ALWAYS)
-		return woke;
+		return n_woke;
 	p->looked_ns = now_ns;
 	look_for_hopeless(p);
 	HASH_ITER (hh, p->places, place, next)
 		if (place->open != NONE && !is_taking(p, place->host, now_ns) &&
 		    now_ns - place->asked_ns > p->config->grace_ns)
 			free_pairs(p, place);
-	return woke;
+	return n_woke;
 }
 
 static void print_bytes(char text[32], uint64_t bytes)

@@ -74,8 +74,8 @@ void kt_placement_room(struct kt_placement *p, struct kt_host *host, const struc
 bool kt_placement_pick(struct kt_placement *p, struct kt_host *host, struct kt_placement_room *room,
 		       int64_t now_ns, uint64_t *cell);
 
-/* Time passed; true: cells that came back are ready, and hosts with room should ask for them. */
-bool kt_placement_tick(struct kt_placement *p, int64_t now_ns);
+/* Time passed; how many cells that came back became ready: hosts with room should ask for them. */
+size_t kt_placement_tick(struct kt_placement *p, int64_t now_ns);
 
 struct kt_placement_complaint {
 	uint64_t cell; /* the first of those that it is about */

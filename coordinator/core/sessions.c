@@ -1,5 +1,6 @@
 #include "coordinator/core/sessions.h"
 #include "coordinator/core/endings.h"
+#include "coordinator/core/leases.h"
 #include "proto/base/must.h"
 
 #include <stdio.h>
@@ -17,15 +18,23 @@ void kt_sessions_forget(struct kt_dispatch *d, uint64_t peer)
 
 	if (!host)
 		return;
-	host->peer = 0;
+	kt_fleet_connect(&d->fleet, host, 0);
 	host->session = 0;
+	host->room = 0;
+}
+
+/* The longest pause between SYNCs that the host may make, for all that it was told. */
+static int64_t pause_ns(const struct kt_dispatch *d, const struct kt_host *host)
+{
+	return host->sync_ns > d->config->sync_ns ? host->sync_ns : d->config->sync_ns;
 }
 
 void kt_sessions_forget_silent(struct kt_dispatch *d)
 {
 	for (size_t i = 0; i < d->fleet.n_hosts; i++)
 		if (d->fleet.hosts[i]->peer &&
-		    d->now_ns - d->fleet.hosts[i]->heard_at_ns > SILENT_SYNCS * d->config->sync_ns)
+		    d->now_ns - d->fleet.hosts[i]->heard_at_ns >
+			    SILENT_SYNCS * pause_ns(d, d->fleet.hosts[i]))
 			kt_sessions_forget(d, d->fleet.hosts[i]->peer);
 }
 
@@ -36,29 +45,22 @@ static bool is_taken(const struct kt_dispatch *d, const struct kt_msg_hello *hel
 		     const struct kt_host *host)
 {
 	return host->peer && host->boot_id != hello->boot_id &&
-	       d->now_ns - host->heard_at_ns < d->config->sync_ns * 3 / 2;
+	       d->now_ns - host->heard_at_ns < pause_ns(d, host) * 3 / 2;
 }
 
 static const char *refuse_reason(const struct kt_dispatch *d, const struct kt_msg_hello *hello)
 {
-	struct kt_digest digest;
 	static char text[256];
 
-	if (hello->version_min > KT_PROTOCOL_VERSION || hello->version_max < KT_PROTOCOL_VERSION) {
+	if (hello->version_min > KT_PROTOCOL_VERSION ||
+	    hello->version_max < KT_PROTOCOL_VERSION_MIN) {
 		snprintf(text, sizeof(text),
-			 "protocol version %d is spoken here, %llu to %llu there: install the same "
-			 "ktcoord version on both",
-			 KT_PROTOCOL_VERSION, (unsigned long long)hello->version_min,
+			 "protocol versions %d to %d are spoken here, %llu to %llu there: install "
+			 "the "
+			 "same ktcoord version on both",
+			 KT_PROTOCOL_VERSION_MIN, KT_PROTOCOL_VERSION,
+			 (unsigned long long)hello->version_min,
 			 (unsigned long long)hello->version_max);
-		return text;
-	}
-	kt_schema_digest(&kt_schema_fleet, &digest);
-	if (hello->schema_digest.len != KT_DIGEST_BYTES ||
-	    memcmp(hello->schema_digest.data, digest.bytes, KT_DIGEST_BYTES) != 0) {
-		snprintf(text, sizeof(text),
-			 "the message schema differs (coordinator " KT_VERSION
-			 ", worker %.64s): install the same ktcoord version on both",
-			 hello->build);
 		return text;
 	}
 	if (strcmp(hello->machine->runner, d->config->runner) != 0) {
@@ -69,6 +71,18 @@ static const char *refuse_reason(const struct kt_dispatch *d, const struct kt_ms
 		return text;
 	}
 	return NULL;
+}
+
+/* Fields are only ever added, and unknown ones skipped: what such a worker has can be read. What it would
+ * make of a job that it knows half of, nobody can tell: it gets none.
+ */
+static bool is_foreign(const struct kt_msg_hello *hello)
+{
+	struct kt_digest digest;
+
+	kt_schema_digest(&kt_schema_fleet, &digest);
+	return hello->schema_digest.len != KT_DIGEST_BYTES ||
+	       memcmp(hello->schema_digest.data, digest.bytes, KT_DIGEST_BYTES) != 0;
 }
 
 /* Another process under the same name: the former one may have them, so this one must not. */
@@ -127,7 +141,7 @@ void kt_sessions_hello(struct kt_dispatch *d, const struct kt_input *in, struct 
 		return;
 	}
 	if (!host)
-		host = kt_fleet_host(&d->fleet, hello->worker_id);
+		host = kt_desk_host(d, hello->worker_id);
 	if (is_taken(d, hello, host)) {
 		kt_out_refuse(
 			out, peer, true,
@@ -135,11 +149,11 @@ void kt_sessions_hello(struct kt_dispatch *d, const struct kt_input *in, struct 
 			hello->worker_id);
 		return;
 	}
-	if (host->boot_id != hello->boot_id)
-		drop_unseen(d, host, out);
 	if (host->boot_id != hello->boot_id) {
 		struct kt_msg_fact_host *fact = KT_OUT_NEW(out, fact_host);
 
+		drop_unseen(d, host, out);
+		kt_fleet_drop_dying(&d->fleet, host, 0); /* no guest outlives its worker */
 		fact->host = hello->worker_id;
 		fact->boot_id = hello->boot_id;
 		fact->machine = hello->machine;
@@ -147,12 +161,12 @@ void kt_sessions_hello(struct kt_dispatch *d, const struct kt_input *in, struct 
 		fact->slots = hello->slots;
 		fact->guest_cpus = hello->guest_cpus;
 		fact->mem_bytes = hello->mem_bytes;
+		fact->build = hello->build;
 		kt_desk_fact(d, out, KT_TAG_fact_host, fact);
 	}
 	if (former && former != host) /* one connection speaks for one worker */
 		kt_sessions_forget(d, peer);
 	host->boot_id = hello->boot_id;
-	host->peer = peer;
 	host->session = d->config->session_seed + ++d->sessions;
 	host->slots = hello->slots;
 	host->guest_cpus = hello->guest_cpus;
@@ -160,13 +174,20 @@ void kt_sessions_hello(struct kt_dispatch *d, const struct kt_input *in, struct 
 	snprintf(host->accel, sizeof(host->accel), "%s", hello->machine->accel);
 	host->heard_at_ns = d->now_ns;
 	host->sync_seq = 0;
+	host->synced_at_ns = 0;
+	host->room = 0;
 	host->draining = false;
+	host->foreign = is_foreign(hello);
+	snprintf(host->build, sizeof(host->build), "%s", hello->build);
+	kt_fleet_connect(&d->fleet, host, peer);
+	host->sync_ns = kt_leases_sync_ns(d);
 	welcome = KT_OUT_NEW(out, welcome);
-	welcome->version = KT_PROTOCOL_VERSION;
+	welcome->version =
+		hello->version_max < KT_PROTOCOL_VERSION ? hello->version_max : KT_PROTOCOL_VERSION;
 	welcome->session = host->session;
 	welcome->sweep_id = d->sweep->id;
 	welcome->bulk_endpoint = d->config->bulk_endpoint;
-	welcome->sync_ns = d->config->sync_ns;
+	welcome->sync_ns = host->sync_ns;
 	welcome->build = KT_VERSION;
 	welcome->host = in->who ? kt_arena_strdup(&out->arena, in->who) : "";
 	kt_out_send(out, peer, KT_TAG_welcome, welcome);
@@ -179,6 +200,7 @@ void kt_sessions_bye(struct kt_dispatch *d, struct kt_host *host, struct kt_out 
 	struct kt_lease *next;
 
 	kt_sessions_forget(d, host->peer);
+	kt_fleet_drop_dying(&d->fleet, host, 0);
 	DL_FOREACH_SAFE (host->leases, lease, next) {
 		if (strcmp(lease->phase, "done") != 0)
 			kt_endings_fail(d, out, lease->cell, lease->epoch, "worker_lost",

@@ -1,4 +1,5 @@
 #include "coordinator/core/sweep.h"
+#include "coordinator/core/health.h"
 #include "proto/base/must.h"
 #include "proto/job.h"
 
@@ -7,6 +8,12 @@
 #include <string.h>
 
 #define FROM(state_) (1u << KT_CELL_##state_)
+
+struct kt_sweep_name {
+	const char *id; /* key: the host's own */
+	uint16_t index;
+	UT_hash_handle hh;
+};
 
 /* Which fact takes a cell from where to where. */
 static const struct {
@@ -76,6 +83,19 @@ void kt_sweep_init(struct kt_sweep *sweep)
 
 void kt_sweep_destroy(struct kt_sweep *sweep)
 {
+	struct kt_sweep_downs *downs;
+	struct kt_sweep_downs *next_downs;
+	struct kt_sweep_name *name;
+	struct kt_sweep_name *next_name;
+
+	HASH_ITER (hh, sweep->downs, downs, next_downs) {
+		HASH_DEL(sweep->downs, downs);
+		free(downs);
+	}
+	HASH_ITER (hh, sweep->names, name, next_name) {
+		HASH_DEL(sweep->names, name);
+		free(name);
+	}
 	for (size_t i = 0; i < sweep->n_hosts; i++)
 		free(sweep->hosts[i].id);
 	free(sweep->hosts);
@@ -104,30 +124,33 @@ static int open_sweep(struct kt_sweep *sweep, const struct kt_msg_fact_opened *f
 	return 0;
 }
 
-/* n_hosts when it is not there. */
-static size_t find_host(const struct kt_sweep *sweep, const char *host)
+size_t kt_sweep_find_host(const struct kt_sweep *sweep, const char *host)
 {
-	size_t i = 0;
+	struct kt_sweep_name *name;
 
-	while (i < sweep->n_hosts && strcmp(sweep->hosts[i].id, host) != 0)
-		i++;
-	return i;
+	HASH_FIND_STR(sweep->names, host, name);
+	return name ? name->index : sweep->n_hosts;
 }
 
 static uint16_t host_index(struct kt_sweep *sweep, const char *host)
 {
-	size_t i = find_host(sweep, host);
+	size_t i = kt_sweep_find_host(sweep, host);
+	struct kt_sweep_name *name;
 
 	if (i < sweep->n_hosts)
 		return (uint16_t)i;
 	sweep->hosts = kt_must_realloc(sweep->hosts, sweep->n_hosts + 1, sizeof(*sweep->hosts));
 	sweep->hosts[i] = (struct kt_sweep_host){ .id = kt_must_strdup(host) };
+	name = kt_must_calloc(1, sizeof(*name));
+	name->id = sweep->hosts[i].id;
+	name->index = (uint16_t)i;
+	HASH_ADD_KEYPTR(hh, sweep->names, name->id, strlen(name->id), name);
 	return (uint16_t)sweep->n_hosts++;
 }
 
 enum kt_admission kt_sweep_admission(const struct kt_sweep *sweep, const char *host)
 {
-	size_t i = find_host(sweep, host);
+	size_t i = kt_sweep_find_host(sweep, host);
 
 	return i < sweep->n_hosts ? sweep->hosts[i].admission : KT_ADMISSION_OPEN;
 }
@@ -195,6 +218,47 @@ static uint64_t cell_of(uint32_t tag, const void *fact)
 	}
 }
 
+const struct kt_sweep_downs *kt_sweep_downs(const struct kt_sweep *sweep, uint64_t cell)
+{
+	struct kt_sweep_downs *downs;
+
+	HASH_FIND(hh, sweep->downs, &cell, sizeof(cell), downs);
+	return downs;
+}
+
+bool kt_sweep_is_poison(const struct kt_sweep *sweep, uint64_t cell)
+{
+	const struct kt_sweep_downs *downs = kt_sweep_downs(sweep, cell);
+
+	return downs && downs->n == KT_POISON_HOSTS;
+}
+
+static void add_downs(struct kt_sweep *sweep, uint64_t cell, uint16_t host)
+{
+	struct kt_sweep_downs *downs = (struct kt_sweep_downs *)kt_sweep_downs(sweep, cell);
+
+	if (!downs) {
+		downs = kt_must_calloc(1, sizeof(*downs));
+		downs->cell = cell;
+		HASH_ADD(hh, sweep->downs, cell, sizeof(downs->cell), downs);
+	}
+	for (size_t i = 0; i < downs->n; i++)
+		if (downs->hosts[i] == host)
+			return;
+	if (downs->n < KT_POISON_HOSTS)
+		downs->hosts[downs->n++] = host;
+}
+
+static void forget_downs(struct kt_sweep *sweep, uint64_t cell)
+{
+	struct kt_sweep_downs *downs = (struct kt_sweep_downs *)kt_sweep_downs(sweep, cell);
+
+	if (!downs)
+		return;
+	HASH_DEL(sweep->downs, downs);
+	free(downs);
+}
+
 static enum kt_sweep_guest guest_of(const struct kt_msg_result *result)
 {
 	if (!result->machine)
@@ -227,8 +291,11 @@ static void remember(struct kt_sweep *sweep, struct kt_cell *cell, uint32_t tag,
 	case KT_TAG_fact_failed:
 		cell->guest = KT_SWEEP_GUEST_NONE;
 		cell->charged += failed->charged && cell->charged < UINT8_MAX;
+		if (failed->charged && kt_health_takes_down(kt_cause_by_name(failed->cause)))
+			add_downs(sweep, failed->cell, cell->host);
 		break;
 	case KT_TAG_fact_reopened:
+		forget_downs(sweep, ((const struct kt_msg_fact_reopened *)fact)->cell);
 		cell->charged = 0;
 		cell->grouped = 0;
 		sweep->closed = false;
@@ -434,6 +501,14 @@ bool kt_sweep_equal(const struct kt_sweep *a, const struct kt_sweep *b)
 		if (strcmp(a->hosts[i].id, b->hosts[i].id) != 0 ||
 		    a->hosts[i].admission != b->hosts[i].admission)
 			return false;
+	if (HASH_COUNT(a->downs) != HASH_COUNT(b->downs))
+		return false;
+	for (const struct kt_sweep_downs *x = a->downs; x; x = x->hh.next) {
+		const struct kt_sweep_downs *y = kt_sweep_downs(b, x->cell);
+
+		if (!y || x->n != y->n || memcmp(x->hosts, y->hosts, sizeof(x->hosts)) != 0)
+			return false;
+	}
 	for (uint64_t i = 0; i < a->n_cells; i++) {
 		const struct kt_cell *x = &a->cells[i];
 		const struct kt_cell *y = &b->cells[i];

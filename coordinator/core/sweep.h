@@ -28,6 +28,8 @@
 
 #include "coordinator/core/facts.h"
 
+#include <uthash.h>
+
 enum kt_cell_state {
 	KT_CELL_PENDING,
 	KT_CELL_LEASED,
@@ -58,6 +60,15 @@ enum kt_admission { /* what a host may take (fact_admission) */
 struct kt_sweep_host {
 	char *id;
 	enum kt_admission admission;
+};
+
+struct kt_sweep_name; /* finds a host by its id */
+
+struct kt_sweep_downs { /* which hosts a cell took down with it; only of cells that did */
+	uint64_t cell; /* key */
+	uint16_t hosts[KT_POISON_HOSTS]; /* different ones: indices into kt_sweep.hosts */
+	uint8_t n;
+	UT_hash_handle hh;
 };
 
 enum kt_sweep_guest { /* that a result came from */
@@ -92,6 +103,8 @@ struct kt_sweep {
 	bool closed;
 	struct kt_sweep_host *hosts; /* every host that ever held a lease, or was spoken of */
 	size_t n_hosts;
+	struct kt_sweep_name *names; /* uthash: the index of each */
+	struct kt_sweep_downs *downs; /* uthash by cell */
 	uint64_t counts[KT_CELL_STATE_N]; /* cells per state */
 	uint64_t outcomes[KT_OUTCOME_N]; /* judged cells per outcome */
 	uint64_t groups[KT_OUTCOME_N]; /* judged groups per outcome */
@@ -111,6 +124,14 @@ int kt_sweep_apply(struct kt_sweep *sweep, uint32_t tag, const void *fact, struc
  */
 bool kt_sweep_has_ended(const struct kt_sweep *sweep, uint64_t first, uint64_t n);
 bool kt_sweep_is_grouped(const struct kt_sweep *sweep, uint64_t first, uint64_t n);
+
+/* The hosts that a cell took down (kt_health_takes_down(), when that was charged) since it was opened; NULL: none.
+ * With KT_POISON_HOSTS of them it is poison: nobody is to try it again.
+ */
+const struct kt_sweep_downs *kt_sweep_downs(const struct kt_sweep *sweep, uint64_t cell);
+bool kt_sweep_is_poison(const struct kt_sweep *sweep, uint64_t cell);
+/* Index into hosts; n_hosts when it is not known. */
+size_t kt_sweep_find_host(const struct kt_sweep *sweep, const char *host);
 
 /* How many cells are to be run, and whether each of them has its end. */
 uint64_t kt_sweep_n_to_run(const struct kt_sweep *sweep);

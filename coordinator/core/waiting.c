@@ -1,6 +1,7 @@
 #include "coordinator/core/waiting.h"
 #include "coordinator/core/desk.h"
 #include "coordinator/core/endings.h"
+#include "coordinator/core/leases.h"
 #include "proto/cause.h"
 
 /* Cells that are given up in one tick: a journal's transaction must not grow with the matrix. */
@@ -9,20 +10,6 @@
 void kt_waiting_add(struct kt_dispatch *d, uint64_t cell, int64_t ready_at_ns)
 {
 	kt_placement_return(d->placement, cell, ready_at_ns);
-}
-
-/* Whoever has a free slot asks for what came back. A nudge that is lost costs no more than the time to the next SYNC. */
-static void nudge_hosts(struct kt_dispatch *d, struct kt_out *out)
-{
-	for (size_t i = 0; i < d->fleet.n_hosts; i++) {
-		struct kt_msg_nudge *nudge;
-
-		if (!d->fleet.hosts[i]->peer || d->fleet.hosts[i]->draining)
-			continue;
-		nudge = KT_OUT_NEW(out, nudge);
-		nudge->session = d->fleet.hosts[i]->session;
-		kt_out_send(out, d->fleet.hosts[i]->peer, KT_TAG_nudge, nudge);
-	}
 }
 
 static void complain(struct kt_dispatch *d, struct kt_out *out)
@@ -55,8 +42,7 @@ static void give_up(struct kt_dispatch *d, struct kt_out *out)
 
 void kt_waiting_tick(struct kt_dispatch *d, struct kt_out *out)
 {
-	if (kt_placement_tick(d->placement, d->now_ns))
-		nudge_hosts(d, out);
+	kt_leases_nudge_hosts(d, out, kt_placement_tick(d->placement, d->now_ns));
 	complain(d, out);
 	give_up(d, out);
 }

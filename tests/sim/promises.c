@@ -616,8 +616,10 @@ void promises_end(struct world *w)
 			"group %llu was judged %u times", U(i), tally->grouped);
 		PROMISE(w->faults || tally->judged || w->plans[i].cpus == GIANT_CPUS, SAME_REPORT,
 			"cell %llu is given up in an undisturbed world", U(i));
+		/* Hosts that die by themselves make poison of what they hold, when it happens to it often enough. */
 		PROMISE(tally->judged || tally->hopeless || w->attempts_max < 10 ||
-				has_any(w, F(POISON)),
+				has_any(w, F(POISON)) ||
+				__builtin_popcount(tally->blamed) >= KT_POISON_HOSTS,
 			SAME_REPORT, "cell %llu is given up, though it could be tried again", U(i));
 	}
 	for (uint32_t who = 0; who < PROCS_MAX; who++)

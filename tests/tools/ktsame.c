@@ -11,7 +11,7 @@
  */
 #include "proto/base/clock.h"
 #include "proto/base/must.h"
-#include "worker/core/patience.h"
+#include "proto/patience.h"
 #include "worker/introspect/introspect.h"
 #include "worker/vm.h"
 

@@ -67,10 +67,11 @@ static void close_world(struct world *w)
 static struct kt_host *add_host(struct world *w, const char *id, uint64_t slots, uint64_t cpus,
 				uint64_t mem_bytes, const char *accel)
 {
+	static uint64_t peers;
 	struct kt_host *host = kt_fleet_host(&w->fleet, id);
 
 	host->boot_id = 1;
-	host->peer = w->fleet.n_hosts;
+	kt_fleet_connect(&w->fleet, host, ++peers);
 	host->slots = slots;
 	host->guest_cpus = cpus;
 	host->mem_bytes = mem_bytes;
@@ -326,7 +327,7 @@ Test(placement, a_failed_cell_goes_elsewhere_when_there_is_an_elsewhere)
 		other = add_host(&w, "o", 1, rows[i].other_fits ? 4 : 2, GIB, "tcg");
 		cr_assert_eq(ask_one(&w, host), 0);
 		if (!rows[i].other)
-			other->peer = 0;
+			kt_fleet_connect(&w.fleet, other, 0);
 		fail(&w, 0, rows[i].charged, 0);
 		w.now_ns += rows[i].after_ns;
 		cr_assert_eq(ask_one(&w, host) == 0, rows[i].here, "%s", rows[i].what);
@@ -563,7 +564,7 @@ Test(placement, a_pair_that_was_begun_stays_with_its_host)
 		else
 			fail(&w, first, true, 0);
 		if (rows[i].away)
-			a->peer = 0;
+			kt_fleet_connect(&w.fleet, a, 0);
 		w.now_ns += rows[i].after_ns;
 		kt_placement_tick(w.placement, w.now_ns);
 		ask_one(&w, b);
@@ -699,7 +700,7 @@ Test(placement, a_host_that_is_away_for_a_moment_is_no_reason)
 	add_host(&w, "small", 1, 4, GIB, "tcg");
 	large = add_host(&w, "large", 1, 16, GIB, "tcg");
 	end(&w, ask_one(&w, large));
-	large->peer = 0;
+	kt_fleet_connect(&w.fleet, large, 0);
 	w.now_ns += GRACE_NS - S;
 	for (int i = 0; i < 3; i++, w.now_ns += S) {
 		kt_placement_tick(w.placement, w.now_ns);

@@ -1,4 +1,4 @@
-#include "worker/core/playtime.h"
+#include "proto/playtime.h"
 #include "proto/base/limits.h"
 
 #include <criterion/criterion.h>

@@ -1,4 +1,4 @@
-#include "worker/core/patience.h"
+#include "proto/patience.h"
 
 #include <criterion/criterion.h>
 

@@ -1,4 +1,4 @@
-#include "worker/core/playtime.h"
+#include "proto/playtime.h"
 #include "proto/base/clock.h"
 #include "proto/base/limits.h"
 #include "proto/ops.h"
