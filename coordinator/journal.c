@@ -133,7 +133,8 @@ static int open_db(const char *path, int flags, struct kt_journal **journal, str
 	j->path = kt_must_strdup(path);
 	j->lock = -1;
 	j->kill_at = kill_at ? atoll(kill_at) : -1;
-	if (sqlite3_open_v2(path, &j->db, flags, NULL) != SQLITE_OK)
+	/* One thread uses it: no locks around every call. */
+	if (sqlite3_open_v2(path, &j->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
 		return db_err(j, err, "opening");
 	sqlite3_busy_timeout(j->db, 2000);
 	*journal = kt_take(&j);
@@ -372,6 +373,11 @@ int kt_journal_add_fact(struct kt_journal *j, int64_t wall_ns, uint32_t tag, con
 		sqlite3_bind_int64(statement, 3, (int64_t)cell);
 	sqlite3_bind_blob64(statement, 4, j->encoded.data, j->encoded.len, SQLITE_STATIC);
 	return finish(j, statement, err);
+}
+
+struct kt_bin kt_journal_newest_fact(const struct kt_journal *j)
+{
+	return (struct kt_bin){ j->encoded.data, j->encoded.len };
 }
 
 /* Compressed into j->packed when that is smaller: returns the length before, else 0. */

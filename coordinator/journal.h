@@ -34,6 +34,8 @@ int kt_journal_meta(struct kt_journal *journal, const char *key, struct kt_arena
 
 int kt_journal_add_fact(struct kt_journal *journal, int64_t wall_ns, uint32_t tag, const void *fact,
 			struct kt_err *err);
+/* The fact that was added last, encoded. Borrowed until the next one. */
+struct kt_bin kt_journal_newest_fact(const struct kt_journal *journal);
 int kt_journal_add_sample(struct kt_journal *journal, const struct kt_msg_sample_sent *sample,
 			  struct kt_err *err);
 int kt_journal_add_log(struct kt_journal *journal, const struct kt_msg_log_sent *log,

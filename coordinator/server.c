@@ -37,6 +37,7 @@
 #define WORKER_STARTS_MAX 5 /* of the embedded worker, in a row without a finished cell */
 #define WORKER_CANNOT_MAX 3 /* ktworker's exit statuses 1 to 3: another start would end the same */
 #define WORKER_LEAVE_NS   (10 * KT_NS_PER_S) /* after SIGTERM, before SIGKILL */
+#define ACKS_SEEN_MAX     8 /* messages to one peer among which its ACKs are looked for */
 #define PLUGINS_MAX       2 /* that judge at the same time */
 #define SOCKET_PATH_MAX   100 /* sockaddr_un has 108 bytes */
 
@@ -67,7 +68,7 @@ struct server {
 	struct kt_buf
 		unshown; /* facts of the open transaction, for the view: [tag, length, bytes]* */
 	size_t facts_taken; /* of out: written to the open transaction */
-	size_t effects_taken; /* of out: kept or shown; SEND and JUDGE wait for the commit */
+	size_t effects_taken; /* of out: kept or shown; SEND waits for the commit */
 	uv_process_t *worker; /* NULL: none runs */
 	unsigned int worker_starts;
 	uint64_t done_at_start; /* finished cells when the worker was last started */
@@ -110,14 +111,11 @@ struct unshown {
 /* The view gets a copy, and gets it when the fact is on disk: what a person has seen must be there
  * after a crash as well.
  */
-static void show_later(struct server *s, const struct kt_fact *fact)
+static void show_later(struct server *s, uint32_t tag)
 {
-	struct unshown head = { .tag = fact->tag };
-	KT_AUTO_BUF encoded = { 0 };
+	struct kt_bin encoded = kt_journal_newest_fact(s->journal);
+	struct unshown head = { .tag = tag, .len = (uint32_t)encoded.len };
 
-	kt_codec_encode(kt_codec_message(&kt_facts_family, fact->tag)->schema, fact->body,
-			&encoded);
-	head.len = (uint32_t)encoded.len;
 	kt_buf_append(&s->unshown, &head, sizeof(head));
 	kt_buf_append(&s->unshown, encoded.data, encoded.len);
 }
@@ -177,7 +175,7 @@ static void absorb(struct server *s)
 
 		status = kt_journal_add_fact(s->journal, wall_ns, fact->tag, fact->body, s->err);
 		if (status == 0)
-			show_later(s, fact);
+			show_later(s, fact->tag);
 		kt_reception_fact(s->reception, fact->tag, fact->body);
 	}
 	for (; s->effects_taken < s->out.n_effects && status == 0; s->effects_taken++) {
@@ -282,9 +280,10 @@ static int give_verdict(struct server *s, uint64_t index, uint64_t epoch,
 	} else if (status < 0) {
 		return status;
 	} else {
-		/* After a restart the view has not seen it. */
+		/* What ended before a restart the view has not seen. */
 		ended.result = stored.result;
-		kt_view_fact(s->view, input.now_ns, KT_TAG_fact_ended, &ended);
+		if (s->sweep->cells[index].term != s->sweep->term)
+			kt_view_fact(s->view, input.now_ns, KT_TAG_fact_ended, &ended);
 		kt_judging_cell(s->matrix, index, &stored, beside, &arena, &verdict);
 		input.kind = KT_INPUT_JUDGED;
 		input.verdict = &verdict;
@@ -386,9 +385,50 @@ static void log_refusal(const struct kt_effect *effect)
 	       refuse->rejoin ? "yes" : "no", kt_log_quote(refuse->reason));
 }
 
+/* Verdicts are facts like those that they follow from, and go to the disk with them: one commit for both. */
+static void judge_all(struct server *s, size_t *judged)
+{
+	for (; *judged < s->out.n_effects && s->status == 0; (*judged)++) {
+		struct kt_effect effect = s->out.effects[*judged]; /* judging adds effects */
+		int status = 0;
+
+		if (effect.kind == KT_EFFECT_JUDGE)
+			status = judge(s, effect.cell, effect.epoch);
+		else if (effect.kind == KT_EFFECT_GROUP)
+			status = judge_group(s, effect.cell, effect.repeats);
+		if (status < 0)
+			fail(s, status);
+	}
+}
+
+/* An ACK says all that is kept of its lease: one that follows says this one's words as well. Only the nearest are looked
+ * at: a worker's samples and result come together.
+ */
+static bool is_said_again(const struct kt_effect *effect, const struct kt_effect *end)
+{
+	const struct kt_msg_ack *ack = effect->body;
+	size_t n = 0;
+
+	if (effect->tag != KT_TAG_ack)
+		return false;
+	for (const struct kt_effect *later = effect + 1; later < end && n < ACKS_SEEN_MAX;
+	     later++) {
+		const struct kt_msg_ack *other = later->body;
+
+		if (later->kind != KT_EFFECT_SEND || later->peer != effect->peer)
+			continue;
+		n++;
+		if (later->tag == KT_TAG_ack && other->epoch == ack->epoch &&
+		    other->session == ack->session && other->samples >= ack->samples &&
+		    other->result >= ack->result)
+			return true;
+	}
+	return false;
+}
+
 static void perform(struct server *s, const struct kt_effect *effect)
 {
-	int status = 0;
+	int status;
 
 	if (effect->kind == KT_EFFECT_SEND) {
 		if (effect->tag == KT_TAG_refuse)
@@ -404,34 +444,31 @@ static void perform(struct server *s, const struct kt_effect *effect)
 			kt_dispatch_step(s->dispatch, &lost, &s->out);
 			absorb(s);
 		}
-	} else if (effect->kind == KT_EFFECT_JUDGE) {
-		status = judge(s, effect->cell, effect->epoch);
-		if (status < 0)
-			fail(s, status);
-	} else if (effect->kind == KT_EFFECT_GROUP) {
-		status = judge_group(s, effect->cell, effect->repeats);
-		if (status < 0)
-			fail(s, status);
 	} else if (effect->kind == KT_EFFECT_SAY) {
 		say_waiting(s, effect);
 	}
 }
 
-/* Commit, then perform; what performing brings up is committed before it is performed in turn. */
+/* Judge, commit, then perform; what performing brings up is committed before it is performed in turn. */
 static void settle(struct server *s)
 {
+	size_t judged = 0;
 	size_t at = 0;
 
 	while (s->status == 0 && at < s->out.n_effects) {
-		size_t end = s->out.n_effects;
-		int status = commit(s);
+		size_t end;
+		int status;
 
+		judge_all(s, &judged);
+		end = s->out.n_effects;
+		status = s->status == 0 ? commit(s) : s->status;
 		if (status < 0)
 			return fail(s, status);
 		for (; at < end && s->status == 0; at++) {
 			struct kt_effect effect = s->out.effects[at];
 
-			perform(s, &effect);
+			if (!is_said_again(&s->out.effects[at], s->out.effects + end))
+				perform(s, &effect);
 		}
 	}
 	if (s->status == 0) {

@@ -157,8 +157,8 @@ size_t kt_codec_frame_bytes(const struct kt_family *family, uint32_t tag, const 
 	return n;
 }
 
-void kt_codec_encode_frame(const struct kt_family *family, uint32_t tag, const void *from,
-			   struct kt_buf *out)
+bool kt_codec_try_frame(const struct kt_family *family, uint32_t tag, const void *from,
+			struct kt_buf *out)
 {
 	const struct kt_message *message = kt_codec_message(family, tag);
 	msgpack_packer packer;
@@ -169,8 +169,15 @@ void kt_codec_encode_frame(const struct kt_family *family, uint32_t tag, const v
 	msgpack_pack_array(&packer, 2);
 	msgpack_pack_uint32(&packer, tag);
 	encode_struct(message->schema, from, &packer);
-	kt_must(!out->full);
-	kt_must(out->len - before <= family->frame_bytes_max);
+	return !out->full && out->len - before <= family->frame_bytes_max;
+}
+
+void kt_codec_encode_frame(const struct kt_family *family, uint32_t tag, const void *from,
+			   struct kt_buf *out)
+{
+	bool fits = kt_codec_try_frame(family, tag, from, out);
+
+	kt_must(fits);
 }
 
 /* ---- decode ---- */

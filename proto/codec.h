@@ -92,6 +92,9 @@ int kt_codec_decode(const struct kt_schema *schema, const void *bytes, size_t le
 size_t kt_codec_frame_bytes(const struct kt_family *family, uint32_t tag, const void *from);
 void kt_codec_encode_frame(const struct kt_family *family, uint32_t tag, const void *from,
 			   struct kt_buf *out);
+/* The same; false when it is too large, and then out holds a part of it. */
+bool kt_codec_try_frame(const struct kt_family *family, uint32_t tag, const void *from,
+			struct kt_buf *out);
 /* *message and *into (arena) are set on success. */
 int kt_codec_decode_frame(const struct kt_family *family, const void *bytes, size_t len,
 			  struct kt_arena *arena, const struct kt_message **message, void **into,

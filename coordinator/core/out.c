@@ -24,7 +24,11 @@ struct kt_effect *kt_out_effect(struct kt_out *out, enum kt_effect_kind kind, co
 {
 	struct kt_effect *added;
 
-	out->effects = kt_must_realloc(out->effects, out->n_effects + 1, sizeof(*out->effects));
+	if (out->n_effects == out->cap_effects) {
+		out->cap_effects = out->cap_effects ? 2 * out->cap_effects : 64;
+		out->effects =
+			kt_must_realloc(out->effects, out->cap_effects, sizeof(*out->effects));
+	}
 	added = &out->effects[out->n_effects++];
 	*added = (struct kt_effect){ .kind = kind, .body = body };
 	return added;

@@ -40,7 +40,7 @@ struct kt_out {
 	struct kt_fact *facts;
 	size_t n_facts;
 	struct kt_effect *effects;
-	size_t n_effects;
+	size_t n_effects, cap_effects;
 };
 
 void kt_out_reset(struct kt_out *out);

@@ -24,17 +24,15 @@ int kt_frame_make(const struct kt_family *family, const char *ours, uint32_t tag
 		  struct kt_buf *scratch, zmq_msg_t *frame, struct kt_err *err)
 {
 	const struct kt_message *message = kt_codec_message(family, tag);
-	size_t n;
 
 	kt_must(message);
 	kt_must(strcmp(message->direction, ours) != 0);
-	n = kt_codec_frame_bytes(family, tag, body);
-	if (n > family->frame_bytes_max)
+	kt_buf_reset(scratch);
+	if (!kt_codec_try_frame(family, tag, body, scratch))
 		return kt_err_set(err, KT_FAULT_BUG, EMSGSIZE,
 				  "message %s takes %zu bytes, at most %zu can be sent",
-				  message->schema->name, n, family->frame_bytes_max);
-	kt_buf_reset(scratch);
-	kt_codec_encode_frame(family, tag, body, scratch);
+				  message->schema->name, kt_codec_frame_bytes(family, tag, body),
+				  family->frame_bytes_max);
 	kt_must(zmq_msg_init_size(frame, scratch->len) == 0);
 	memcpy(zmq_msg_data(frame), scratch->data, scratch->len);
 	return 0;

@@ -46,7 +46,7 @@ struct kt_router_events {
 	void (*room)(void *arg, uint64_t peer);
 	/* Once per peer whose key does not count any more, and in place of `lost`. May be NULL. */
 	void (*revoked)(void *arg, uint64_t peer, const char *why);
-	/* Called once after each batch of frames (at most 64): where a group commit belongs. */
+	/* Called once after each batch of frames (at most KT_ZWATCH_BATCH_MAX): where a group commit belongs. */
 	void (*batch_end)(void *arg);
 };
 

@@ -16,7 +16,10 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define KT_ZWATCH_BATCH_MAX 64 /* messages per turn of the loop */
+/* Messages per turn of the loop: all that are there, up to so many. Under load the coordinator's commits are shared by more of
+ * them; some milliseconds of work at most.
+ */
+#define KT_ZWATCH_BATCH_MAX 256
 #define KT_ZWATCH_RETRY_MS  5 /* after which kt_zwatch_retry() gives another turn at the latest */
 
 struct kt_zwatch;
