@@ -1,7 +1,9 @@
 /* layer: worker */
 /* ktswarm.c - thousands of workers in one process, for load tests only.
  *
+ *	ktswarm --sessions N [--name PREFIX] --make-keys FILE
  *	ktswarm --connect ENDPOINT [--sessions N] [--slots N] [--name PREFIX] [--hang CELLS] [--exec PROGRAM] [--seconds N]
+ *	        [--keys FILE --server-key FILE]
  *
  * Each session is a worker to the coordinator: a DEALER socket, a worker id and a boot id of its own, and the real heart of
  * a worker (worker/core/duty.h), so what goes over the wire is the protocol and not an imitation of it. What a worker does
@@ -12,6 +14,8 @@
  * --hang CELLS   the first so many cells of each session never end: for looking at a coordinator that only waits
  * --exec PROGRAM each cell runs it, and ends when it has ended
  * --seconds N    leave after so long; without it, when the coordinator says that its sweep is finished
+ * --make-keys    writes a pair for each session, prints the lines for the coordinator's allow-list, and leaves
+ * --keys FILE    CURVE: each session has its own pair, of --make-keys with the same --sessions and --name
  *
  * At the end one line of JSON says what was done and what it cost this process. Status 0 when every session left because the
  * sweep was finished (or because of --seconds), else 1.
@@ -25,9 +29,11 @@
 #include "proto/base/must.h"
 #include "proto/net/endpoint.h"
 #include "proto/net/frame.h"
+#include "proto/net/key.h"
 #include "worker/core/boundary.h"
 #include "worker/core/duty.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -79,6 +85,8 @@ struct session {
 	struct swarm *swarm;
 	char id[KT_NAME_BYTES_MAX + 1];
 	uint64_t boot_id;
+	struct kt_key key;
+	struct kt_guard guard;
 	struct kt_duty duty;
 	zsock_t *socket;
 	uv_poll_t poll;
@@ -99,6 +107,8 @@ struct swarm {
 	struct child *children;
 	const char *endpoint;
 	const char *prefix;
+	const char *keys, *make_keys; /* files; NULL: none */
+	struct kt_key server_key;
 	const char *exec; /* NULL: cells run nothing */
 	uint64_t n_sessions, slots, hangs;
 	int64_t seconds;
@@ -742,13 +752,62 @@ static void raise_files(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static void name_session(const struct swarm *swarm, uint64_t i, char id[KT_NAME_BYTES_MAX + 1])
+{
+	snprintf(id, KT_NAME_BYTES_MAX + 1, "%s-%05" PRIu64, swarm->prefix, i);
+}
+
+/* A line per session: public and secret half. */
+static int make_keys(const struct swarm *swarm, struct kt_err *err)
+{
+	int fd = open(swarm->make_keys, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+	int status = 0;
+
+	if (!file)
+		return kt_err_sys(err, KT_FAULT_INPUT, errno, "%s", swarm->make_keys);
+	for (uint64_t i = 0; i < swarm->n_sessions && status == 0; i++) {
+		char id[KT_NAME_BYTES_MAX + 1];
+		struct kt_key key;
+
+		name_session(swarm, i, id);
+		status = kt_key_make(&key, err);
+		if (status == 0) {
+			fprintf(file, "%s %s\n", key.public_key, key.secret_key);
+			printf("%s work %s\n", key.public_key, id);
+		}
+	}
+	fclose(file);
+	return status;
+}
+
+static int read_keys(struct swarm *swarm, struct kt_err *err)
+{
+	FILE *file = fopen(swarm->keys, "r");
+
+	if (!file)
+		return kt_err_sys(err, KT_FAULT_INPUT, errno, "%s", swarm->keys);
+	for (uint64_t i = 0; i < swarm->n_sessions; i++) {
+		struct kt_key *key = &swarm->sessions[i].key;
+
+		if (fscanf(file, "%40s %40s", key->public_key, key->secret_key) != 2) {
+			fclose(file);
+			return kt_err_set(err, KT_FAULT_INPUT, EINVAL,
+					  "%s has only %" PRIu64 " keys", swarm->keys, i);
+		}
+	}
+	fclose(file);
+	return 0;
+}
+
 static int open_session(struct swarm *swarm, uint64_t i, struct kt_err *err)
 {
 	struct session *s = &swarm->sessions[i];
 
 	s->swarm = swarm;
 	s->hangs = swarm->hangs;
-	snprintf(s->id, sizeof(s->id), "%s-%05" PRIu64, swarm->prefix, i);
+	name_session(swarm, i, s->id);
+	s->guard = (struct kt_guard){ .key = &s->key, .server_key = swarm->server_key.public_key };
 	kt_must(getrandom(&s->boot_id, sizeof(s->boot_id), 0) == sizeof(s->boot_id));
 	s->boot_id |= 1; /* never 0 */
 	kt_duty_init(&s->duty, &(struct kt_duty_config){
@@ -837,12 +896,13 @@ static void close_swarm(struct swarm *swarm)
 static int usage(void)
 {
 	fputs("usage: ktswarm --connect ENDPOINT [--sessions N] [--slots N] [--name PREFIX] "
-	      "[--hang CELLS] [--exec PROGRAM] [--seconds N]\n",
+	      "[--hang CELLS] [--exec PROGRAM] [--seconds N] [--keys FILE --server-key FILE]\n"
+	      "       ktswarm --sessions N [--name PREFIX] --make-keys FILE\n",
 	      stderr);
 	return 2;
 }
 
-static int read_options(struct swarm *swarm, int argc, char **argv)
+static int read_options(struct swarm *swarm, int argc, char **argv, struct kt_err *err)
 {
 	static const struct option options[] = {
 		{ "connect", required_argument, NULL, 'c' },
@@ -850,6 +910,9 @@ static int read_options(struct swarm *swarm, int argc, char **argv)
 		{ "slots", required_argument, NULL, 's' },
 		{ "name", required_argument, NULL, 'p' },
 		{ "hang", required_argument, NULL, 'h' },
+		{ "keys", required_argument, NULL, 'k' },
+		{ "make-keys", required_argument, NULL, 'm' },
+		{ "server-key", required_argument, NULL, 'S' },
 		{ "exec", required_argument, NULL, 'e' },
 		{ "seconds", required_argument, NULL, 't' },
 		{ 0 },
@@ -873,6 +936,16 @@ static int read_options(struct swarm *swarm, int argc, char **argv)
 		case 'h':
 			swarm->hangs = strtoull(optarg, NULL, 10);
 			break;
+		case 'k':
+			swarm->keys = optarg;
+			break;
+		case 'm':
+			swarm->make_keys = optarg;
+			break;
+		case 'S':
+			if (kt_key_public(optarg, swarm->server_key.public_key, err) < 0)
+				return -err->code;
+			break;
 		case 'e':
 			swarm->exec = optarg;
 			break;
@@ -883,10 +956,14 @@ static int read_options(struct swarm *swarm, int argc, char **argv)
 			return -EINVAL;
 		}
 	}
-	if (optind != argc || !swarm->endpoint || swarm->n_sessions < 1 ||
-	    swarm->n_sessions > SESSIONS_MAX || swarm->slots < 1 || swarm->slots > KT_SLOTS_MAX)
+	if (optind != argc || swarm->n_sessions < 1 || swarm->n_sessions > SESSIONS_MAX ||
+	    swarm->slots < 1 || swarm->slots > KT_SLOTS_MAX ||
+	    !swarm->keys != !swarm->server_key.public_key[0])
 		return -EINVAL;
-	return 0;
+	if (swarm->make_keys)
+		return 0;
+	return swarm->endpoint ? kt_endpoint_check(swarm->endpoint, false, swarm->keys, err)
+			       : -EINVAL;
 }
 
 int main(int argc, char **argv)
@@ -900,8 +977,16 @@ int main(int argc, char **argv)
 		fprintf(stderr, "ktswarm: %s\n", err.text);
 		return usage();
 	}
+	if (swarm.make_keys) {
+		status = make_keys(&swarm, &err);
+		if (status < 0)
+			fprintf(stderr, "ktswarm: %s\n", err.text);
+		return status < 0;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	open_swarm(&swarm);
+	if (swarm.keys)
+		status = read_keys(&swarm, &err);
 	for (uint64_t i = 0; i < swarm.n_sessions && status == 0; i++)
 		status = open_session(&swarm, i, &err);
 	if (status == 0)
