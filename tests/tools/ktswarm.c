@@ -286,8 +286,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 static int connect_session(struct session *s, struct kt_err *err)
 {
-	int status = kt_endpoint_socket(ZMQ_DEALER, s->swarm->endpoint,
-					kt_schema_fleet.frame_bytes_max, NULL, &s->socket, err);
+	int status =
+		kt_endpoint_socket(ZMQ_DEALER, s->swarm->endpoint, kt_schema_fleet.frame_bytes_max,
+				   s->swarm->keys ? &s->guard : NULL, &s->socket, err);
 
 	if (status < 0)
 		return status;
@@ -972,8 +973,7 @@ int main(int argc, char **argv)
 	struct kt_err err = { 0 };
 	int status = 0;
 
-	if (read_options(&swarm, argc, argv) < 0 ||
-	    kt_endpoint_check(swarm.endpoint, false, false, &err) < 0) {
+	if (read_options(&swarm, argc, argv, &err) < 0) {
 		fprintf(stderr, "ktswarm: %s\n", err.text);
 		return usage();
 	}
