@@ -526,39 +526,50 @@ static bool choose_again(struct kt_placement *p, const struct kt_host *host,
 	return false;
 }
 
-/* The first, or one close behind it of whose artifacts fewer are missing, and that is not much shorter. */
-static bool choose_fresh(struct kt_placement *p, const struct place *place,
-			 struct kt_backlog_queue *queue, struct choice *choice)
+static bool choose_fresh(struct kt_placement *p, struct kt_backlog_queue *queue,
+			 struct choice *choice)
 {
 	uint32_t cell;
 	uint32_t entry = live(p, queue, true, queue->fresh.head, &cell);
-	const struct kt_backlog_entry *first;
-	const struct kt_backlog_entry *e;
+
+	*choice = (struct choice){ queue, entry, cell, .is_fresh = true };
+	return entry != NONE;
+}
+
+/* In place of the first of a queue one close behind it of whose artifacts fewer are missing, and that is not much
+ * shorter.
+ */
+static void prefer_cached(struct kt_placement *p, const struct place *place, struct choice *choice)
+{
+	struct kt_backlog_queue *queue = choice->queue;
+	const struct kt_backlog_entry *first = &p->backlog.entries[choice->entry];
+	uint32_t entry = choice->entry;
+	uint32_t looked_at = first->set; /* neighbours often have the same */
+	uint32_t cell;
 	size_t least;
 
-	if (entry == NONE)
-		return false;
-	*choice = (struct choice){ queue, entry, cell, .is_fresh = true };
-	first = &p->backlog.entries[entry];
-	if (!place->n_has || queue->n_passed >= KT_PLACEMENT_PASSED_MAX)
-		return true;
+	if (!choice->is_fresh || !place->n_has || queue->n_passed >= KT_PLACEMENT_PASSED_MAX)
+		return;
 	least = n_missing(place, p->backlog.sets[first->set]);
 	for (int i = 1; i < KT_PLACEMENT_AHEAD && least > 0; i++) {
+		const struct kt_backlog_entry *e;
 		size_t missing;
 
 		entry = live(p, queue, true, p->backlog.entries[entry].next, &cell);
 		if (entry == NONE)
-			break;
+			return;
 		e = &p->backlog.entries[entry];
 		if (e->at_ns < first->at_ns / 2)
-			break;
+			return;
+		if (e->set == looked_at)
+			continue;
+		looked_at = e->set;
 		missing = n_missing(place, p->backlog.sets[e->set]);
 		if (missing >= least)
 			continue;
 		least = missing;
 		*choice = (struct choice){ queue, entry, cell, .is_fresh = true };
 	}
-	return true;
 }
 
 static bool is_better(const struct kt_placement *p, const struct choice *a, const struct choice *b,
@@ -595,11 +606,11 @@ static void choose(struct kt_placement *p, struct place *place,
 			note_blocked(p, place->host, queue, now_ns);
 			continue;
 		}
-		if (is_canary && !choose_fresh(p, place, queue, &choice) &&
+		if (is_canary && !choose_fresh(p, queue, &choice) &&
 		    !choose_again(p, place->host, queue, now_ns, &choice))
 			continue;
 		if (!is_canary && !choose_again(p, place->host, queue, now_ns, &choice) &&
-		    !choose_fresh(p, place, queue, &choice))
+		    !choose_fresh(p, queue, &choice))
 			continue;
 		if (is_better(p, &choice, best, is_canary))
 			*best = choice;
@@ -644,6 +655,7 @@ bool kt_placement_pick(struct kt_placement *p, struct kt_host *host, struct kt_p
 		choose(p, place, room, now_ns, &choice);
 		if (!choice.queue)
 			return false;
+		prefer_cached(p, place, &choice);
 		next = choice.cell;
 		take(p, place, &choice);
 	}
