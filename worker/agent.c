@@ -1110,6 +1110,8 @@ static int open_all(struct agent *agent, struct kt_err *err)
 		return -err->code;
 	kt_duty_init(&agent->duty, &(struct kt_duty_config){
 					   .slots = config->slots,
+					   .guest_cpus = config->guest_cpus,
+					   .guest_mem_bytes = config->mem_bytes,
 					   .once = config->once || config->embedded,
 					   .seed = agent->boot_id,
 				   });

@@ -24,6 +24,8 @@
 /* After a restart, so many times hopeless_ns pass before anything is hopeless: hosts have to come back first. */
 #define RESTART_TIMES 3
 
+#define FAILED_TWICE 2 /* of a pair's cell: it need not stay */
+
 /* Artifacts that a host is known to have: what it told, and those of its leases. */
 #define HAS_MAX (4 * KT_CACHED_TOLD_MAX)
 
@@ -304,11 +306,18 @@ void kt_placement_room(struct kt_placement *p, struct kt_host *host, const struc
 
 /* ---- pairs ---- */
 
+/* Where it has to go on; NULL: anywhere. A verdict from elsewhere is better than none: a host that failed the cell that
+ * is next twice has had its chance.
+ */
 static struct place *begun_at(struct kt_placement *p, const struct kt_pairing_pair *pair,
 			      int64_t now_ns)
 {
 	const char *id = kt_pairing_host(&p->pairing, pair, p->sweep);
+	uint32_t next;
 
+	if (kt_pairing_next(&p->pairing, pair, p->sweep, &next) == KT_PAIRING_WAITS &&
+	    p->sweep->cells[next].charged >= FAILED_TWICE)
+		return NULL;
 	return id ? place_of(p, kt_fleet_host(p->fleet, id), now_ns) : NULL;
 }
 
@@ -906,7 +915,7 @@ static void take_in(struct kt_placement *p, uint32_t cell)
 static void take_in_pair(struct kt_placement *p, uint32_t index, bool is_fresh)
 {
 	struct kt_pairing_pair *pair = &p->pairing.pairs[index];
-	const char *begun = kt_pairing_host(&p->pairing, pair, p->sweep);
+	bool begun = kt_pairing_host(&p->pairing, pair, p->sweep) != NULL;
 	uint32_t cell = 0;
 	enum kt_pairing_state state = kt_pairing_next(&p->pairing, pair, p->sweep, &cell);
 

@@ -489,17 +489,22 @@ static void job(void *arg, uint64_t cell, struct kt_arena *arena, struct kt_msg_
 {
 	static struct kt_msg_kernel kernel = { .name = "k", .version = "" };
 	static struct kt_msg_scheduler scheduler = { .name = "s" };
-	static struct kt_msg_topology topology = {
-		.name = "t", .numa_nodes = 1, .llcs = 1, .cores = 1, .threads = 1, .mem_bytes = 1
-	};
+	const struct plan *plan = &((const struct world *)arg)->plans[cell];
+	struct kt_msg_topology *topology = kt_arena_alloc(arena, 1, sizeof(*topology));
 	static struct kt_msg_scenario scenario = { .name = "c", .duration_ns = 1 };
 
+	*topology = (struct kt_msg_topology){ .name = "t",
+					      .numa_nodes = 1,
+					      .llcs = 1,
+					      .cores = plan->cpus ? plan->cpus : 1,
+					      .threads = 1,
+					      .mem_bytes = plan->mem_bytes ? plan->mem_bytes : 1 };
 	*out = (struct kt_msg_job){ .cell_name = "c/k/s/t#0",
 				    .script = "",
 				    .guest = "",
 				    .kernel = &kernel,
 				    .scheduler = &scheduler,
-				    .topology = &topology,
+				    .topology = topology,
 				    .scenario = &scenario };
 }
 

@@ -941,6 +941,8 @@ void crew_start(struct world *w, uint32_t who)
 {
 	struct crew *c = &w->crews[who];
 	struct kt_duty_config config = { .slots = c->slots,
+					 .guest_cpus = c->guest_cpus,
+					 .guest_mem_bytes = c->mem_bytes,
 					 .seed = world_mix(w->seed, 900 + who) + c->life };
 
 	c->exists = c->alive = true;

@@ -89,6 +89,18 @@ BUGS = [
          "		    (c->state == KT_CELL_LEASED && !is_fresh)) {"),
         (SWEEP, "{ KT_TAG_fact_granted, FROM(PENDING), KT_CELL_LEASED }",
          "{ KT_TAG_fact_granted, FROM(PENDING) | FROM(LEASED), KT_CELL_LEASED }")]),
+    ("leases_take_no_room", "what a host was granted is not counted when it asks again", [
+        (PLACEMENT, "		n_leases++;\n		charge(p, place, room, lease->cell);", "		n_leases++;")]),
+    ("the_dying_take_no_room", "guests of leases that are no more are not counted", [
+        (PLACEMENT, "		if ((!known || known->host != host) && held->cell < p->sweep->n_cells)\n"
+                    "			charge(p, place, room, held->cell);", "		(void)known;")]),
+    ("memory_is_free", "only CPUs are counted", [
+        (PLACEMENT, "	subtract(&room->mem_bytes, demand.mem_bytes);\n", "")]),
+    ("a_late_grant_has_room", "a worker takes what comes late, whatever it runs", [
+        (DUTY, "!has_room(duty, grant->job->topology)", "has_room(duty, grant->job->topology) && false")]),
+    ("a_pair_waits_for_ever", "a pair stays with a host that fails it, or is away", [
+        (PLACEMENT, ">= FAILED_TWICE", ">= FAILED_TWICE + 1000"),
+        (PLACEMENT, "			free_pairs(p, place);", "			(void)free_pairs;")]),
     ("one_grant_too_many", "a worker is given one cell more than it has slots", [
         (LEASES, "slots = slots > offered ? slots - offered : 0;", "slots = slots + 1;")]),
     ("oversubscribes", "the worker starts whatever it is given", [

@@ -373,6 +373,34 @@ void promises_send(struct world *w, uint64_t peer, uint32_t tag, const void *bod
 	}
 }
 
+/* What a host says that it holds and what it is given beside that fits. */
+static void check_room(struct world *w, uint32_t name, const struct kt_msg_sync *sync,
+		       const struct kt_msg_state *state)
+{
+	uint64_t cpus = 0;
+	uint64_t mem_bytes = 0;
+	uint32_t who = 0;
+
+	while (who < STRANGER && (!w->crews[who].exists || w->crews[who].name != name))
+		who++;
+	if (who == STRANGER || !w->sized)
+		return;
+	for (size_t i = 0; i < sync->n_held; i++) {
+		if (strcmp(sync->held[i].phase, "done") == 0)
+			continue;
+		cpus += w->plans[sync->held[i].cell].cpus;
+		mem_bytes += w->plans[sync->held[i].cell].mem_bytes;
+	}
+	for (size_t i = 0; i < state->n_grants; i++) {
+		cpus += w->plans[state->grants[i].cell].cpus;
+		mem_bytes += w->plans[state->grants[i].cell].mem_bytes;
+	}
+	PROMISE(cpus <= w->crews[who].guest_cpus && mem_bytes <= w->crews[who].mem_bytes,
+		GIVEN_ROOM, "host %u is given %llu CPUs and %llu GiB, it gives %llu and %llu", name,
+		U(cpus), U(mem_bytes >> 30), U(w->crews[who].guest_cpus),
+		U(w->crews[who].mem_bytes >> 30));
+}
+
 /* A SYNC was answered: what it lists and holds rightly is renewed, what it holds wrongly is revoked. */
 void promises_synced(struct world *w, uint64_t peer, const struct kt_msg_sync *sync,
 		     size_t facts_before)
@@ -393,6 +421,8 @@ void promises_synced(struct world *w, uint64_t peer, const struct kt_msg_sync *s
 		n_new += c->out.facts[i].tag == KT_TAG_fact_granted;
 	PROMISE(n_new == 0 || state->n_grants <= sync->slots_free, ASKED_FOR,
 		"%zu grants for %llu slots", state->n_grants, U(sync->slots_free));
+	if (n_new)
+		check_room(w, name, sync, state);
 	for (size_t i = 0; i < sync->n_held; i++) {
 		const struct kt_msg_held *held = &sync->held[i];
 		struct truth *truth = CONCERNED(held->epoch) ? &w->truths[held->epoch] : NULL;
@@ -524,12 +554,11 @@ void promises_start(struct world *w, uint32_t who, uint64_t epoch, uint64_t cell
 		cpus += w->plans[guest->cell].cpus;
 		mem_bytes += w->plans[guest->cell].mem_bytes;
 	}
-	PROMISE(!w->crews[who].guest_cpus || cpus <= w->crews[who].guest_cpus ||
-			has_any(w, F(REORDER)),
-		FITS, "worker %u gives %llu CPUs, its guests have %llu", who,
-		U(w->crews[who].guest_cpus), U(cpus));
-	PROMISE(mem_bytes <= w->crews[who].mem_bytes || has_any(w, F(REORDER)), FITS,
-		"worker %u has %llu bytes too few", who, U(mem_bytes - w->crews[who].mem_bytes));
+	PROMISE(!w->crews[who].guest_cpus || cpus <= w->crews[who].guest_cpus, FITS,
+		"worker %u gives %llu CPUs, its guests have %llu", who, U(w->crews[who].guest_cpus),
+		U(cpus));
+	PROMISE(mem_bytes <= w->crews[who].mem_bytes, FITS, "worker %u has %llu bytes too few", who,
+		U(mem_bytes - w->crews[who].mem_bytes));
 	PROMISE(n < w->crews[who].slots, SLOTS, "worker %u with %zu slots starts one guest more",
 		who, w->crews[who].slots);
 }

@@ -103,6 +103,7 @@ enum fault {
 	X(PAIRED, "S5", "of a pair one runs at a time")                                           \
 	X(GROUPED, "I1", "what is asserted over repeats is judged once, when all have their end") \
 	X(ENTITLED, "T1", "nobody gets in under another's name, or without the right to work")    \
+	X(GIVEN_ROOM, "S1", "no host is given more than fits beside what it holds")               \
 	X(ASKED_FOR, "S1", "no worker is given more than it asked for")                           \
 	X(ONE_RUN, "S2", "a lease is run once")                                                   \
 	X(REVOKED, "S3", "a lease that is no more is revoked by every answer")                    \

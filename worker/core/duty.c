@@ -312,12 +312,35 @@ static void on_refuse(struct kt_duty *duty, const struct kt_duty_input *input,
 	duty->hello_at_ns = kt_clock_add_ns(input->now_ns, jitter(duty, KT_DUTY_REFUSED_NS));
 }
 
+static uint64_t topology_cpus(const struct kt_msg_topology *topology)
+{
+	return topology->llcs * topology->cores * topology->threads;
+}
+
+/* The coordinator counts what it has granted. But a STATE may come late, when it has given that up and counts on the
+ * room again.
+ */
+static bool has_room(const struct kt_duty *duty, const struct kt_msg_topology *topology)
+{
+	uint64_t cpus = topology_cpus(topology);
+	uint64_t mem_bytes = topology->mem_bytes;
+
+	for (size_t i = 0; i < duty->n_leases; i++) {
+		if (!kt_held_is_active(duty->leases[i].state))
+			continue;
+		cpus += duty->leases[i].cpus;
+		mem_bytes += duty->leases[i].mem_bytes;
+	}
+	return (!duty->config.guest_cpus || cpus <= duty->config.guest_cpus) &&
+	       (!duty->config.guest_mem_bytes || mem_bytes <= duty->config.guest_mem_bytes);
+}
+
 static void take_grant(struct kt_duty *duty, const struct kt_msg_grant *grant,
 		       const struct kt_duty_input *input, struct kt_duty_effects *effects)
 {
 	struct kt_duty_lease *lease;
 	struct kt_duty_effect *effect;
-	bool has_slot;
+	const char *why = NULL;
 
 	if (find_epoch(duty, grant->epoch))
 		return;
@@ -328,18 +351,23 @@ static void take_grant(struct kt_duty *duty, const struct kt_msg_grant *grant,
 			move(duty, lease, KT_HELD_ON_REVOKED, input, "the cell was granted anew",
 			     effects);
 	}
-	has_slot = kt_duty_active(duty) < duty->config.slots;
+	if (duty->draining || duty->stopping)
+		why = "the worker is being drained and takes no more cells";
+	else if (kt_duty_active(duty) >= duty->config.slots)
+		why = "the worker has no free slot";
+	else if (!has_room(duty, grant->job->topology))
+		why = "the worker has no room for this guest beside those that it runs";
 	lease = add_lease(duty, duty->sweep, grant->cell, grant->epoch, KT_HELD_FETCHING);
+	lease->cpus = topology_cpus(grant->job->topology);
+	lease->mem_bytes = grant->job->topology->mem_bytes;
 	effect = emit(effects, KT_DUTY_DO_ACCEPT, lease->id);
 	effect->grant = grant;
 	duty->want_sync = true;
-	if (has_slot && !duty->draining && !duty->stopping) {
+	if (!why) {
 		emit(effects, KT_DUTY_DO_FETCH, lease->id);
 		return;
 	}
-	set_trouble(lease, KT_CAUSE_ID_host_trouble,
-		    has_slot ? "the worker is being drained and takes no more cells"
-			     : "the worker has no free slot");
+	set_trouble(lease, KT_CAUSE_ID_host_trouble, why);
 	move(duty, lease, KT_HELD_ON_FAILED, input, NULL, effects);
 }
 

@@ -49,6 +49,7 @@
 
 struct kt_duty_config {
 	size_t slots; /* 1 .. KT_SLOTS_MAX */
+	uint64_t guest_cpus, guest_mem_bytes; /* of all guests together, as in HELLO; 0: no bound */
 	bool once; /* leave when the coordinator says finished, or refuses us */
 	uint64_t seed; /* for the jitter */
 };
@@ -58,6 +59,7 @@ struct kt_duty_lease {
 	char sweep[KT_NAME_BYTES_MAX + 1];
 	uint64_t cell;
 	uint64_t epoch;
+	uint64_t cpus, mem_bytes; /* of its guest; 0 of one that an earlier life left */
 	enum kt_held_state state;
 	char phase[33]; /* as the runner named it */
 	int64_t phase_ends_ns; /* moment; 0 when not known */

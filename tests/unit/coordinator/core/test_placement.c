@@ -538,11 +538,14 @@ Test(placement, a_pair_that_was_begun_stays_with_its_host)
 		bool away;
 		int64_t after_ns;
 		bool on_a, on_b;
+		int fails; /* of the second on its host */
 	} rows[] = {
-		{ "the second waits for its host", true, false, 0, true, false },
-		{ "also when that is away", true, true, 10 * S, false, false },
-		{ "but not for ever", true, true, GRACE_NS + S, false, true },
-		{ "one that came to nothing goes elsewhere", false, false, 0, false, true },
+		{ "the second waits for its host", true, false, 0, true, false, 0 },
+		{ "also when that is away", true, true, 10 * S, false, false, 0 },
+		{ "but not for ever", true, true, GRACE_NS + S, false, true, 0 },
+		{ "one that came to nothing goes elsewhere", false, false, 0, false, true, 0 },
+		{ "a failure is tried again there", true, false, 0, true, false, 1 },
+		{ "but not another one", true, false, 0, false, true, 2 },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -563,6 +566,10 @@ Test(placement, a_pair_that_was_begun_stays_with_its_host)
 			end(&w, first);
 		else
 			fail(&w, first, true, 0);
+		for (int k = 0; k < rows[i].fails; k++) {
+			cr_assert_eq(ask_one(&w, a), 1 - first, "%s", rows[i].what);
+			fail(&w, 1 - first, true, 0);
+		}
 		if (rows[i].away)
 			kt_fleet_connect(&w.fleet, a, 0);
 		w.now_ns += rows[i].after_ns;

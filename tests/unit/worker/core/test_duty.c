@@ -43,7 +43,10 @@ static uint64_t draw(struct history *h, uint64_t below)
 	return (z ^ (z >> 31)) % below;
 }
 
-static struct kt_msg_job job;
+static struct kt_msg_topology topology = {
+	.name = "t", .numa_nodes = 1, .llcs = 1, .cores = 2, .threads = 1, .mem_bytes = 1 << 30
+};
+static struct kt_msg_job job = { .topology = &topology };
 
 static void step(struct history *h, struct kt_duty_input input);
 
@@ -474,6 +477,37 @@ Test(duty, sync_says_done_until_the_result_is_acknowledged)
 	kt_duty_fini(&h->duty);
 	kt_duty_effects_fini(&h->effects);
 	free(h);
+}
+
+Test(duty, a_guest_that_has_no_room_beside_the_others_is_not_run)
+{
+	static const struct {
+		uint64_t guest_cpus, guest_mem_bytes;
+		bool second;
+	} rows[] = {
+		{ 0, 0, true },
+		{ 4, 2ull << 30, true },
+		{ 3, 2ull << 30, false },
+		{ 4, (2ull << 30) - 1, false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct history *h = kt_must_calloc(1, sizeof(*h));
+
+		kt_duty_init(&h->duty,
+			     &(struct kt_duty_config){ .slots = SLOTS,
+						       .guest_cpus = rows[i].guest_cpus,
+						       .guest_mem_bytes = rows[i].guest_mem_bytes,
+						       .seed = 1 });
+		step(h, (struct kt_duty_input){ .type = KT_DUTY_IN_UP });
+		welcome(h);
+		grant(h, 5, 7);
+		grant(h, 6, 8);
+		cr_assert_eq(kt_duty_active(&h->duty), rows[i].second ? 2 : 1, "row %zu", i);
+		kt_duty_fini(&h->duty);
+		kt_duty_effects_fini(&h->effects);
+		free(h);
+	}
 }
 
 Test(duty, a_state_that_comes_late_or_twice_grants_nothing_again)
