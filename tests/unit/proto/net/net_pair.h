@@ -25,6 +25,7 @@ struct net_end { /* one dealer */
 	size_t n_broken;
 	uint64_t seq_last; /* of what came */
 	bool is_ordered;
+	int error_code;
 	char error[KT_ERR_TEXT_MAX];
 };
 
@@ -41,6 +42,8 @@ struct net {
 	size_t n_bytes;
 	size_t n_broken;
 	size_t n_lost;
+	size_t n_revoked;
+	uint64_t peer_revoked;
 	size_t n_batches;
 	uint64_t peer_newest; /* of those who spoke */
 	uint64_t peer_broken;
@@ -98,6 +101,15 @@ static inline void net_lost(void *arg, uint64_t peer, const char *why)
 	cr_assert(*why);
 }
 
+static inline void net_revoked(void *arg, uint64_t peer, const char *why)
+{
+	struct net *net = arg;
+
+	net->n_revoked++;
+	net->peer_revoked = peer;
+	cr_assert(*why);
+}
+
 static inline void net_batch_end(void *arg)
 {
 	((struct net *)arg)->n_batches++;
@@ -124,6 +136,7 @@ static inline void net_dealer_broken(void *arg, const struct kt_err *err)
 
 	end->n_broken++;
 	cr_assert(err->fault == KT_FAULT_PEER);
+	end->error_code = err->code;
 	snprintf(end->error, sizeof(end->error), "%s", err->text);
 }
 
@@ -142,6 +155,7 @@ static const struct kt_router_events net_router_events = {
 	.frame = net_at_router,
 	.broken = net_router_broken,
 	.lost = net_lost,
+	.revoked = net_revoked,
 	.batch_end = net_batch_end,
 };
 
