@@ -750,6 +750,8 @@ struct scene {
 	struct kt_out out; /* of the last step; the one before is gone */
 	int64_t now_ns;
 	uint64_t session, seq;
+	const char *who; /* the host that its key is of; NULL: no keys */
+	enum kt_role role;
 };
 
 static void scene_step(struct scene *scene, struct kt_input *input)
@@ -778,7 +780,12 @@ static void scene_step(struct scene *scene, struct kt_input *input)
 
 static void scene_say(struct scene *scene, uint32_t tag, const void *body)
 {
-	struct kt_input input = { .kind = KT_INPUT_FRAME, .peer = 1, .tag = tag, .body = body };
+	struct kt_input input = { .kind = KT_INPUT_FRAME,
+				  .peer = 1,
+				  .tag = tag,
+				  .body = body,
+				  .who = scene->who,
+				  .role = scene->role };
 
 	scene_step(scene, &input);
 }
@@ -841,6 +848,51 @@ static void scene_close(struct scene *scene)
 	kt_dispatch_destroy(&scene->dispatch);
 	kt_sweep_destroy(&scene->sweep);
 	kt_out_destroy(&scene->out);
+}
+
+Test(dispatch, a_key_speaks_for_its_own_host_and_only_with_the_role_work)
+{
+	static const struct {
+		const char *who;
+		enum kt_role role;
+		const char *id;
+		const char *refusal; /* NULL: it is welcome */
+	} rows[] = {
+		{ NULL, KT_ROLE_WORK, "b", NULL }, /* on trust */
+		{ "b", KT_ROLE_WORK, "b", NULL },
+		{ "b", KT_ROLE_WORK, "c",
+		  "that of 'b', but it calls itself 'c': start it with --id b" },
+		{ "b", KT_ROLE_WORK, "B", "but it calls itself 'B'" },
+		{ "b", KT_ROLE_WORK, "", "but it calls itself ''" },
+		{ "b", KT_ROLE_OBSERVE, "b", "has the role observe, which gets no work" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct kt_effect *effect;
+		struct scene scene;
+
+		scene_open(&scene, 1);
+		scene.who = rows[i].who;
+		scene.role = rows[i].role;
+		scene_hello(&scene, rows[i].id);
+		cr_assert_eq(scene.out.n_effects, 1);
+		effect = &scene.out.effects[0];
+		cr_assert_eq(effect->tag, rows[i].refusal ? KT_TAG_refuse : KT_TAG_welcome,
+			     "row %zu", i);
+		if (rows[i].refusal) {
+			const struct kt_msg_refuse *refuse = effect->body;
+
+			cr_assert(strstr(refuse->reason, rows[i].refusal), "row %zu: %s", i,
+				  refuse->reason);
+			cr_assert_not(refuse->rejoin);
+			cr_assert_eq(scene.out.n_facts, 0, "it leaves no trace");
+		} else {
+			const struct kt_msg_welcome *welcome = effect->body;
+
+			cr_assert(strcmp(welcome->host, rows[i].who ? rows[i].who : "") == 0);
+		}
+		scene_close(&scene);
+	}
 }
 
 Test(dispatch, samples_that_never_come_do_not_hold_a_cell_for_ever)
