@@ -19,8 +19,8 @@
 #define ENTRIES_MAX       4096 /* that are remembered although nobody uses them */
 #define PIECE_BYTES_MIN   (8u << 10)
 #define PIECE_BYTES_FIRST (16u << 10)
-/* A piece should take a line about so long: short enough to be well within every patience (ours, and ZeroMQ's
- * heartbeats, which stand behind it), long enough to be worth its question.
+/* A piece should take a line about so long: short enough to be well within every patience, long enough to be worth its
+ * question.
  */
 #define PIECE_NS          (500 * KT_NS_PER_MS)
 

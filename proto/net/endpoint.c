@@ -12,11 +12,19 @@
 #define IPC "ipc://"
 #define TCP "tcp://"
 
-#define HWM                    64 /* messages: the byte-bounded queues are our own */
-#define BACKLOG                1024
-#define HANDSHAKE_MS           5000
-#define HEARTBEAT_MS           1000
-#define HEARTBEAT_TTL_MS       5000 /* at most 60000: libzmq 4.3.4 overflows above 65535 */
+#define HWM                  64 /* messages: the byte-bounded queues are our own */
+#define BACKLOG              1024
+#define HANDSHAKE_MS         5000
+/* A peer that vanished without a word is the kernel's to notice: ZeroMQ's heartbeats stay off. Their timer writes to the
+ * connection whatever its state, and libzmq 4.3.4 aborts the whole process ("!_io_error") when its other end hung up while
+ * its input stood still: because our queue was full, or because a frame could not be decrypted while somebody
+ * listens to the socket's monitor. Who holds a key could end the coordinator so, and did in tests/chaos.
+ */
+#define KEEPALIVE_IDLE_S     5
+#define KEEPALIVE_INTERVAL_S 2
+#define KEEPALIVE_PROBES     3
+#define UNACKNOWLEDGED_MS \
+	10000 /* then a connection is broken; silence above TCP is the owner's to notice */
 #define RECONNECT_MS           200 /* ZeroMQ adds up to as much again at random */
 #define RECONNECT_MS_MAX       10000
 /* Nobody is stampeded on one machine: a restarted server is found at once. */
@@ -235,13 +243,14 @@ int kt_endpoint_socket(int type, const char *endpoint, size_t frame_bytes_max,
 	zsock_set_linger(made, KT_ENDPOINT_LINGER_MS);
 	zsock_set_backlog(made, BACKLOG);
 	zsock_set_handshake_ivl(made, HANDSHAKE_MS);
-	zsock_set_heartbeat_ivl(made, HEARTBEAT_MS);
-	zsock_set_heartbeat_timeout(made, HEARTBEAT_TTL_MS);
-	zsock_set_heartbeat_ttl(made, HEARTBEAT_TTL_MS);
 	zsock_set_reconnect_ivl(made, RECONNECT_MS);
 	zsock_set_reconnect_ivl_max(made, kt_endpoint_path(endpoint) ? RECONNECT_LOCAL_MS_MAX
 								     : RECONNECT_MS_MAX);
 	zsock_set_tcp_keepalive(made, 1);
+	zsock_set_tcp_keepalive_idle(made, KEEPALIVE_IDLE_S);
+	zsock_set_tcp_keepalive_intvl(made, KEEPALIVE_INTERVAL_S);
+	zsock_set_tcp_keepalive_cnt(made, KEEPALIVE_PROBES);
+	zsock_set_tcp_maxrt(made, UNACKNOWLEDGED_MS);
 	zsock_set_ipv6(made, wants_ipv6(endpoint));
 	/* czmq's setter takes an int for this int64 option. */
 	zmq_setsockopt(zsock_resolve(made), ZMQ_MAXMSGSIZE, &bytes_max, sizeof(bytes_max));

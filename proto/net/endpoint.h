@@ -55,7 +55,7 @@ int kt_endpoint_check(const char *endpoint, bool is_bind, bool has_keys, struct 
  * translated addresses lie in between. To be freed; NULL when one of them is not tcp.
  */
 char *kt_endpoint_beside(const char *host_of, const char *port_of);
-/* A socket (ZMQ_ROUTER, ZMQ_DEALER) with limits, heartbeats and lingering set, not yet bound or
+/* A socket (ZMQ_ROUTER, ZMQ_DEALER) with limits, TCP's keepalive and lingering set, not yet bound or
  * connected. A frame beyond frame_bytes_max ends the connection it came on. -errno, fault HOST.
  */
 int kt_endpoint_socket(int type, const char *endpoint, size_t frame_bytes_max,

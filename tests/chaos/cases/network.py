@@ -129,9 +129,10 @@ def one_host_behind_a_slow_link(lab):
     end(lab, text)
 
 
-@case(rows=[25], checks=ALL)
+@case(rows=[25], checks=ALL, fast=True)
 def bytes_are_wrong_or_missing(lab):
-    """A flipped bit, connections that end in the middle of a frame: the connection is lost, nothing else."""
+    """A flipped bit, connections that end in the middle of a frame: the connection is lost, nothing else. (libzmq 4.3.4 aborted
+    the coordinator when one that it could not decrypt hung up: proto/net/endpoint.c.)"""
     text = matrix(passes=60, fails=8, ms=150)
     host = lab.hosts[0]
     lab.add_proxy(host)

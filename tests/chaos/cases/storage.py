@@ -112,7 +112,7 @@ def journal_torn_at_many_bytes(lab):
     must(len(resumed) >= 5, f"only {len(resumed)} were finished")
     print(f"torn at {len(offsets)} bytes, {len(resumed)} finished")
     dismiss(lab)
-    nothing_left(lab)
+    nothing_left(lab, killed=True)
 
 
 @case(rows=[33], checks="I3", fast=True, hosts=1)

@@ -106,3 +106,23 @@ Test(endpoint, the_second_endpoint_is_found_beside_the_first)
 	cr_assert(kt_endpoint_is_local("ipc://x") && kt_endpoint_is_local("tcp://[::1]:1"));
 	cr_assert(!kt_endpoint_is_local("tcp://localhost:1") && !kt_endpoint_is_local("tcp://*:1"));
 }
+
+/* Its heartbeats abort the process at a bad moment (endpoint.c): the kernel's keepalive stands in for them. */
+Test(endpoint, zeromq_beats_no_heart_and_tcp_watches_over_connections)
+{
+	static const int types[] = { ZMQ_ROUTER, ZMQ_DEALER };
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		struct kt_err err = { 0 };
+		zsock_t *socket = NULL;
+
+		cr_assert(kt_endpoint_socket(types[i], "tcp://127.0.0.1:5555", 1024, NULL, &socket,
+					     &err) == 0);
+		cr_assert(zsock_heartbeat_ivl(socket) == 0);
+		cr_assert(zsock_tcp_keepalive(socket) == 1);
+		cr_assert(zsock_tcp_keepalive_idle(socket) > 0 &&
+			  zsock_tcp_keepalive_idle(socket) <= 10);
+		cr_assert(zsock_tcp_maxrt(socket) > 0 && zsock_tcp_maxrt(socket) <= 15000);
+		zsock_destroy(&socket);
+	}
+}
