@@ -159,6 +159,7 @@ struct attempt {
 	bool charged;
 	bool late;
 	struct kt_msg_result *result;
+	struct kt_msg_clock_fit *clock; /* of its host then; NULL: not known */
 };
 
 /* A verdict that was replaced by a later one. */
@@ -232,6 +233,8 @@ static int tell_fact(void *arg, uint64_t seq, int64_t wall_ns, uint32_t tag, con
 		if (!attempt)
 			break;
 		attempt->result = keep(story, &kt_schema_result, ended->result);
+		if (ended->clock)
+			attempt->clock = keep(story, &kt_schema_clock_fit, ended->clock);
 		attempt->state = "ended";
 		attempt->cause = attempt->result->cause;
 		attempt->line = attempt->result->line;
@@ -473,6 +476,10 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, const struc
 			json_object_object_add(row, "result",
 					       kt_tojson_struct(&kt_schema_result,
 								attempt->result));
+		if (attempt->clock)
+			json_object_object_add(
+				row, "clock",
+				kt_tojson_struct(&kt_schema_clock_fit, attempt->clock));
 		json_object_array_add(list, row);
 	}
 	json_object_object_add(json, "attempts", list);
@@ -679,6 +686,12 @@ static void show_attempts(const struct story *story, FILE *out)
 					machine->cpu_model);
 			fputc('\n', out);
 		}
+		if (attempt->clock)
+			fprintf(out,
+				"     its host's clock was %+.3f ms ahead of ours, give or take %.3f "
+				"ms\n",
+				(double)attempt->clock->ahead_ns / 1e6,
+				(double)attempt->clock->error_ns / 1e6);
 		for (size_t k = 0; attempt->result && k < attempt->result->n_timeline; k++)
 			show_moment(&attempt->result->timeline[k], out);
 	}

@@ -87,7 +87,11 @@ static void store(struct stored *stored, const char *const guests[N_CELLS])
 						.machine = &machine,
 						.timeline = timeline,
 						.n_timeline = 5 };
-		struct kt_msg_fact_ended ended = { .cell = i, .epoch = i + 1, .result = &result };
+		struct kt_msg_clock_fit clock = { .ahead_ns = -1500 * KT_NS_PER_US,
+						  .error_ns = 250 * KT_NS_PER_US };
+		struct kt_msg_fact_ended ended = {
+			.cell = i, .epoch = i + 1, .result = &result, .clock = i ? &clock : NULL
+		};
 		struct kt_msg_verdict verdict = { .outcome = "pass" };
 		struct kt_msg_fact_judged judged = { .cell = i,
 						     .epoch = i + 1,
@@ -196,6 +200,9 @@ Test(report, show_names_the_template_of_a_warm_guest_and_tells_what_happened_in_
 						 : "qemu tcg cold  qemu"),
 			  "%s", printed);
 		cr_expect(strstr(printed, timeline_text), "%s", printed);
+		cr_expect_eq(!strstr(printed, "     its host's clock was -1.500 ms ahead of ours, "
+					      "give or take 0.250 ms\n"),
+			     i == 0, "%s", printed);
 	}
 	forget(&stored);
 }
@@ -233,6 +240,12 @@ Test(report, json_says_what_was_asked_for_and_what_it_was)
 						 "machine");
 		cr_expect_str_eq(json_text(cell, "guest"), i == 2 ? "cold" : "warm");
 		cr_expect_str_eq(json_text(machine, "guest"), guests[i]);
+		if (i)
+			cr_expect_str_eq(json_text(json_object_object_get(attempt, "clock"),
+						   "ahead_ns"),
+					 "-1500000");
+		else
+			cr_expect_null(json_object_object_get(attempt, "clock"));
 		if (i == 0)
 			cr_expect_str_eq(json_text(machine, "template"), "0123456789abcdef");
 	}
