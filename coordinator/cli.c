@@ -65,6 +65,7 @@ struct options {
 	bool verbose;
 	bool cold;
 	bool cancelled;
+	bool undo;
 	bool here;
 	const char *series;
 	const char *kernel;
@@ -91,10 +92,11 @@ static const struct {
 	const char *sentence;
 } option_table[] = {
 	{ "state", TEXT, offsetof(struct options, state), "DIR",
-	  "run resume plan show judge report sweeps workers status keys kernels shell",
+	  "run resume plan show judge report sweeps workers status drain cancel keys kernels shell",
 	  "where sweeps, kernels and artifacts are kept (default: ~/.local/state/ktcoord)" },
 	{ "json", FLAG, offsetof(struct options, json), NULL,
-	  "run resume plan show judge report sweeps workers status keys kernels patterns "
+	  "run resume plan show judge report sweeps workers status drain cancel keys kernels "
+	  "patterns "
 	  "work scenarios",
 	  "the result as JSON on standard output" },
 	{ "out", TEXT, offsetof(struct options, out), "FILE", "run",
@@ -123,6 +125,8 @@ static const struct {
 	  "every cell boots a guest of its own, none is restored from a template" },
 	{ "cancelled", FLAG, offsetof(struct options, cancelled), NULL, "resume",
 	  "run the cells as well that somebody cancelled" },
+	{ "undo", FLAG, offsetof(struct options, undo), NULL, "drain",
+	  "the host is given cells again" },
 	{ "quiet", FLAG, offsetof(struct options, quiet), NULL, "run resume", "only the totals" },
 	{ "verbose", FLAG, offsetof(struct options, verbose), NULL, "run resume shell",
 	  "log lines on standard error too" },
@@ -174,6 +178,8 @@ static int command_judge(const struct options *options);
 static int command_sweeps(const struct options *options);
 static int command_workers(const struct options *options);
 static int command_status(const struct options *options);
+static int command_drain(const struct options *options);
+static int command_cancel(const struct options *options);
 static int command_patterns(const struct options *options);
 static int command_work(const struct options *options);
 static int command_scenarios(const struct options *options);
@@ -220,6 +226,12 @@ static const struct command {
 	{ "status", "", 0, 0, command_status,
 	  "how far the running sweep is, what waits and why; else how the last one ended",
 	  "ktcoord status" },
+	{ "drain", "HOST", 1, 1, command_drain,
+	  "the host finishes what it runs and is given no more, until --undo",
+	  "ktcoord drain lab3" },
+	{ "cancel", "[SWEEP | CELL]", 0, 1, command_cancel,
+	  "end the running sweep, or one cell of it: its guests are dead when this returns",
+	  "ktcoord cancel slow/sid/scx_kt/small#3" },
 	{ "keys", "new [FILE] | allow NAME KEY | revoke NAME | list", 1, 3, command_keys,
 	  "which hosts may connect: the coordinator's key, and the list of theirs",
 	  "ktcoord keys allow lab3 lab3.pub" },
@@ -970,6 +982,46 @@ static int command_status(const struct options *options)
 		status = stored_status(options, &err);
 	}
 	return status < 0 ? complain(&err) : 0;
+}
+
+static int command_drain(const struct options *options)
+{
+	struct kt_present_ask ask = { .kind = KT_PRESENT_DRAIN, .undo = options->undo };
+	struct json_object *answer = NULL;
+	struct kt_err err = { 0 };
+	char state[PATH_MAX];
+	int status;
+
+	if (strlen(options->words[0]) >= sizeof(ask.host))
+		return wrong_line("'%s' is no host's name", options->words[0]);
+	snprintf(ask.host, sizeof(ask.host), "%s", options->words[0]);
+	status = ask_coordinator(options, &ask, state, &answer, &err);
+	if (status < 0)
+		return complain(&err);
+	print_answer(answer, options->json, kt_control_print_drain);
+	return 0;
+}
+
+/* 3 when a guest may still live: its host does not answer. */
+static int command_cancel(const struct options *options)
+{
+	struct kt_present_ask ask = { .kind = KT_PRESENT_CANCEL };
+	const char *what = options->n_words ? options->words[0] : "";
+	struct json_object *answer = NULL;
+	struct kt_err err = { 0 };
+	char state[PATH_MAX];
+	bool all_dead;
+	int status;
+
+	if (strlen(what) >= sizeof(ask.what))
+		return wrong_line("'%s' is no cell's name", what);
+	snprintf(ask.what, sizeof(ask.what), "%s", what);
+	status = ask_coordinator(options, &ask, state, &answer, &err);
+	if (status < 0)
+		return complain(&err);
+	all_dead = json_object_array_length(json_object_object_get(answer, "guests_alive")) == 0;
+	print_answer(answer, options->json, kt_control_print_cancel);
+	return all_dead ? 0 : KT_REPORT_EXIT_INFRA;
 }
 
 static int compare_names(const void *a, const void *b)

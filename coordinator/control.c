@@ -450,8 +450,10 @@ void kt_control_print_cancel(struct json_object *answer, FILE *out)
 		struct json_object *row = json_object_array_get_idx(alive, i);
 
 		fprintf(out,
-			"host %s does not answer: the guest of %s dies when it comes back, for "
-			"its lease is revoked\n",
-			text_of(row, "host"), text_of(row, "cell"));
+			"host %s does not answer: the guest of %s dies when it comes back to %s, "
+			"for its lease is revoked\n",
+			text_of(row, "host"), text_of(row, "cell"),
+			truth(answer, "closed") ? "any coordinator (else by its own deadlines)"
+						: "this coordinator");
 	}
 }

@@ -87,7 +87,19 @@ static struct json_object *running_of(const struct kt_muster *muster, const stru
 static void add_clock(struct json_object *row, const struct kt_muster *muster,
 		      const struct kt_host *host)
 {
-	json_object_object_add(row, "clock", NULL);
+	struct kt_msg_clock_fit fit;
+	struct json_object *clock;
+
+	if (!host || !kt_clockfit_tell(&host->clock, muster->now_ns, &fit)) {
+		json_object_object_add(row, "clock", NULL);
+		return;
+	}
+	clock = json_object_new_object();
+	json_object_object_add(clock, "ahead_s",
+			       json_object_new_double((double)fit.ahead_ns / 1e9));
+	json_object_object_add(clock, "error_s",
+			       json_object_new_double((double)fit.error_ns / 1e9));
+	json_object_object_add(row, "clock", clock);
 }
 
 static struct json_object *worker_of(const struct kt_muster *muster, const char *id)
@@ -121,14 +133,14 @@ static struct json_object *worker_of(const struct kt_muster *muster, const char 
 	add_text(row, "runner", said->runner);
 	add_text(row, "accel", said->accel);
 	add_text(row, "accel_reason", said->accel_reason);
-	add_share(row, "slots", "used", leases, said->slots);
+	add_share(row, "slots", "used", leases + (host ? host->n_dying : 0), said->slots);
 	add_share(row, "cpus", "given", cpus, said->guest_cpus);
 	add_share(row, "mem_bytes", "given", mem_bytes, said->mem_bytes);
 	add_text(row, "admission", kt_sweep_admission_name(kt_sweep_admission(muster->sweep, id)));
 	add_text(row, "why", said->why);
 	add_bool(row, "leaving", said->leaving);
 	json_object_object_add(row, "running", running);
-	add_u64(row, "ending", 0);
+	add_u64(row, "ending", host ? host->n_dying : 0);
 	if (host && host->boot_id)
 		add_span(row, "heard_s", muster->now_ns - host->heard_at_ns);
 	else

@@ -477,9 +477,9 @@ static struct json_object *json_cell(const struct kt_matrix *matrix, const struc
 					       kt_tojson_struct(&kt_schema_result,
 								attempt->result));
 		if (attempt->clock)
-			json_object_object_add(
-				row, "clock",
-				kt_tojson_struct(&kt_schema_clock_fit, attempt->clock));
+			json_object_object_add(row, "clock",
+					       kt_tojson_struct(&kt_schema_clock_fit,
+								attempt->clock));
 		json_object_array_add(list, row);
 	}
 	json_object_object_add(json, "attempts", list);
@@ -688,7 +688,8 @@ static void show_attempts(const struct story *story, FILE *out)
 		}
 		if (attempt->clock)
 			fprintf(out,
-				"     its host's clock was %+.3f ms ahead of ours, give or take %.3f "
+				"     its host's clock was %+.3f ms ahead of ours, give or take "
+				"%.3f "
 				"ms\n",
 				(double)attempt->clock->ahead_ns / 1e6,
 				(double)attempt->clock->error_ns / 1e6);

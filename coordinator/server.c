@@ -505,8 +505,10 @@ static void read_frame(struct server *s, uint64_t peer, uint32_t tag, const void
 	const struct kt_fleet *fleet = kt_dispatch_fleet(s->dispatch);
 	const struct kt_host *host = kt_fleet_host_by_peer((struct kt_fleet *)fleet, peer);
 
+	struct kt_peer_id id = kt_router_who(s->control, peer);
+
 	if (host && (tag == KT_TAG_hello || tag == KT_TAG_sync))
-		kt_reception_frame(s->reception, tag, body, host->id, "", false);
+		kt_reception_frame(s->reception, tag, body, host->id, id.address, id.name != NULL);
 }
 
 static void on_frame(void *arg, uint64_t peer, const struct kt_message *message, void *body)

@@ -41,8 +41,7 @@ count() {
 
 # wait_for CONDITION...: at most a minute.
 wait_for() {
-	local i
-	for i in $(seq 600); do
+	for _ in $(seq 600); do
 		"$@" && return
 		sleep 0.1
 	done
@@ -63,6 +62,7 @@ sweep_of second 4 "sample; wait 1s; sample"
 sweep_of third 10 "sample; wait 50ms; sample"
 
 # Nobody is there yet.
+pid_w1='' pid_w2=''
 daemon w1
 daemon w2
 pid_1=$pid_w1 pid_2=$pid_w2
