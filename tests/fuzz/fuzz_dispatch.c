@@ -1,6 +1,6 @@
 /* layer: coordinator/core */
-/* The input is a history: pieces [kind, length (2 bytes), bytes] that become frames of workers, time,
- * lost peers and restarts. Whatever workers say, the dispatch goes on, all that it says can be encoded,
+/* The input is a history: pieces [kind, length (2 bytes), bytes] that become frames of workers, time, lost peers,
+ * restarts and an operator's words. Whatever workers say, with whichever key, the dispatch goes on, all that it says can be encoded,
  * and the facts, read back, fold to the state.
  */
 #include "coordinator/core/dispatch.h"
@@ -160,32 +160,179 @@ static void complete(struct world *w, uint64_t peer, uint32_t tag, void *body,
 		*session = w->sessions[peer - 1];
 }
 
-static void take_frame(struct world *w, uint8_t kind, const uint8_t *bytes, size_t len)
-{
-	KT_AUTO_ARENA arena = { .max = 64u << 20 };
-	struct kt_input input = { .kind = KT_INPUT_FRAME,
-				  .now_ns = w->now_ns,
-				  .peer = 1 + (kind >> 4) % PEERS };
-	const struct kt_message *message;
-	struct kt_digest digest;
-	struct kt_err err;
-	void *body;
+static const char *const names[] = { "a", "b", "c", "d" };
 
-	if (kt_codec_decode_frame(&kt_schema_fleet, bytes, len, &arena, &message, &body, &err) < 0)
-		return;
+/* Whose key the peer has: nobody's says (bit 6 of kind is not set), or its own, or (bit 7) one that may not work. */
+static struct kt_input input_of(const struct world *w, uint8_t kind)
+{
+	return (struct kt_input){
+		.now_ns = w->now_ns,
+		.wall_ns = 1000 * KT_NS_PER_S + w->now_ns,
+		.peer = 1 + (kind >> 4) % PEERS,
+		.who = kind & 64 ? names[(kind >> 4) % PEERS] : NULL,
+		.role = (kind & 192) == 192 ? KT_ROLE_OBSERVE : KT_ROLE_WORK,
+	};
+}
+
+static void tell(struct world *w, uint8_t kind, uint32_t tag, void *body)
+{
+	struct kt_input input = input_of(w, kind);
+	struct kt_digest digest;
+
 	if (!(kind & 8))
-		complete(w, input.peer, message->tag, body, &digest);
-	input.tag = message->tag;
+		complete(w, input.peer, tag, body, &digest);
+	input.kind = KT_INPUT_FRAME;
+	input.tag = tag;
 	input.body = body;
 	kt_dispatch_step(w->dispatch, &input, &w->out);
 	perform(w);
 }
 
+static uint64_t lease_of(const struct world *w, uint64_t cell, uint8_t off)
+{
+	uint64_t epoch = cell < CELLS ? w->sweep.cells[cell].epoch : 1;
+
+	return epoch > off % 4 ? epoch - off % 4 : 1;
+}
+
+/* What workers say, in a few bytes and about what is there, so that it gets far: [what, cell, epoch, more]... */
+static void say(struct world *w, uint8_t kind, const uint8_t *b, size_t len)
+{
+	static const char *const causes[] = { "finished",         "finished",     "host_trouble",
+					      "disk_full",        "worker_lost",  "no_kvm",
+					      "artifact_corrupt", "no such cause" };
+	static struct kt_msg_machine machine = { .runner = "scripted",
+						 .accel = "none",
+						 .guest = "" };
+	struct kt_msg_hello hello = { .version_min = 1,
+				      .version_max = 1,
+				      .build = "",
+				      .machine = &machine,
+				      .accel_reason = "",
+				      .mem_bytes = 1ull << 34 };
+	struct kt_msg_held held[8];
+	struct kt_msg_clock clock = { 0 };
+	struct kt_msg_sync sync = { .seq = 1, .held = held, .clock = &clock };
+	struct kt_msg_phase phase = { .phase = "boot", .detail = "" };
+	struct kt_msg_sample_sent sample = { .body = { (const uint8_t *)"x", 1 } };
+	struct kt_msg_log_sent log = { .stream = "console", .body = { (const uint8_t *)"x", 1 } };
+	struct kt_msg_result result = { .line = "", .evidence = "", .note = "" };
+	struct kt_msg_result_sent sent = { .result = &result };
+	struct kt_msg_bye bye = { .reason = "" };
+	uint64_t cell;
+
+	if (len < 4)
+		return;
+	cell = b[1] % (CELLS + 1);
+	switch (b[0] % 8) {
+	case 0:
+		hello.worker_id = kind & 8 ? "a" : names[(kind >> 4) % PEERS];
+		hello.boot_id = 1 + b[1] % 4;
+		hello.slots = 1 + b[2] % 4;
+		hello.cpus = hello.guest_cpus = 1 + b[3] % 8;
+		return tell(w, kind & ~8, KT_TAG_hello, &hello);
+	case 1:
+	case 2:
+		sync.slots_free = b[1] % 5;
+		sync.draining = b[2] & 1;
+		sync.cached = (struct kt_bin){ b, len / 8 * 8 };
+		clock.wall_ns = 1000 * KT_NS_PER_S + w->now_ns + (b[3] - 128) * KT_NS_PER_MS;
+		clock.echo_ns = b[2] & 2 ? clock.wall_ns - b[3] * KT_NS_PER_MS : 0;
+		clock.echo_heard_ns = clock.echo_ns + b[2];
+		for (b += 4, len -= 4; len >= 2 && sync.n_held < 8; b += 2, len -= 2)
+			held[sync.n_held++] =
+				(struct kt_msg_held){ .cell = b[0] % (CELLS + 1),
+						      .epoch =
+							      lease_of(w, b[0] % (CELLS + 1), b[1]),
+						      .phase = "run" };
+		return tell(w, kind, KT_TAG_sync, &sync);
+	case 3:
+		phase.cell = cell;
+		phase.epoch = lease_of(w, cell, b[2]);
+		return tell(w, kind, KT_TAG_phase, &phase);
+	case 4:
+		sample.cell = cell;
+		sample.epoch = lease_of(w, cell, b[2]);
+		sample.seq = b[3] % 8;
+		return tell(w, kind, KT_TAG_sample_sent, &sample);
+	case 5:
+		log.cell = cell;
+		log.epoch = lease_of(w, cell, b[2]);
+		log.seq = b[3] % 8;
+		return tell(w, kind, KT_TAG_log_sent, &log);
+	case 6:
+		sent.cell = cell;
+		sent.epoch = lease_of(w, cell, b[2]);
+		result.cause = causes[b[3] % 8];
+		result.samples_total = result.samples_fired = b[3] / 8 % 4;
+		return tell(w, kind, KT_TAG_result_sent, &sent);
+	case 7:
+		return tell(w, kind, KT_TAG_bye, &bye);
+	}
+}
+
+static void operate(struct world *w, uint8_t kind, const uint8_t *b, size_t len)
+{
+	struct kt_input input = input_of(w, kind);
+
+	if (len < 3)
+		return;
+	input.line = b[0] & 8 ? "because" : NULL;
+	switch (b[0] % 3) {
+	case 0:
+		input.kind = KT_INPUT_DRAIN;
+		input.host = names[b[1] % PEERS];
+		input.on = b[2] & 1;
+		break;
+	case 1:
+		input.kind = KT_INPUT_CANCEL;
+		input.cell = b[1] % CELLS;
+		input.n = 1 + b[2] % (CELLS - input.cell);
+		break;
+	case 2:
+		input.kind = KT_INPUT_REVOKED;
+		input.who = names[b[1] % PEERS];
+		input.peer = b[2] & 1 ? input.peer : 0;
+		break;
+	}
+	kt_dispatch_step(w->dispatch, &input, &w->out);
+	perform(w);
+}
+
+/* Cells that want different hosts, two of them, alike, one after the other. */
+static void demand(void *arg, uint64_t cell, struct kt_placement_demand *demand)
+{
+	static const uint64_t artifacts[] = { 1, 2 };
+
+	*demand = (struct kt_placement_demand){ .cpus = (uint32_t)(1 + cell / 2 * 2),
+						.mem_bytes = 1ull << 30,
+						.expected_ns = (int64_t)(cell / 2) * KT_NS_PER_S,
+						.pair = cell < 2 ? 1 : 0,
+						.artifacts = artifacts,
+						.n_artifacts = cell % 3 };
+}
+
+static void take_frame(struct world *w, uint8_t kind, const uint8_t *bytes, size_t len)
+{
+	KT_AUTO_ARENA arena = { .max = 64u << 20 };
+	const struct kt_message *message;
+	struct kt_err err;
+	void *body;
+
+	if (kt_codec_decode_frame(&kt_schema_fleet, bytes, len, &arena, &message, &body, &err) < 0)
+		return;
+	tell(w, kind, message->tag, body);
+}
+
 static void take(struct world *w, uint8_t kind, const uint8_t *bytes, size_t len)
 {
-	struct kt_input input = { .peer = 1 + (kind >> 4) % PEERS };
+	struct kt_input input = input_of(w, kind);
 
 	switch (kind & 7) {
+	case 3:
+		return say(w, kind, bytes, len);
+	case 7:
+		return operate(w, kind, bytes, len);
 	case 4:
 		input.kind = KT_INPUT_TICK;
 		w->now_ns += (int64_t)(len % 64) * 100 * KT_NS_PER_MS;
@@ -216,7 +363,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 				       .sync_ns = KT_NS_PER_S,
 				       .grace_ns = 3 * KT_NS_PER_S,
 				       .retry_ns = 100 * KT_NS_PER_MS,
-				       .job = job } };
+				       .job = job,
+				       .demand = len % 2 ? demand : NULL,
+				       .keep_ns = 2 * KT_NS_PER_S,
+				       .hopeless_ns = 5 * KT_NS_PER_S } };
 
 	kt_sweep_init(&w.sweep);
 	kt_sweep_init(&w.folded);
