@@ -37,6 +37,7 @@
 #define WORKER_STARTS_MAX 5 /* of the embedded worker, in a row without a finished cell */
 #define WORKER_CANNOT_MAX 3 /* ktworker's exit statuses 1 to 3: another start would end the same */
 #define WORKER_LEAVE_NS   (10 * KT_NS_PER_S) /* after SIGTERM, before SIGKILL */
+#define FAREWELL_NS       (300 * KT_NS_PER_MS)
 #define ACKS_SEEN_MAX     8 /* messages to one peer among which its ACKs are looked for */
 #define PLUGINS_MAX       2 /* that judge at the same time */
 #define SOCKET_PATH_MAX   100 /* sockaddr_un has 108 bytes */
@@ -75,16 +76,32 @@ struct server {
 	bool stopping;
 	bool interrupted;
 	int64_t leave_by_ns;
+	int64_t farewell_until_ns;
 	int status;
 	struct kt_err *err;
 };
 
+/* Workers of elsewhere hear that the sweep is finished, and that their last results are kept: what they have not read when the
+ * connection ends, ZeroMQ throws away, and a worker would keep those results for a coordinator that never comes.
+ */
+static bool says_farewell(const struct server *s)
+{
+	return !s->worker && s->status == 0 && s->sweep->closed && !s->interrupted && s->dispatch &&
+	       kt_dispatch_n_live_hosts(s->dispatch) > 0 &&
+	       kt_clock_now_ns() < s->farewell_until_ns;
+}
+
 static void stop(struct server *s)
 {
+	int64_t now_ns = kt_clock_now_ns();
+
 	if (s->stopping)
 		return;
 	s->stopping = true;
-	s->leave_by_ns = kt_clock_add_ns(kt_clock_now_ns(), WORKER_LEAVE_NS);
+	s->leave_by_ns = kt_clock_add_ns(now_ns, WORKER_LEAVE_NS);
+	s->farewell_until_ns = kt_clock_add_ns(now_ns, FAREWELL_NS);
+	if (says_farewell(s))
+		return;
 	if (!s->worker)
 		uv_stop(&s->loop);
 	else if (s->interrupted || s->status < 0)
@@ -619,9 +636,9 @@ static void on_tick(uv_timer_t *timer)
 	kt_log_flush();
 	if (s->stopping) {
 		kt_view_tick(s->view, input.now_ns);
-		if (!s->worker)
+		if (!s->worker && !says_farewell(s))
 			uv_stop(&s->loop);
-		else if (input.now_ns > s->leave_by_ns)
+		else if (s->worker && input.now_ns > s->leave_by_ns)
 			uv_process_kill(s->worker, SIGKILL);
 		return;
 	}

@@ -1,10 +1,12 @@
 #include "proto/net/zwatch.h"
+#include "proto/base/limits.h"
 #include "proto/base/must.h"
 #include "proto/base/own.h"
 
 #include <errno.h>
 
-#define MAGIC 0x7a77617463680001ull
+#define CLOCK_EVERY 16 /* messages, between two looks at the clock */
+#define MAGIC       0x7a77617463680001ull
 
 enum { POLL, PREPARE, CHECK, IDLE, TIMER, N_HANDLES };
 
@@ -86,13 +88,14 @@ static void on_check(uv_check_t *handle)
 {
 	struct kt_zwatch *watch = of(handle->data);
 	bool woken = watch->woken;
+	uint64_t until_ns = uv_hrtime() + KT_ZWATCH_BATCH_NS;
 	size_t n = 0;
 
 	uv_idle_stop(&watch->idle);
 	watch->woken = false;
 	events_of(watch->socket);
 	while (!watch->paused && !watch->is_closing && n < KT_ZWATCH_BATCH_MAX &&
-	       watch->events->read(watch->arg))
+	       (n % CLOCK_EVERY || uv_hrtime() < until_ns) && watch->events->read(watch->arg))
 		n++;
 	if ((n || woken) && !watch->is_closing && watch->events->turn)
 		watch->events->turn(watch->arg, n);

@@ -16,10 +16,12 @@
 #include <stdint.h>
 #include <uv.h>
 
-/* Messages per turn of the loop: all that are there, up to so many. Under load the coordinator's commits are shared by more of
- * them; some milliseconds of work at most.
+/* A turn of the loop takes what is there, up to so many messages and for so long. The more come, the more share what follows
+ * a batch (a commit); and as ZeroMQ takes one message of each peer in turn, with a thousand peers what one of them said
+ * together is a thousand messages apart.
  */
-#define KT_ZWATCH_BATCH_MAX 256
+#define KT_ZWATCH_BATCH_MAX 4096
+#define KT_ZWATCH_BATCH_NS  (20 * KT_NS_PER_MS)
 #define KT_ZWATCH_RETRY_MS  5 /* after which kt_zwatch_retry() gives another turn at the latest */
 
 struct kt_zwatch;
