@@ -32,7 +32,8 @@ static void say_closed(const struct kt_msg_fact_closed *closed)
 	       closed->judged, closed->errored, closed->cancelled, closed->left_out);
 }
 
-void kt_factlog_say(const struct kt_matrix *matrix, uint32_t tag, const void *fact)
+void kt_factlog_say(const struct kt_matrix *matrix, const struct kt_sweep *sweep, uint32_t tag,
+		    const void *fact)
 {
 	switch (tag) {
 	case KT_TAG_fact_term:
@@ -102,6 +103,8 @@ void kt_factlog_say(const struct kt_matrix *matrix, uint32_t tag, const void *fa
 	case KT_TAG_fact_cancelled: {
 		const struct kt_msg_fact_cancelled *cancelled = fact;
 
+		if (sweep->n_cells > KT_FACTLOG_CELLS_MAX && !sweep->cells[cancelled->cell].epoch)
+			break;
 		KT_LOG("cancelled", CELL "why=%s", cancelled->cell,
 		       name_of(matrix, cancelled->cell), kt_log_quote(cancelled->line));
 		break;

@@ -8,7 +8,14 @@
 
 #include "coordinator/core/facts.h"
 #include "coordinator/core/matrix.h"
+#include "coordinator/core/sweep.h"
 
-void kt_factlog_say(const struct kt_matrix *matrix, uint32_t tag, const void *fact);
+/* Cells that were cancelled before they began, in a sweep with more cells than this: their number stands in one line
+ * (cancel_asked), theirs would push everything else out of the log.
+ */
+#define KT_FACTLOG_CELLS_MAX 1000
+
+void kt_factlog_say(const struct kt_matrix *matrix, const struct kt_sweep *sweep, uint32_t tag,
+		    const void *fact);
 
 #endif

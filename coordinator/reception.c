@@ -20,6 +20,8 @@
 /* A client that waits hears of it so often. */
 #define PROGRESS_NS    (2 * KT_NS_PER_S)
 
+#define LEAVES "the coordinator is about to leave: nothing was done"
+
 struct guest { /* of a cell that was cancelled while it ran */
 	char host[KT_NAME_BYTES_MAX + 1];
 	uint64_t cell;
@@ -153,7 +155,8 @@ static void on_drain(struct kt_reception *r, uint64_t client, const struct kt_pr
 	}
 	KT_LOG(ask->undo ? "undrain_asked" : "drain_asked", "host=%s uid=%u",
 	       kt_log_quote(ask->host), ask->uid);
-	r->config->step(r->config->arg, &input);
+	if (!r->config->step(r->config->arg, &input))
+		return kt_present_refuse(r->present, client, LEAVES);
 	host = kt_fleet_find_host(r->config->fleet, ask->host);
 	answer = json_object_new_object();
 	json_object_object_add(answer, "host", kt_tojson_text(ask->host, strlen(ask->host)));
@@ -219,7 +222,8 @@ static struct json_object *tell(const struct kt_reception *r, const struct cance
 	}
 	json_object_object_add(answer, "sweep",
 			       kt_tojson_text(r->config->sweep->id, strlen(r->config->sweep->id)));
-	json_object_object_add(answer, "closed", json_object_new_boolean(r->config->sweep->closed));
+	json_object_object_add(answer, "closed",
+			       json_object_new_boolean(kt_sweep_is_done(r->config->sweep)));
 	json_object_object_add(answer, "cancelled", json_object_new_uint64(cancel->n_cells));
 	json_object_object_add(answer, "guests_dead", json_object_new_uint64(n_dead));
 	json_object_object_add(answer, "guests_alive", alive);
@@ -295,6 +299,7 @@ static void on_cancel(struct kt_reception *r, uint64_t client, const struct kt_p
 	uint64_t before = sweep->counts[KT_CELL_CANCELLED];
 	struct cancel *cancel;
 	struct kt_err err = { 0 };
+	bool taken;
 
 	if (!names_sweep(sweep, ask->what)) {
 		if (kt_cellfind(r->config->matrix, ask->what, PARTS_MAX, &input.cell, &err) < 0) {
@@ -313,8 +318,13 @@ static void on_cancel(struct kt_reception *r, uint64_t client, const struct kt_p
 	       ask->what[0] ? kt_log_quote(ask->what) : kt_log_quote(sweep->id), input.n,
 	       cancel->n_guests, ask->uid);
 	r->cancelling = true;
-	r->config->step(r->config->arg, &input);
+	taken = r->config->step(r->config->arg, &input);
 	r->cancelling = false;
+	if (!taken) {
+		free(cancel->guests);
+		free(cancel);
+		return kt_present_refuse(r->present, client, LEAVES);
+	}
 	cancel->n_cells = sweep->counts[KT_CELL_CANCELLED] - before;
 	DL_APPEND(r->cancels, cancel);
 	kt_reception_look(r);

@@ -21,8 +21,8 @@ struct kt_reception_config { /* borrowed, and all it points to */
 	const char *file; /* of the sweep */
 	const char *endpoint; /* where workers connect */
 	const struct kt_fleet *fleet;
-	/* Gives the input to the dispatch and performs what comes of it. */
-	void (*step)(void *arg, struct kt_input *input);
+	/* Gives the input to the dispatch and performs what comes of it; false: it is too late for that. */
+	bool (*step)(void *arg, struct kt_input *input);
 	/* The allow-list is another one. NULL: this coordinator has none. */
 	void (*keys_changed)(void *arg);
 	void *arg;

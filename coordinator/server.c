@@ -157,7 +157,7 @@ static void show(struct server *s)
 			kt_codec_decode(schema, s->unshown.data + at, head.len, &arena, fact, NULL);
 		kt_must(status == 0);
 		kt_view_fact(s->view, now_ns, head.tag, fact);
-		kt_factlog_say(s->matrix, head.tag, fact);
+		kt_factlog_say(s->matrix, s->sweep, head.tag, fact);
 		at += head.len;
 	}
 	kt_buf_reset(&s->unshown);
@@ -813,17 +813,18 @@ static int open_feeder(struct server *s, const char *endpoint, const struct kt_g
 }
 
 /* An operator's word: nothing else is under way when it comes. */
-static void on_word(void *arg, struct kt_input *input)
+static bool on_word(void *arg, struct kt_input *input)
 {
 	struct server *s = arg;
 
 	if (s->status < 0 || s->stopping)
-		return;
+		return false;
 	input->now_ns = kt_clock_now_ns();
 	input->wall_ns = kt_clock_wall_ns();
 	kt_dispatch_step(s->dispatch, input, &s->out);
 	absorb(s);
 	settle(s);
+	return true;
 }
 
 static int open_reception(struct server *s)

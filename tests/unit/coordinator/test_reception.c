@@ -30,6 +30,7 @@ struct world {
 	struct kt_reception *reception;
 	struct kt_input last; /* that the dispatch was given */
 	size_t n_keys_changed;
+	bool leaves;
 	int fd;
 };
 
@@ -42,11 +43,13 @@ static void apply(struct world *world, uint32_t tag, const void *fact)
 }
 
 /* What the dispatch makes of an operator's word, as far as anybody here looks. */
-static void on_step(void *arg, struct kt_input *input)
+static bool on_step(void *arg, struct kt_input *input)
 {
 	struct world *world = arg;
 
 	world->last = *input;
+	if (world->leaves)
+		return false;
 	if (input->kind == KT_INPUT_DRAIN) {
 		struct kt_msg_fact_admission admission = { .host = input->host,
 							   .admission =
@@ -54,7 +57,7 @@ static void on_step(void *arg, struct kt_input *input)
 							   .why = input->line };
 
 		apply(world, KT_TAG_fact_admission, &admission);
-		return;
+		return true;
 	}
 	cr_assert_eq(input->kind, KT_INPUT_CANCEL);
 	for (uint64_t i = input->cell; i < input->cell + input->n; i++) {
@@ -69,6 +72,7 @@ static void on_step(void *arg, struct kt_input *input)
 			apply(world, KT_TAG_fact_cancelled, &cancelled);
 	}
 	cr_expect(kt_reception_is_waited_for(world->reception), "the coordinator would leave");
+	return true;
 }
 
 static void on_keys(void *arg)
@@ -300,6 +304,22 @@ Test(reception, who_left_is_waited_for_no_more)
 	}
 	cr_expect_not(kt_reception_is_waited_for(world.reception));
 	world.fd = -1;
+	end(&world);
+}
+
+Test(reception, a_coordinator_that_leaves_says_that_nothing_was_done)
+{
+	static const char says[] = "the coordinator is about to leave: nothing was done";
+	struct world world;
+
+	begin(&world);
+	world.leaves = true;
+	grant(&world, 0, join(&world, "h", 7));
+	ask(&world, "{\"ask\":\"cancel\"}\n");
+	expect(&world, "error", says);
+	ask(&world, "{\"ask\":\"drain\",\"host\":\"h\"}\n");
+	expect(&world, "error", says);
+	cr_expect_not(kt_reception_is_waited_for(world.reception));
 	end(&world);
 }
 
