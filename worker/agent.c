@@ -320,7 +320,7 @@ static void send_hello(struct agent *agent)
 	struct kt_digest digest;
 	struct kt_msg_machine machine = *agent->config->machine;
 	struct kt_msg_hello hello = {
-		.version_min = KT_PROTOCOL_VERSION,
+		.version_min = KT_PROTOCOL_VERSION_MIN,
 		.version_max = KT_PROTOCOL_VERSION,
 		.schema_digest = { digest.bytes, KT_DIGEST_BYTES },
 		.build = KT_VERSION,
@@ -344,7 +344,7 @@ static void send_sync(struct agent *agent)
 	KT_AUTO_ARENA arena = { 0 };
 	struct kt_msg_sync sync;
 
-	kt_duty_fill_sync(&agent->duty, kt_clock_now_ns(), &arena, &sync);
+	kt_duty_fill_sync(&agent->duty, kt_clock_now_ns(), kt_clock_wall_ns(), &arena, &sync);
 	sync.cached = kt_cache_told(agent->cache);
 	send_frame(agent, KT_TAG_sync, &sync);
 }
@@ -723,6 +723,9 @@ static void perform(struct agent *agent, const struct kt_duty_effect *effect,
 		spool_drop(agent, effect);
 		free_hold(hold);
 		break;
+	case KT_DUTY_DO_NOTE:
+		KT_LOG("note", "coordinator=%s", kt_log_quote(effect->text));
+		break;
 	case KT_DUTY_DO_EXIT:
 		KT_LOG("leaving", "status=%d why=%s", effect->status, kt_log_quote(effect->text));
 		agent->leaving = true;
@@ -922,6 +925,7 @@ static void on_frame(void *arg, const struct kt_message *message, void *body)
 	case KT_TAG_state:
 		input.type = KT_DUTY_IN_STATE;
 		input.state = body;
+		input.wall_ns = kt_clock_wall_ns();
 		break;
 	case KT_TAG_ack:
 		input.type = KT_DUTY_IN_ACK;

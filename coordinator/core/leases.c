@@ -15,7 +15,6 @@
 /* Of a STATE: what the heads of its lists may grow by. */
 #define STATE_SPARE_BYTES 64
 
-/* Its end lies outside of what it does: a worker says "done" of what is finished, "end" of what is dying. */
 static bool is_phase(const char *phase, const char *name)
 {
 	return strcmp(phase, name) == 0;
@@ -200,7 +199,7 @@ static void compare_held(struct kt_dispatch *d, const struct kt_host *host,
 			lease->listed = d->syncs;
 			lease->expires_at_ns = expires_at_ns;
 			snprintf(lease->phase, sizeof(lease->phase), "%s", held->phase);
-		} else if (!is_phase(held->phase, "done") && !is_phase(held->phase, "end")) {
+		} else if (!is_phase(held->phase, "done")) {
 			/* A finished one is let deliver its result: evidence. */
 			state->revokes[state->n_revokes++] = (struct kt_msg_revoke){
 				.epoch = held->epoch,

@@ -42,7 +42,7 @@ static void perform(struct world *w, const struct kt_duty_effect *effect)
 	kt_must(memchr(effect->text, 0, sizeof(effect->text)));
 	switch (effect->type) {
 	case KT_DUTY_DO_SYNC:
-		kt_duty_fill_sync(&w->duty, w->now_ns, &arena, &sync);
+		kt_duty_fill_sync(&w->duty, w->now_ns, w->now_ns, &arena, &sync);
 		kt_must(kt_codec_frame_bytes(&kt_schema_fleet, KT_TAG_sync, &sync) <=
 			KT_FRAME_BYTES_MAX);
 		kt_codec_encode_frame(&kt_schema_fleet, KT_TAG_sync, &sync, &bytes);

@@ -306,7 +306,7 @@ static void send_sync(struct world *w, uint32_t who)
 	struct kt_msg_sync sync;
 
 	kt_arena_reset(&w->scratch);
-	kt_duty_fill_sync(&c->duty, crew_clock_ns(w, who), &w->scratch, &sync);
+	kt_duty_fill_sync(&c->duty, crew_clock_ns(w, who), 0, &w->scratch, &sync);
 	sync.cached = (struct kt_bin){ (const uint8_t *)&cached, sizeof(cached) };
 	wires_send_up(w, who, KT_TAG_sync, &sync);
 }

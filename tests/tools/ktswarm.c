@@ -356,7 +356,7 @@ static void send_sync(struct session *s)
 	KT_AUTO_ARENA arena = { 0 };
 	struct kt_msg_sync sync;
 
-	kt_duty_fill_sync(&s->duty, kt_clock_now_ns(), &arena, &sync);
+	kt_duty_fill_sync(&s->duty, kt_clock_now_ns(), kt_clock_wall_ns(), &arena, &sync);
 	s->sync_due = send_frame(s, KT_TAG_sync, &sync) == -EAGAIN;
 }
 

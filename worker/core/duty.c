@@ -249,11 +249,39 @@ static void lose_session(struct kt_duty *duty, int64_t now_ns)
 	duty->hello_out = false;
 }
 
+static void leave(struct kt_duty *duty, int status, const char *text,
+		  struct kt_duty_effects *effects);
+
+/* Nobody is served here, for now. retry_ns 0: our own pause. */
+static void refused(struct kt_duty *duty, int64_t now_ns, int64_t retry_ns, const char *why,
+		    struct kt_duty_effects *effects)
+{
+	lose_session(duty, now_ns);
+	if (duty->config.once) {
+		leave(duty, 1, why, effects);
+		return;
+	}
+	duty->hello_pause_ns = KT_DUTY_HELLO_NS_MAX;
+	duty->hello_at_ns =
+		kt_clock_add_ns(now_ns, jitter(duty, retry_ns > 0 ? retry_ns : KT_DUTY_REFUSED_NS));
+}
+
 static void on_welcome(struct kt_duty *duty, const struct kt_duty_input *input,
 		       struct kt_duty_effects *effects)
 {
 	const struct kt_msg_welcome *welcome = input->welcome;
 
+	if (welcome->version < KT_PROTOCOL_VERSION_MIN || welcome->version > KT_PROTOCOL_VERSION) {
+		refused(duty, input->now_ns, 0,
+			"the coordinator speaks a protocol version that is unknown here: install "
+			"the "
+			"same ktcoord version on both",
+			effects);
+		return;
+	}
+	duty->drained = false;
+	duty->note[0] = '\0';
+	duty->their_wall_ns = 0;
 	duty->session = welcome->session;
 	duty->state_seq = 0;
 	duty->hello_out = false;
@@ -294,22 +322,18 @@ static void on_refuse(struct kt_duty *duty, const struct kt_duty_input *input,
 	/* Refusals of several messages of one dead session: the first one is enough. */
 	if (input->refuse->rejoin && duty->hello_out)
 		return;
+	if (!input->refuse->rejoin) {
+		refused(duty, input->now_ns, input->refuse->retry_ns, input->refuse->reason,
+			effects);
+		return;
+	}
 	lose_session(duty, input->now_ns);
-	if (input->refuse->rejoin) {
-		/* At once, but not in circles: the pause grows until a STATE came. */
-		if (duty->hello_pause_ns == KT_DUTY_HELLO_NS_MIN)
-			say_hello(duty, input->now_ns, effects);
-		else
-			duty->hello_at_ns =
-				kt_clock_add_ns(input->now_ns, jitter(duty, duty->hello_pause_ns));
-		return;
-	}
-	if (duty->config.once) {
-		leave(duty, 1, input->refuse->reason, effects);
-		return;
-	}
-	duty->hello_pause_ns = KT_DUTY_HELLO_NS_MAX;
-	duty->hello_at_ns = kt_clock_add_ns(input->now_ns, jitter(duty, KT_DUTY_REFUSED_NS));
+	/* At once, but not in circles: the pause grows until a STATE came. */
+	if (duty->hello_pause_ns == KT_DUTY_HELLO_NS_MIN)
+		say_hello(duty, input->now_ns, effects);
+	else
+		duty->hello_at_ns =
+			kt_clock_add_ns(input->now_ns, jitter(duty, duty->hello_pause_ns));
 }
 
 static uint64_t topology_cpus(const struct kt_msg_topology *topology)
@@ -351,7 +375,7 @@ static void take_grant(struct kt_duty *duty, const struct kt_msg_grant *grant,
 			move(duty, lease, KT_HELD_ON_REVOKED, input, "the cell was granted anew",
 			     effects);
 	}
-	if (duty->draining || duty->stopping)
+	if (duty->draining || duty->stopping || duty->drained)
 		why = "the worker is being drained and takes no more cells";
 	else if (kt_duty_active(duty) >= duty->config.slots)
 		why = "the worker has no free slot";
@@ -369,6 +393,18 @@ static void take_grant(struct kt_duty *duty, const struct kt_msg_grant *grant,
 	}
 	set_trouble(lease, KT_CAUSE_ID_host_trouble, why);
 	move(duty, lease, KT_HELD_ON_FAILED, input, NULL, effects);
+}
+
+static void take_note(struct kt_duty *duty, const char *note, struct kt_duty_effects *effects)
+{
+	char cut[sizeof(duty->note)];
+
+	snprintf(cut, sizeof(cut), "%s", note);
+	if (strcmp(cut, duty->note) == 0)
+		return;
+	memcpy(duty->note, cut, sizeof(cut));
+	if (cut[0])
+		emit_text(effects, KT_DUTY_DO_NOTE, 0, cut);
 }
 
 static void on_state(struct kt_duty *duty, const struct kt_duty_input *input,
@@ -389,9 +425,22 @@ static void on_state(struct kt_duty *duty, const struct kt_duty_input *input,
 			     effects);
 	}
 	remove_gone(duty);
+	duty->drained = state->drain;
 	for (size_t i = 0; i < state->n_grants; i++)
 		take_grant(duty, &state->grants[i], input, effects);
 	duty->finished = state->finished;
+	if (state->sync_ns > 0) {
+		int64_t by_ns = kt_clock_add_ns(input->now_ns, state->sync_ns);
+
+		duty->sync_ns = state->sync_ns;
+		if (duty->next_sync_ns > by_ns)
+			duty->next_sync_ns = by_ns;
+	}
+	if (state->clock && input->wall_ns > 0) {
+		duty->their_wall_ns = state->clock->wall_ns;
+		duty->heard_wall_ns = input->wall_ns;
+	}
+	take_note(duty, state->note ? state->note : "", effects);
 }
 
 static void on_ack(struct kt_duty *duty, const struct kt_duty_input *input,
@@ -726,8 +775,8 @@ int64_t kt_duty_next_ns(const struct kt_duty *duty)
 	return next_ns;
 }
 
-void kt_duty_fill_sync(const struct kt_duty *duty, int64_t now_ns, struct kt_arena *arena,
-		       struct kt_msg_sync *sync)
+void kt_duty_fill_sync(const struct kt_duty *duty, int64_t now_ns, int64_t wall_ns,
+		       struct kt_arena *arena, struct kt_msg_sync *sync)
 {
 	size_t active = kt_duty_active(duty);
 	size_t ours = count_ours(duty);
@@ -737,22 +786,30 @@ void kt_duty_fill_sync(const struct kt_duty *duty, int64_t now_ns, struct kt_are
 	*sync = (struct kt_msg_sync){
 		.session = duty->session,
 		.seq = duty->sync_seq,
-		.slots_free = duty->draining || duty->stopping ? 0
-			      : free_slots < room              ? free_slots
-							       : room,
+		.slots_free = duty->draining || duty->stopping || duty->drained ? 0
+			      : free_slots < room                               ? free_slots
+										: room,
 		.draining = duty->draining || duty->stopping,
 		.held = kt_arena_alloc(arena, KT_SLOTS_MAX, sizeof(*sync->held)),
 	};
+	if (wall_ns > 0) {
+		sync->clock = kt_arena_alloc(arena, 1, sizeof(*sync->clock));
+		sync->clock->wall_ns = wall_ns;
+		sync->clock->echo_ns = duty->their_wall_ns;
+		sync->clock->echo_heard_ns = duty->their_wall_ns ? duty->heard_wall_ns : 0;
+	}
 	/* What does not fit stays for a later SYNC; there are no free slots until then. */
 	for (size_t i = 0; i < duty->n_leases && sync->n_held < KT_SLOTS_MAX; i++) {
 		const struct kt_duty_lease *lease = &duty->leases[i];
 		struct kt_msg_held *held = &sync->held[sync->n_held];
 
-		if (!is_ours(duty, lease) || lease->state == KT_HELD_ENDING)
+		if (!is_ours(duty, lease))
 			continue;
 		held->cell = lease->cell;
 		held->epoch = lease->epoch;
-		if (kt_held_is_active(lease->state)) {
+		if (lease->state == KT_HELD_ENDING) {
+			held->phase = "end";
+		} else if (kt_held_is_active(lease->state)) {
 			held->phase = kt_arena_strdup(arena, lease->phase);
 			if (lease->phase_ends_ns > now_ns)
 				held->left_ns = lease->phase_ends_ns - now_ns;

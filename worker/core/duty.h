@@ -15,13 +15,17 @@
  *   - HELLO is said whenever the link comes up and whenever the coordinator does not know our session.
  *     Until WELCOME nothing else is said. HELLO is repeated with a growing, jittered pause.
  *   - SYNC lists everything held of the session's sweep, also results that wait for their ACK
- *     ("done") - but not a revoked lease whose guest is still dying, though that takes its slot.
+ *     ("done"), and revoked leases whose guest is still dying ("end"): who is not listed has no guest.
  *     It is sent every sync_ns and early whenever a slot came free, a grant was taken or a NUDGE came.
+ *     sync_ns is the coordinator's: WELCOME says it, each STATE may say another.
  *   - Three sync_ns without a word from the coordinator: the socket is thrown away, HELLO again.
  *     Runs go on meanwhile; a lease does not end here because the coordinator is silent.
  *   - A STATE that was overtaken by a later one, or came twice, is ignored: what it grants may be over by now.
  *   - A grant that is held already (same epoch) is ignored. A grant for a cell that is held under an
  *     older epoch fences the older one: its guest dies; its finished result stays, as evidence.
+ *   - STATE.drain: no free slots are told and no grant is taken until a STATE without it; nobody leaves.
+ *   - STATE.note says why there is no work: it is logged when it changes.
+ *   - A protocol version that we do not speak in WELCOME is a refusal.
  *   - A grant that finds no free slot, or a draining worker, gets a result "host_trouble" at once.
  *   - WELCOME into another sweep: attempts under way for the former one are killed; finished results
  *     stay in the spool, unlisted, until their sweep is back.
@@ -91,6 +95,10 @@ struct kt_duty {
 	int64_t hello_pause_ns;
 	bool want_sync;
 	bool finished, draining, stopping, exited;
+	bool drained; /* an operator of the coordinator's said so: the last STATE */
+	char note[256]; /* of the last STATE */
+	int64_t their_wall_ns; /* of the newest clock of this session; 0: none came */
+	int64_t heard_wall_ns; /* when that was, by our wall clock */
 	int64_t stop_by_ns;
 	uint64_t random;
 };
@@ -145,6 +153,7 @@ struct kt_duty_restored {
 struct kt_duty_input {
 	enum kt_duty_input_type type;
 	int64_t now_ns;
+	int64_t wall_ns; /* STATE: the wall clock when it came; 0: clocks are not compared */
 	uint64_t lease;
 	uint64_t seq;
 	enum kt_cause_id cause;
@@ -174,6 +183,7 @@ struct kt_duty_input {
 	X(BYE, "say BYE, text")                                                               \
 	X(TELL_PHASE, "lease, phase: say PHASE")                                              \
 	X(RESET, "throw the control socket away, connect anew")                               \
+	X(NOTE, "text: what the coordinator wants people here to know")                       \
 	X(BULK, "text: where artifacts are fetched from now on")                              \
 	X(ACCEPT, "lease, grant: copy what is needed of it, make room")                       \
 	X(FETCH, "lease: get its artifacts, then READY or FAILED")                            \
@@ -231,8 +241,9 @@ void kt_duty_step(struct kt_duty *duty, const struct kt_duty_input *input,
 bool kt_duty_next_piece(const struct kt_duty *duty, struct kt_duty_piece *piece);
 /* When the next TICK is due at the latest; INT64_MAX when nothing waits for the clock. */
 int64_t kt_duty_next_ns(const struct kt_duty *duty);
-void kt_duty_fill_sync(const struct kt_duty *duty, int64_t now_ns, struct kt_arena *arena,
-		       struct kt_msg_sync *sync);
+/* wall_ns 0: without a clock. */
+void kt_duty_fill_sync(const struct kt_duty *duty, int64_t now_ns, int64_t wall_ns,
+		       struct kt_arena *arena, struct kt_msg_sync *sync);
 const struct kt_duty_lease *kt_duty_lease(const struct kt_duty *duty, uint64_t id); /* or NULL */
 size_t kt_duty_active(const struct kt_duty *duty); /* slots taken */
 

@@ -456,7 +456,7 @@ Test(duty, sync_says_done_until_the_result_is_acknowledged)
 	grant(h, 5, 7);
 	grant(h, 5, 7);
 	cr_assert_eq(h->duty.n_leases, 1, "the same grant twice is one lease");
-	kt_duty_fill_sync(&h->duty, h->now_ns, &arena, &sync);
+	kt_duty_fill_sync(&h->duty, h->now_ns, 0, &arena, &sync);
 	cr_assert_eq(sync.n_held, 1);
 	cr_assert_eq(sync.slots_free, SLOTS - 1);
 	cr_assert_str_eq(sync.held[0].phase, "fetch");
@@ -465,7 +465,7 @@ Test(duty, sync_says_done_until_the_result_is_acknowledged)
 	spool(h, 1);
 	for (int i = 0; i < 3; i++) {
 		pump(h, SIZE_MAX, true);
-		kt_duty_fill_sync(&h->duty, h->now_ns, &arena, &sync);
+		kt_duty_fill_sync(&h->duty, h->now_ns, 0, &arena, &sync);
 		cr_assert_eq(sync.n_held, 1);
 		cr_assert_str_eq(sync.held[0].phase, "done");
 		cr_assert_eq(sync.slots_free, SLOTS);
