@@ -76,7 +76,7 @@ ends() {
 
 # ---- drain
 
-scenario many 60 "sample; wait 200ms; sample" | matrix many
+scenario many 100 "sample; wait 200ms; sample" | matrix many
 begin "$WORK/many.toml" --runner scripted
 until_is True 'len(host("w1")["running"]) == 2 and len(host("w2")["running"]) == 2'
 exits 2 ktcoord drain w3
@@ -101,8 +101,11 @@ until [ "$(leases w1)" -gt "$had" ]; do
 	sleep 0.05
 done
 ends 0
-grep -q '^60 cells: 60 pass' "$WORK/run" || fail "not all passed"
-[ "$(killed w1)$(killed w2)" = 00 ] || fail "drain killed something"
+grep -q '^100 cells: 100 pass' "$WORK/run" || fail "not all passed"
+# What was granted in that very moment, and never heard of, may go elsewhere; nothing else is touched.
+crossed=$(grep -c ' ktcoord failed .*charged=no why="the worker is being drained"' "$KTCOORD_STATE/coordinator.log" || true)
+[ "$(killed w1)" -le "$crossed" ] && [ "$(killed w2)" -eq 0 ] || fail "drain killed what ran"
+crossed_killed=$(killed w1)
 
 # ---- cancel a cell; a host that does not answer
 
@@ -114,7 +117,7 @@ says "no cell 'nonsense'"
 exits 2 ktcoord cancel hangs
 says "more than one cell has 'hangs'"
 exits 0 ktcoord cancel 'hangs/any/scx_kt/small#0'
-[ "$(($(killed w1) + $(killed w2)))" -eq 1 ] || fail "it returned before its guest was dead"
+[ "$(($(killed w1) + $(killed w2)))" -eq $((crossed_killed + 1)) ] || fail "it returned before its guest was dead"
 says '^1 cell of sweep e2e-.* cancelled, 1 guest killed'
 exits 0 ktcoord cancel 'hangs/any/scx_kt/small#0'
 says '^nothing of sweep e2e-.* was left to be cancelled'
@@ -141,7 +144,7 @@ grep -q '^3 cells: 3 cancelled' "$WORK/run" || { cat "$WORK/run" >&2; fail "the 
 exits 130 ktcoord report last
 says '^CANCELLED +hangs/any/scx_kt/small#0'
 says 'uid [0-9]+ asked \(ktcoord cancel\)'
-[ "$(($(killed w1) + $(killed w2)))" -eq 3 ] || fail "3 were under way, $(($(killed w1) + $(killed w2))) were killed"
+[ "$(($(killed w1) + $(killed w2)))" -eq $((crossed_killed + 3)) ] || fail "3 were under way, not as many were killed"
 
 # ---- what was cancelled runs again when somebody asks
 
