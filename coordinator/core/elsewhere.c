@@ -19,7 +19,8 @@ static bool is_suspect(const struct kt_sweep *sweep, uint64_t cell)
 {
 	const struct kt_sweep_downs *downs = kt_sweep_downs(sweep, cell);
 
-	return downs && downs->n >= KT_POISON_HOSTS - 1;
+	return downs && (downs->n >= KT_POISON_HOSTS - 1 ||
+			 sweep->cells[cell].charged >= KT_POISON_HOSTS - 1);
 }
 
 bool kt_elsewhere_crowds(const struct kt_sweep *sweep, const struct kt_host *host, uint64_t cell)

@@ -1,8 +1,8 @@
 /* elsewhere.h - what stands against giving a cell that failed before to a host. Pure; says nothing of room and time.
  *
  *	failed	it failed there: last, or when it took that host down. Elsewhere first.
- *	crowds	it is one host short of being poison, and the host holds another such one: what shares a host with poison
- *		must not become poison with it, so no two of them are there at once.
+ *	crowds	it is one host short of being poison, or failed as often where there is no other host, and the host holds
+ *		another such one: what shares a host with poison must not end with it, so no two of them are there at once.
  */
 #ifndef KT_ELSEWHERE_H
 #define KT_ELSEWHERE_H

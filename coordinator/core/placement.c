@@ -313,12 +313,17 @@ static struct place *begun_at(struct kt_placement *p, const struct kt_pairing_pa
 			      int64_t now_ns)
 {
 	const char *id = kt_pairing_host(&p->pairing, pair, p->sweep);
+	struct kt_host *host = id ? kt_fleet_find_host(p->fleet, id) : NULL;
 	uint32_t next;
 
 	if (kt_pairing_next(&p->pairing, pair, p->sweep, &next) == KT_PAIRING_WAITS &&
 	    p->sweep->cells[next].charged >= FAILED_TWICE)
 		return NULL;
-	return id ? place_of(p, kt_fleet_host(p->fleet, id), now_ns) : NULL;
+	if (id && !host) { /* it was there in an earlier term, and is not back */
+		host = kt_fleet_host(p->fleet, id);
+		host->admission = kt_sweep_admission(p->sweep, id);
+	}
+	return id ? place_of(p, host, now_ns) : NULL;
 }
 
 static void open_pair(struct kt_placement *p, uint32_t index, struct place *place)
@@ -412,6 +417,7 @@ static bool pick_open(struct kt_placement *p, struct place *place,
 			continue;
 		}
 		if (state == KT_PAIRING_WAITS && pair->ready_at_ns <= now_ns &&
+		    !kt_elsewhere_crowds(p->sweep, place->host, *cell) &&
 		    fits_now(p, place->host, room, &p->backlog.queues[pair->queue]->size))
 			return true;
 		link = &pair->next;

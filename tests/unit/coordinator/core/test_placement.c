@@ -337,6 +337,39 @@ Test(placement, a_failed_cell_goes_elsewhere_when_there_is_an_elsewhere)
 	}
 }
 
+/* On the only host there is no elsewhere: two that always fail together would do so until both are given up. */
+Test(placement, what_failed_twice_is_not_tried_beside_another_such_one)
+{
+	static const bool paired[] = { false, true };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct world w = { 0 };
+		struct kt_host *host;
+		uint64_t cells[4] = { CELLS_MAX, CELLS_MAX, CELLS_MAX, CELLS_MAX };
+
+		open_world(&w, paired[i] ? 4 : 2);
+		for (uint64_t k = 0; paired[i] && k < 4; k++)
+			w.demands[k].pair = 1 + k / 2;
+		begin(&w);
+		host = add_host(&w, "h", 2, 0, GIB, "tcg");
+		cr_assert_eq(ask(&w, host, cells, 2), 2);
+		if (paired[i]) { /* one of each pair has its end: the other one stays with the host */
+			end(&w, cells[0]);
+			end(&w, cells[1]);
+			cr_assert_eq(ask(&w, host, cells, 2), 2);
+		}
+		for (int k = 0; k < 2; k++) {
+			fail(&w, cells[0], true, 0);
+			fail(&w, cells[1], true, 0);
+			cr_assert_eq(ask(&w, host, cells, 4), k == 0 ? 2 : 1, "paired %d, %d",
+				     paired[i], k);
+		}
+		end(&w, cells[0]);
+		cr_assert_eq(ask(&w, host, cells, 4), 1, "then the other one");
+		close_world(&w);
+	}
+}
+
 Test(placement, what_came_back_waits_for_its_time_and_goes_first_then)
 {
 	struct world w = { 0 };
@@ -595,9 +628,14 @@ Test(placement, a_pair_outlives_the_coordinator)
 	begin(&w);
 	first = ask_one(&w, add_host(&w, "a", 1, 0, GIB, "tcg"));
 	end(&w, first);
+	fact(&w, KT_TAG_fact_admission,
+	     &(struct kt_msg_fact_admission){ .host = "a", .admission = "drained", .why = "" });
 	kt_placement_destroy(&w.placement);
 	kt_fleet_destroy(&w.fleet);
 	begin(&w);
+	kt_placement_tick(w.placement, w.now_ns);
+	cr_assert_eq(kt_fleet_find_host(&w.fleet, "a")->admission, KT_ADMISSION_DRAINED,
+		     "and so does what its host may take");
 	b = add_host(&w, "b", 1, 0, GIB, "tcg");
 	cr_assert_eq(ask_one(&w, b), CELLS_MAX);
 	a = add_host(&w, "a", 1, 0, GIB, "tcg");
