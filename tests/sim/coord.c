@@ -118,6 +118,49 @@ static void fold(struct world *w, struct kt_sweep *sweep)
 
 /* ---- what the dispatch said ---- */
 
+static void trace_fact(const struct world *w, const struct kt_fact *fact)
+{
+	const struct kt_msg_fact_granted *granted = fact->body;
+	const struct kt_msg_fact_failed *failed = fact->body;
+	const struct kt_msg_fact_judged *judged = fact->body;
+	const struct kt_msg_fact_errored *errored = fact->body;
+	const struct kt_msg_fact_admission *admission = fact->body;
+	const char *name = kt_codec_message(&kt_facts_family, fact->tag)->schema->name;
+
+	switch (fact->tag) {
+	case KT_TAG_fact_granted:
+		world_trace(w, "coordinator: %s: cell %llu, epoch %llu, %s", name,
+			    (unsigned long long)granted->cell, (unsigned long long)granted->epoch,
+			    granted->host);
+		break;
+	case KT_TAG_fact_failed:
+		world_trace(w, "coordinator: %s: cell %llu, epoch %llu, %s%s: %s", name,
+			    (unsigned long long)failed->cell, (unsigned long long)failed->epoch,
+			    failed->cause, failed->charged ? ", charged" : "", failed->line);
+		break;
+	case KT_TAG_fact_ended:
+	case KT_TAG_fact_late:
+	case KT_TAG_fact_judged:
+		world_trace(w, "coordinator: %s: cell %llu, epoch %llu", name,
+			    (unsigned long long)judged->cell, (unsigned long long)judged->epoch);
+		break;
+	case KT_TAG_fact_errored:
+		world_trace(w, "coordinator: %s: cell %llu, %s: %s", name,
+			    (unsigned long long)errored->cell, errored->cause, errored->line);
+		break;
+	case KT_TAG_fact_cancelled:
+		world_trace(w, "coordinator: %s: cell %llu", name,
+			    (unsigned long long)errored->cell);
+		break;
+	case KT_TAG_fact_admission:
+		world_trace(w, "coordinator: %s: %s is %s", name, admission->host,
+			    admission->admission);
+		break;
+	default:
+		world_trace(w, "coordinator: %s", name);
+	}
+}
+
 /* Into the open transaction, while what the facts borrow from the input is still there. */
 static void absorb(struct world *w)
 {
@@ -128,7 +171,8 @@ static void absorb(struct world *w)
 		const struct kt_schema *schema =
 			kt_codec_message(&kt_facts_family, fact->tag)->schema;
 
-		world_trace(w, "coordinator: %s", schema->name);
+		if (w->trace)
+			trace_fact(w, fact);
 		append(w, (struct entry){ .tag = fact->tag }, schema, fact->body);
 	}
 	for (; c->effects_taken < c->out.n_effects; c->effects_taken++)
@@ -141,12 +185,14 @@ static void step(struct world *w, struct kt_input *input)
 	struct coord *c = &w->coord;
 
 	input->now_ns = w->now_ns + 1000 * S;
+	input->wall_ns = WALL_NS + w->now_ns;
 	kt_dispatch_step(c->dispatch, input, &c->out);
 	absorb(w);
 }
 
 /* What coordinator/stored.c does, and coordinator/judging.c. */
-static void give_verdict(struct world *w, uint64_t cell, uint64_t epoch)
+/* asked: before long; else the answer comes when it comes, and the cell may have its end. */
+static void give_verdict(struct world *w, uint64_t cell, uint64_t epoch, bool asked)
 {
 	struct truth *truth = promises_truth(w, epoch);
 	struct kt_msg_verdict verdict = { 0 };
@@ -162,7 +208,8 @@ static void give_verdict(struct world *w, uint64_t cell, uint64_t epoch)
 		input.kind = KT_INPUT_DAMAGED;
 		input.line = "what arrived is not what the worker recorded";
 	} else {
-		promises_judge(w, cell, epoch, truth);
+		if (asked || truth->state == LEASE_ENDED)
+			promises_judge(w, cell, epoch, truth);
 		verdict.outcome = kt_sweep_outcome_name(
 			promises_verdict(truth->stored, truth->kept, truth->outcome.cause));
 	}
@@ -173,7 +220,7 @@ static void give_verdict(struct world *w, uint64_t cell, uint64_t epoch)
 static void judge(struct world *w, uint64_t cell, uint64_t epoch)
 {
 	if (world_mix(w->seed, 5000 + cell) % 8) {
-		give_verdict(w, cell, epoch);
+		give_verdict(w, cell, epoch, true);
 		return;
 	}
 	w->coord.n_asked++;
@@ -240,7 +287,7 @@ static void answer(struct world *w, uint64_t epoch)
 {
 	w->coord.n_asked--;
 	w->coord.from = PROCS_MAX;
-	give_verdict(w, promises_truth(w, epoch)->cell, epoch);
+	give_verdict(w, promises_truth(w, epoch)->cell, epoch, false);
 }
 
 static void begin_commit(struct world *w)
@@ -633,6 +680,18 @@ void coord_pause(struct world *w, int64_t for_ns)
 	world_trace(w, "coordinator: stands still");
 	c->paused = true;
 	world_push(w, for_ns, (struct event){ .kind = EV_COORD_RESUME, .life = c->life });
+}
+
+bool coord_ask(struct world *w, struct kt_input *input)
+{
+	struct coord *c = &w->coord;
+
+	if (!c->alive || c->paused || c->committing || c->stopped)
+		return false;
+	c->from = PROCS_MAX;
+	step(w, input);
+	settle(w);
+	return true;
 }
 
 void coord_free(struct world *w)

@@ -453,6 +453,8 @@ static void start_guest(struct world *w, uint32_t who, uint64_t lease)
 				 .n_planned = plan->n,
 				 .outcome = { .cause = plan->cause },
 				 .poison = plan->poison,
+				 .hangs = world_has(w, FAULT_HANG) &&
+					  world_draw(w, FAULT_HANG, 60) == 0,
 				 .again = promises_truth(w, hold->epoch)->run != 0 };
 	if (!guest->again)
 		promises_truth(w, hold->epoch)->run = guest->run;
@@ -516,6 +518,10 @@ static void act(struct world *w, uint32_t who, struct guest *guest)
 			crew_die(w, who, false, world_span(w, STREAM_GUEST, 200 * MS, 3 * S));
 		}
 		return;
+	}
+	if (guest->hangs && guest->n >= guest->n_planned) {
+		w->hits[FAULT_HANG]++;
+		return; /* until it is killed */
 	}
 	if (guest->n >= guest->n_planned) {
 		end_guest(w, who, guest);
@@ -726,6 +732,7 @@ static void settle(struct world *w, uint32_t who)
 	pump(w, who);
 	drain_laters(w, who);
 	if (c->leaving) {
+		w->conns[c->conn].lingers = true;
 		write_spool(c); /* kt_spool_destroy() commits what it can */
 		crew_die(w, who, false,
 			 c->gone ? -1 : world_span(w, STREAM_OTHER, 500 * MS, 20 * S));
@@ -764,6 +771,7 @@ static void on_frame(struct world *w, uint32_t who, const struct message *messag
 	case KT_TAG_refuse:
 		input.type = KT_DUTY_IN_REFUSE;
 		input.refuse = message->body;
+		world_trace(w, "worker %u: refused: %s", who, input.refuse->reason);
 		break;
 	case KT_TAG_state:
 		input.type = KT_DUTY_IN_STATE;

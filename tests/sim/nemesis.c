@@ -14,7 +14,8 @@ static const struct {
 	{ FAULT_WORKER_DISK, 30 * S },  { FAULT_SPOOL_CUT, 50 * S },
 	{ FAULT_LEAVE, 30 * S },        { FAULT_CLOCK, 20 * S },
 	{ FAULT_TWIN, 15 * S },         { FAULT_STRANGER, 4 * S },
-	{ FAULT_GONE, 30 * S },
+	{ FAULT_GONE, 30 * S },         { FAULT_CANCEL, 20 * S },
+	{ FAULT_DRAIN, 15 * S },        { FAULT_REVOKE, 25 * S },
 };
 
 static void plan_strike(struct world *w, enum fault fault, int64_t every_ns)
@@ -159,7 +160,8 @@ static void leave(struct world *w, uint32_t who)
 	struct crew *c = &w->crews[who];
 
 	for (size_t i = 0; !drain && i < c->n_holds; i++)
-		promises_truth(w, c->holds[i].epoch)->lost = true;
+		promises_truth(w, c->holds[i].epoch)->lost =
+			promises_truth(w, c->holds[i].epoch)->given = true;
 	world_trace(w, "worker %u: is told to %s", who, drain ? "drain" : "stop");
 	crew_input(w, who,
 		   (struct kt_duty_input){ .type = drain ? KT_DUTY_IN_DRAIN : KT_DUTY_IN_STOP });
@@ -179,6 +181,39 @@ static void go_for_ever(struct world *w)
 	world_trace(w, "worker %u: leaves for ever", who);
 	w->crews[who].gone = true;
 	crew_die(w, who, world_draw(w, FAULT_GONE, 2), -1);
+}
+
+static void cancel(struct world *w)
+{
+	struct kt_input input = { .kind = KT_INPUT_CANCEL,
+				  .cell = world_draw(w, FAULT_CANCEL, w->n_cells),
+				  .n = 1 + world_draw(w, FAULT_CANCEL, 3),
+				  .line = "somebody" };
+
+	if (world_draw(w, FAULT_CANCEL, 40) == 0)
+		input.n = UINT64_MAX;
+	coord_ask(w, &input);
+}
+
+static void drain(struct world *w, uint32_t who, bool on)
+{
+	struct kt_input input = { .kind = KT_INPUT_DRAIN,
+				  .host = crew_name(w->crews[who].name),
+				  .on = on,
+				  .line = "somebody" };
+
+	coord_ask(w, &input);
+}
+
+static void revoke_key(struct world *w, uint32_t who)
+{
+	struct crew *c = &w->crews[who];
+	struct kt_input input = { .kind = KT_INPUT_REVOKED, .who = crew_name(c->name) };
+
+	c->barred = !c->barred;
+	if (!c->barred || !coord_ask(w, &input))
+		return;
+	wires_break(w, who, true, true);
 }
 
 static void strike(struct world *w, enum fault fault)
@@ -225,6 +260,16 @@ static void strike(struct world *w, enum fault fault)
 	case FAULT_STRANGER:
 		speak_again(w);
 		break;
+	case FAULT_CANCEL:
+		cancel(w);
+		break;
+	case FAULT_DRAIN:
+		drain(w, who, world_draw(w, FAULT_DRAIN, 2));
+		break;
+	case FAULT_REVOKE:
+		if (w->keyed)
+			revoke_key(w, who);
+		break;
 	case FAULT_GONE:
 		go_for_ever(w);
 		break;
@@ -233,8 +278,31 @@ static void strike(struct world *w, enum fault fault)
 	}
 }
 
+/* Who drained hosts lets them in again, as soon as there is a coordinator that hears it. */
+static void let_all_in(struct world *w)
+{
+	bool any = !w->coord.alive;
+
+	for (uint32_t name = 0; name < NAMES; name++) {
+		struct kt_input input = { .kind = KT_INPUT_DRAIN,
+					  .host = crew_name(name),
+					  .line = "somebody" };
+
+		if (kt_sweep_admission(&w->coord.folded, input.host) != KT_ADMISSION_DRAINED)
+			continue;
+		any = true;
+		coord_ask(w, &input);
+	}
+	if (any)
+		world_push(w, 500 * MS, (struct event){ .kind = EV_FAULT, .number = FAULT_DRAIN });
+}
+
 void nemesis_strike(struct world *w, enum fault fault)
 {
+	if (w->quiet) {
+		let_all_in(w);
+		return;
+	}
 	w->hits[fault]++;
 	strike(w, fault);
 	for (size_t i = 0; i < sizeof(timed) / sizeof(timed[0]); i++)
@@ -251,17 +319,17 @@ void nemesis_quiet(struct world *w)
 		struct crew *c = &w->crews[who];
 
 		c->cut = (struct cut){ 0 };
-		c->disk_full = false;
+		c->disk_full = c->barred = false;
 		if (c->alive && c->paused)
 			world_push(w, 0,
 				   (struct event){
 					   .kind = EV_CREW_RESUME, .who = who, .life = c->life });
 	}
+	if (w->faults & 1u << FAULT_DRAIN)
+		let_all_in(w);
 	if (w->coord.alive && w->coord.paused)
 		world_push(w, 0, (struct event){ .kind = EV_COORD_RESUME, .life = w->coord.life });
 	/* Two who fight for one name for ever are nobody's fault but the operator's, who ends one of them. */
-	if (w->crews[TWIN].alive) {
-		w->crews[TWIN].gone = true;
-		crew_die(w, TWIN, false, -1);
-	}
+	w->crews[TWIN].gone = true;
+	crew_die(w, TWIN, false, -1);
 }

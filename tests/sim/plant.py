@@ -24,6 +24,8 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 SECONDS = 300  # for the seeds of one bug
 ATTEMPTS = "coordinator/core/attempts.c"
 LEASES = "coordinator/core/leases.c"
+DESK = "coordinator/core/desk.c"
+ORDERS = "coordinator/core/orders.c"
 DISPATCH = "coordinator/core/dispatch.c"
 ENDINGS = "coordinator/core/endings.c"
 SESSIONS = "coordinator/core/sessions.c"
@@ -49,7 +51,7 @@ BUGS = [
         (COORD, "	promises_replay(w);\n",
          "	if (c->n_durable < c->n_entries) {\n		begin_commit(w);\n		return;\n	}\n	promises_replay(w);\n")]),
     ("no_expiry", "expired leases are not given again", [
-        (LEASES, "lease->expires_at_ns > d->now_ns", "d->now_ns > 0")]),
+        (LEASES, "if (lease->expires_at_ns <= d->now_ns) {", "if (d->now_ns < 0) {")]),
     ("late_is_judged", "a result of a lease that expired is taken, when nobody has the cell", [
         (ATTEMPTS, "	if (!lease)\n		return on_late_result(d, host, msg, out);\n	lease->seen = true;",
          "	struct kt_lease dead = { .n_samples = msg->result->samples_total };\n"
@@ -102,14 +104,14 @@ BUGS = [
         (PLACEMENT, ">= FAILED_TWICE", ">= FAILED_TWICE + 1000"),
         (PLACEMENT, "			free_pairs(p, place);", "			(void)free_pairs;")]),
     ("one_grant_too_many", "a worker is given one cell more than it has slots", [
-        (LEASES, "slots = slots > offered ? slots - offered : 0;", "slots = slots + 1;")]),
+        (LEASES, "host->room = sync->slots_free > offered ? sync->slots_free - offered : 0;",
+         "host->room = sync->slots_free + 1;")]),
     ("oversubscribes", "the worker starts whatever it is given", [
-        (DUTY, "has_slot = kt_duty_active(duty) < duty->config.slots;", "has_slot = true;")]),
+        (DUTY, "else if (kt_duty_active(duty) >= duty->config.slots)", "else if (kt_duty_active(duty) > duty->config.slots)")]),
     ("charges_cancels", "what a user ended is charged to the cell", [
-        (ATTEMPTS, "cause->side != KT_CAUSE_USER &&\n	       !(host", "!(host")]),
+        (ATTEMPTS, "cause->side != KT_CAUSE_USER &&\n	       !((host", "!((host")]),
     ("revokes_once", "only a lease that the coordinator still knows is revoked", [
-        (LEASES, '} else if (strcmp(held->phase, "done") != 0) {',
-         '} else if (lease && strcmp(held->phase, "done") != 0) {')]),
+        (LEASES, '} else if (!is_phase(held->phase, "done") &&', '} else if (lease && !is_phase(held->phase, "done") &&')]),
     ("retries_failures", "what the guest did is tried again", [
         (ATTEMPTS, "if (kt_cause_is_infra(cause) || cause->side == KT_CAUSE_USER)\n		return",
          "if (cause->side != KT_CAUSE_NONE)\n		return")]),
@@ -144,14 +146,39 @@ BUGS = [
         (SESSIONS, "	if (in->who && strcmp(in->who, hello->worker_id) != 0) {", "	if (in->who && !*hello->worker_id) {")]),
     ("any_role", "a key that may only look gets work", [
         (SESSIONS, "	if (in->role != KT_ROLE_WORK) {", "	if (in->role > KT_ROLE_OBSERVE + 5) {")]),
+    ("never_let_in", "a host in quarantine stays there, whatever its canary gave", [
+        (ENDINGS, "if (!is_canary || host->admission", "if (is_canary || host->admission")]),
+    ("flock_of_canaries", "a host in quarantine is given as many cells as it has slots", [
+        (LEASES, "return host->n_leases == 0 && d->now_ns", "return d->now_ns")]),
+    ("drained_gets_work", "a host that an operator drains is given cells", [
+        (LEASES, "if (host->draining || host->foreign || host->admission == KT_ADMISSION_DRAINED)\n		return false;",
+         "if (host->draining || host->foreign)\n		return false;\n	if (host->admission == KT_ADMISSION_DRAINED)\n		return true;")]),
+    ("forgets_who_is_drained", "who is drained is forgotten when the coordinator restarts", [
+        (DESK, "	host->admission = kt_sweep_admission(d->sweep, id);\n", "")]),
+    ("cancelled_runs_on", "the lease of a cell that was cancelled stays", [
+        (ORDERS, "	kt_fleet_drop_lease(&d->fleet, lease);\n", "")]),
+    ("cancels_what_has_its_end", "a cell that has its end is cancelled all the same", [
+        (ORDERS, "		if (has_end(cell))\n", "		if (cell->state == KT_CELL_CANCELLED && has_end(cell))\n"),
+        (SWEEP, "FROM(PENDING) | FROM(LEASED) | FROM(ENDED), KT_CELL_CANCELLED }",
+         "~FROM(CANCELLED), KT_CELL_CANCELLED }")]),
+    ("poison_after_one", "a cell is poison when it took down one host", [
+        (SWEEP, "return downs && downs->n == KT_POISON_HOSTS;", "return downs && downs->n >= 1;")]),
+    ("stops_are_charged", "what a worker gives up because it is told to stop is charged", [
+        (LEASES, '					"the worker left and gave it up",\n					kt_endings_is_worn(d, lease->cell), NULL);',
+         '					"the worker left and gave it up", true, NULL);')]),
+    ("neighbours_of_poison", "cells that always fail together go on together", [
+        (PLACEMENT, "		    !kt_elsewhere_crowds(p->sweep, place->host, *cell) &&\n", ""),
+        (PLACEMENT, "	if (kt_elsewhere_crowds(p->sweep, host, cell))\n		return false;\n", "")]),
     ("revoked_run_on", "the worker does not kill the guest of a revoked lease", [
         (HELD, "X(RUNNING, REVOKED, ENDING, CANCEL)   \\", "X(RUNNING, REVOKED, ENDING, NOTHING)  \\")]),
     ("slot_free_too_soon", "a slot is free while its guest is still dying", [
         (HELD, 'X(ENDING, true, "revoked;', 'X(ENDING, false, "revoked;')]),
     ("tries_for_ever", "a cell is never given up", [
-        (ENDINGS, "if (c->charged >= d->sweep->attempts_max) {", "if (c->charged >= d->sweep->attempts_max + 200) {")]),
+        (ENDINGS, "d->sweep->cells[cell].charged < d->sweep->attempts_max)",
+         "d->sweep->cells[cell].charged < d->sweep->attempts_max + 200)")]),
     ("gives_up_early", "a cell is given up a try too early", [
-        (ENDINGS, "if (c->charged >= d->sweep->attempts_max) {", "if (c->charged + 1u >= d->sweep->attempts_max) {")]),
+        (ENDINGS, "d->sweep->cells[cell].charged < d->sweep->attempts_max)",
+         "d->sweep->cells[cell].charged + 1u < d->sweep->attempts_max)")]),
     ("spool_is_not_waited_for", "the hands say kept before they commit", [
         (CREW, "	write_spool(c);\n	for (size_t i = 0; i < c->n_pending; i++)\n",
          "	for (size_t i = 0; i < c->n_pending; i++)\n")]),

@@ -1,4 +1,5 @@
 #include "tests/sim/world.h"
+#include "coordinator/core/health.h"
 #include "proto/base/must.h"
 
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #define SLACK_NS          (5 * S) /* for a tick to come, a commit to be written */
 #define RUN_NS            (12 * S) /* the longest undisturbed attempt, with its fetch */
 #define REFUSED_NS        (40 * S) /* before a worker that was refused asks again, with its jitter */
+#define OVERDUE_NS        (3600 * S) /* more than kt_overdue_ns() of our job, and its grace */
 #define ORPHAN_NS         (30 * S) /* for a guest to be told, and to die */
 #define LEASES_MAX        400 /* of one worker, all together */
 #define CONCERNED(epoch_) ((epoch_) > 0 && (epoch_) < w->n_truths)
@@ -81,6 +83,21 @@ enum kt_outcome promises_verdict(const struct reading *readings, uint64_t n, enu
 
 /* ---- facts, when they are durable ---- */
 
+/* A host that is drained is given nothing, one in quarantine one cell at a time. */
+static void check_admission(struct world *w, const struct kt_msg_fact_granted *fact,
+			    struct truth *truth)
+{
+	enum kt_admission admission = kt_sweep_admission(&w->coord.folded, fact->host);
+
+	PROMISE(admission != KT_ADMISSION_DRAINED, DRAINED, "cell %llu is granted to %s",
+		U(fact->cell), fact->host);
+	truth->canary = admission == KT_ADMISSION_QUARANTINED;
+	for (uint64_t i = 1; truth->canary && i < fact->epoch; i++)
+		PROMISE(w->truths[i].state != LEASE_LIVE || w->truths[i].name != truth->name,
+			CANARY, "%s has epoch %llu and is given cell %llu", fact->host, U(i),
+			U(fact->cell));
+}
+
 static void on_granted(struct world *w, const struct entry *entry,
 		       const struct kt_msg_fact_granted *fact)
 {
@@ -100,6 +117,7 @@ static void on_granted(struct world *w, const struct entry *entry,
 		name++;
 	truth = &w->truths[fact->epoch];
 	truth->state = LEASE_LIVE;
+	truth->granted_ns = entry->at_ns;
 	truth->cell = fact->cell;
 	truth->name = name;
 	truth->term = w->coord.folded.term;
@@ -115,6 +133,9 @@ static void on_granted(struct world *w, const struct entry *entry,
 				w->truths[w->tallies[i].epoch].state != LEASE_LIVE,
 			PAIRED, "cell %llu is granted, cell %llu of its pair runs", U(fact->cell),
 			U(i));
+	check_admission(w, fact, truth);
+	PROMISE(!w->tallies[fact->cell].cancelled, CANCELLED, "cell %llu is granted",
+		U(fact->cell));
 	w->tallies[fact->cell].tries++;
 	PROMISE(w->tallies[fact->cell].judged == 0, JUDGED_ONCE,
 		"cell %llu has a verdict and is granted again", U(fact->cell));
@@ -138,6 +159,9 @@ static void on_ended(struct world *w, const struct entry *entry,
 		fact->result->cause);
 	PROMISE(!kt_cause_is_infra(kt_cause(truth->outcome.cause)), INFRA_IS_NONE,
 		"epoch %llu ends with a result by %s", U(fact->epoch), fact->result->cause);
+	if (truth->canary && kt_sweep_admission(&w->coord.folded, crew_name(truth->name)) ==
+				     KT_ADMISSION_QUARANTINED)
+		w->heals[truth->name] = true;
 	truth->state = LEASE_ENDED;
 }
 
@@ -150,6 +174,7 @@ static bool has_any(const struct world *w, uint32_t faults)
 #define WIRE_FAULTS                                                                              \
 	(F(DELAY) | F(DROP) | F(TWICE) | F(REORDER) | F(RESET) | F(PARTITION) | F(COORD_CRASH) | \
 	 F(COORD_PAUSE) | F(COORD_DISK) | F(SLOW_DISK) | F(WORKER_PAUSE) | F(TWIN) | F(STRANGER))
+#define WORKER_CRASHES (F(WORKER_CRASH) | F(GONE) | F(POISON) | F(INFRA) | F(BAD_HOST))
 #define WORKER_FAULTS \
 	(F(WORKER_CRASH) | F(LEAVE) | F(GONE) | F(POISON) | F(TWIN) | F(SPOOL_CUT) | F(STRANGER))
 
@@ -177,6 +202,11 @@ static void check_charge(struct world *w, const struct entry *entry,
 		    !has_any(w, F(TWIN) | F(STRANGER) | F(REORDER)))
 			PROMISE(truth->lost, NO_EXCUSE, "epoch %llu: its worker did not lose it",
 				U(fact->epoch));
+		break;
+	case KT_CAUSE_ID_overdue:
+		PROMISE(has_any(w, F(HANG)) && entry->at_ns - truth->granted_ns > 60 * S, NO_EXCUSE,
+			"epoch %llu is overdue after %.3f s", U(fact->epoch),
+			(double)(entry->at_ns - truth->granted_ns) / 1e9);
 		break;
 	case KT_CAUSE_ID_protocol:
 		PROMISE(has_any(w, WIRE_FAULTS | WORKER_FAULTS | F(WORKER_DISK)), NO_EXCUSE,
@@ -208,10 +238,15 @@ static void on_failed(struct world *w, const struct entry *entry,
 		PROMISE(entry->at_ns - truth->renewed_ns >= TTL_NS, RENEWED,
 			"epoch %llu expires %.3f s after it was renewed", U(fact->epoch),
 			(double)(entry->at_ns - truth->renewed_ns) / 1e9);
+	/* Unless its farewell was lost. */
+	PROMISE(!fact->charged || !truth->given || has_any(w, WIRE_FAULTS | WORKER_CRASHES) ||
+			w->tallies[fact->cell].tries >= KT_ATTEMPTS_MAX,
+		UNCHARGED, "epoch %llu is charged, its worker was told to stop", U(fact->epoch));
 	if (fact->charged) {
 		check_charge(w, entry, fact, truth);
 		w->tallies[fact->cell].charged++;
-		w->tallies[fact->cell].blamed |= 1u << truth->name;
+		if (kt_health_takes_down(cause))
+			w->tallies[fact->cell].downs |= 1u << truth->name;
 	}
 	truth->state = LEASE_FAILED;
 }
@@ -223,6 +258,7 @@ static void on_judged(struct world *w, const struct kt_msg_fact_judged *fact)
 	enum kt_outcome outcome = kt_sweep_outcome_by_name(fact->verdict->outcome);
 
 	PROMISE(tally->judged++ == 0, JUDGED_ONCE, "cell %llu is judged again", U(fact->cell));
+	PROMISE(!tally->cancelled, CANCELLED, "cell %llu is judged", U(fact->cell));
 	PROMISE(truth->state == LEASE_ENDED && truth->cell == fact->cell, OWN_EPOCH,
 		"cell %llu is judged by epoch %llu", U(fact->cell), U(fact->epoch));
 	PROMISE(outcome == w->plans[fact->cell].outcome, SAME_REPORT,
@@ -255,16 +291,38 @@ static void on_errored(struct world *w, const struct kt_msg_fact_errored *fact)
 	struct tally *tally = &w->tallies[fact->cell];
 
 	tally->errored++;
+	PROMISE(!tally->cancelled, CANCELLED, "cell %llu is given up", U(fact->cell));
 	if (strcmp(fact->cause, "unschedulable") == 0)
 		check_hopeless(w, fact);
-	else if (strcmp(fact->cause, "poison") == 0)
-		PROMISE(__builtin_popcount(tally->blamed) >= KT_POISON_HOSTS, NO_EXCUSE,
+	else if ((tally->poisoned = strcmp(fact->cause, "poison") == 0))
+		PROMISE(__builtin_popcount(tally->downs) >= KT_POISON_HOSTS, NO_EXCUSE,
 			"cell %llu is poison to %d hosts", U(fact->cell),
-			__builtin_popcount(tally->blamed));
+			__builtin_popcount(tally->downs));
 	else
 		PROMISE(tally->charged >= w->attempts_max, NO_EXCUSE,
 			"cell %llu is given up after %u of %u tries", U(fact->cell), tally->charged,
 			w->attempts_max);
+}
+
+static void on_cancelled(struct world *w, const struct kt_msg_fact_cancelled *fact)
+{
+	struct tally *tally = &w->tallies[fact->cell];
+	struct truth *truth = tally->epoch ? promises_truth(w, tally->epoch) : NULL;
+
+	PROMISE(tally->cancelled++ == 0 && !tally->judged && !tally->errored, CANCELLED,
+		"cell %llu has its end already", U(fact->cell));
+	PROMISE(has_any(w, F(CANCEL)), CANCELLED, "nobody cancelled cell %llu", U(fact->cell));
+	if (truth && (truth->state == LEASE_LIVE || truth->state == LEASE_ENDED)) {
+		truth->state = LEASE_CANCELLED;
+		truth->cancelled_life = w->coord.life;
+	}
+}
+
+static void on_admission(struct world *w, const struct kt_msg_fact_admission *fact)
+{
+	for (uint32_t name = 0; name < NAMES; name++)
+		if (strcmp(crew_name(name), fact->host) == 0)
+			w->heals[name] = false;
 }
 
 static void on_host(struct world *w, const struct entry *entry, const struct kt_msg_fact_host *fact)
@@ -284,8 +342,8 @@ static void on_grouped(struct world *w, const struct kt_msg_fact_grouped *fact)
 	PROMISE(w->tallies[fact->cell].grouped++ == 0, GROUPED, "group %llu is judged again",
 		U(fact->cell));
 	for (uint64_t i = fact->cell; i < fact->cell + REPEATS; i++)
-		PROMISE(w->tallies[i].judged + w->tallies[i].errored == 1, GROUPED,
-			"group %llu is judged, cell %llu has no end", U(fact->cell), U(i));
+		PROMISE(w->tallies[i].judged + w->tallies[i].errored + w->tallies[i].cancelled == 1,
+			GROUPED, "group %llu is judged, cell %llu has no end", U(fact->cell), U(i));
 }
 
 void promises_fact(struct world *w, const struct entry *entry, const void *fact)
@@ -308,6 +366,12 @@ void promises_fact(struct world *w, const struct entry *entry, const void *fact)
 		break;
 	case KT_TAG_fact_errored:
 		on_errored(w, fact);
+		break;
+	case KT_TAG_fact_cancelled:
+		on_cancelled(w, fact);
+		break;
+	case KT_TAG_fact_admission:
+		on_admission(w, fact);
 		break;
 	case KT_TAG_fact_host:
 		on_host(w, entry, fact);
@@ -431,6 +495,7 @@ void promises_synced(struct world *w, uint64_t peer, const struct kt_msg_sync *s
 		if (truth && truth->state == LEASE_LIVE && truth->cell == held->cell &&
 		    truth->name == name) {
 			truth->renewed_ns = w->now_ns;
+			truth->term = c->sweep.term; /* from now on it is no fault of ours */
 			continue;
 		}
 		for (size_t k = 0; k < state->n_revokes; k++)
@@ -482,7 +547,9 @@ void promises_tick(struct world *w)
 				(double)(w->now_ns - w->truths[i].renewed_ns) / 1e9);
 	if (w->quiet) {
 		check_guests(w);
-		PROMISE(w->now_ns - w->progress_ns <= TTL_NS + GRACE_NS + RUN_NS + REFUSED_NS,
+		PROMISE(w->now_ns - w->progress_ns <=
+				TTL_NS + GRACE_NS + RUN_NS + REFUSED_NS +
+					(has_any(w, F(HANG)) ? OVERDUE_NS : 0),
 			PROGRESS, "nothing happened for %.0f s",
 			(double)(w->now_ns - w->progress_ns) / 1e9);
 	}
@@ -507,6 +574,9 @@ void promises_replay(struct world *w)
 
 	PROMISE(kt_sweep_equal(&c->sweep, &c->folded), REPLAY,
 		"what is in memory is not what is on disk");
+	for (uint32_t name = 0; name < NAMES; name++)
+		PROMISE(!w->heals[name], CANARY, "the canary of %s gave a result, it is not let in",
+			crew_name(name));
 	PROMISE(c->sweep.counts[KT_CELL_ENDED] <= c->n_asked, PROGRESS,
 		"%llu ended, for %zu a plug-in is asked", U(c->sweep.counts[KT_CELL_ENDED]),
 		c->n_asked);
@@ -635,25 +705,26 @@ void promises_end(struct world *w)
 	for (uint64_t i = 0; i < w->n_cells; i++) {
 		const struct tally *tally = &w->tallies[i];
 
-		PROMISE(tally->judged + tally->errored == 1, ONE_END,
+		PROMISE(tally->judged + tally->errored + tally->cancelled == 1, ONE_END,
 			"cell %llu has %u verdicts and was given up %u times", U(i), tally->judged,
 			tally->errored);
-		PROMISE(sweep->cells[i].state == (tally->judged ? KT_CELL_JUDGED : KT_CELL_ERRORED),
+		PROMISE(sweep->cells[i].state == (tally->judged      ? KT_CELL_JUDGED
+						  : tally->cancelled ? KT_CELL_CANCELLED
+								     : KT_CELL_ERRORED),
 			ONE_END, "cell %llu is %s", U(i),
 			kt_sweep_state_name(sweep->cells[i].state));
 		PROMISE(!w->grouped || i % (2 * REPEATS) || tally->grouped == 1, GROUPED,
 			"group %llu was judged %u times", U(i), tally->grouped);
 		PROMISE(w->faults || tally->judged || w->plans[i].cpus == GIANT_CPUS, SAME_REPORT,
 			"cell %llu is given up in an undisturbed world", U(i));
-		/* Hosts that die by themselves make poison of what they hold, when it happens to it often enough. */
-		PROMISE(tally->judged || tally->hopeless || w->attempts_max < 10 ||
-				has_any(w, F(POISON)) ||
-				__builtin_popcount(tally->blamed) >= KT_POISON_HOSTS,
+		PROMISE(tally->judged || tally->cancelled || tally->hopeless ||
+				w->plans[i].poison || tally->poisoned || w->attempts_max < 10 ||
+				tally->tries >= KT_ATTEMPTS_MAX,
 			SAME_REPORT, "cell %llu is given up, though it could be tried again", U(i));
 	}
 	for (uint32_t who = 0; who < PROCS_MAX; who++)
 		for (size_t i = 0; i < GUESTS_MAX; i++)
-			PROMISE(w->crews[who].guests[i].run == 0, NO_ORPHAN,
-				"worker %u has a guest of epoch %llu after the end", who,
+			PROMISE(w->crews[who].guests[i].run == 0 || w->crews[who].guests[i].hangs,
+				NO_ORPHAN, "worker %u has a guest of epoch %llu after the end", who,
 				U(w->crews[who].guests[i].epoch));
 }

@@ -125,7 +125,7 @@ void wires_try(struct world *w, uint32_t who)
 	crew->connecting = false;
 	if (!crew->alive || (crew->conn && w->conns[crew->conn].up))
 		return;
-	if (!w->coord.alive || w->coord.paused || crew->cut.up || crew->cut.down) {
+	if (!w->coord.alive || w->coord.paused || crew->barred || crew->cut.up || crew->cut.down) {
 		wires_connect(w, who, world_span(w, STREAM_NET, 200 * MS, 2 * S));
 		return;
 	}
@@ -268,7 +268,7 @@ bool wires_may_arrive(const struct world *w, const struct event *event)
 
 	if (event->kind == EV_UP) /* what its kernel has is read, though the other side is gone */
 		return w->coord.alive && conn->coord_life == w->coord.life &&
-		       (conn->up || (event->seq & 1));
+		       (conn->up || conn->lingers || (event->seq & 1));
 	return crew->alive && conn->who_life == crew->life && conn->up &&
 	       crew->conn == event->number;
 }

@@ -230,7 +230,7 @@ static void handle(struct world *w, const struct event *event)
 			wires_try(w, event->who);
 		break;
 	case EV_FAULT:
-		if (world_has(w, (enum fault)event->number))
+		if (world_has(w, (enum fault)event->number) || event->number == FAULT_DRAIN)
 			nemesis_strike(w, (enum fault)event->number);
 		break;
 	case EV_HEAL:

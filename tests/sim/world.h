@@ -65,7 +65,11 @@
 	X(POISON, "some cells take down every worker that runs them")                     \
 	X(BAD_HOST, "one host ends every attempt by trouble")                             \
 	X(LATE, "a host joins late")                                                      \
-	X(GONE, "a host leaves for ever")
+	X(GONE, "a host leaves for ever")                                                 \
+	X(CANCEL, "an operator cancels cells")                                            \
+	X(DRAIN, "an operator drains hosts, and lets them in again")                      \
+	X(REVOKE, "a host's key is revoked, and allowed again")                           \
+	X(HANG, "a guest never ends, and its worker does nothing about it")
 
 enum fault {
 #define X(name_, what_) FAULT_##name_,
@@ -107,6 +111,9 @@ enum fault {
 	X(ASKED_FOR, "S1", "no worker is given more than it asked for")                           \
 	X(ONE_RUN, "S2", "a lease is run once")                                                   \
 	X(REVOKED, "S3", "a lease that is no more is revoked by every answer")                    \
+	X(CANCELLED, "S6", "what was cancelled has no verdict")                                   \
+	X(DRAINED, "S7", "a drained host is given nothing")                                       \
+	X(CANARY, "S8", "a host in quarantine has one cell at a time, and is let in by a result") \
 	X(UNCHARGED, "S4", "what somebody asked for, or we ourselves did, is not charged")
 
 enum promise {
@@ -178,6 +185,7 @@ struct conn {
 	uint64_t peer; /* the router's number */
 	bool up; /* the dealer's side */
 	bool noticed; /* the router knows that it is gone */
+	bool lingers; /* closed in peace: what was sent arrives */
 	int64_t last_up_ns, last_down_ns; /* order */
 };
 
@@ -261,7 +269,7 @@ struct guest {
 	uint64_t n; /* readings so far */
 	uint64_t n_planned;
 	struct outcome outcome;
-	bool killed, poison, told_phase, again;
+	bool killed, poison, told_phase, again, hangs;
 	int64_t kill_at_ns;
 	int64_t dead_since_ns; /* its lease is no more, and its worker heard so; 0: not */
 };
@@ -314,6 +322,7 @@ struct crew {
 	int64_t drift_ppm;
 	bool disk_full, leaving;
 	uint64_t stranger_session;
+	bool barred; /* its key is not allowed */
 	int64_t heard_ns; /* by the coordinator; 0: never */
 };
 
@@ -331,6 +340,10 @@ struct truth { /* of a lease, by its epoch */
 	uint64_t kept, kept_durable; /* samples at the coordinator */
 	struct reading stored[READINGS_MAX];
 	bool damaged;
+	bool given; /* its worker was told to stop, and gives it up */
+	bool canary; /* its host was in quarantine */
+	int64_t granted_ns;
+	uint32_t cancelled_life; /* of the coordinator that cancelled it */
 	bool late; /* a late result of it is durable */
 	/* at the worker */
 	uint64_t run;
@@ -357,10 +370,10 @@ struct plan { /* of a cell */
 
 struct tally { /* of a cell: durable */
 	uint64_t epoch; /* its newest */
-	unsigned int judged, errored, charged, tries, grouped;
-	uint32_t blamed; /* names of the hosts of its charged attempts, a set */
+	unsigned int judged, errored, cancelled, charged, tries, grouped;
+	uint32_t downs; /* names of the hosts that it took down, a set */
 	enum kt_outcome outcome;
-	bool hopeless; /* given up as too large */
+	bool hopeless, poisoned; /* given up as too large, as poison */
 };
 
 struct world {
@@ -396,6 +409,7 @@ struct world {
 	uint64_t n_truths, cap_truths;
 	uint64_t runs;
 	uint64_t newest_epoch; /* durable */
+	bool heals[NAMES]; /* its canary gave a result: it has to be let in */
 	struct tally tallies[CELLS_MAX];
 	int64_t progress_ns; /* the last fact that brought the sweep on */
 	int64_t coord_ticked_ns;
@@ -444,6 +458,8 @@ void coord_start(struct world *w);
 void coord_event(struct world *w, const struct event *event);
 void coord_die(struct world *w, bool silently);
 void coord_pause(struct world *w, int64_t for_ns);
+/* What an operator asks; false: nobody answers now. */
+bool coord_ask(struct world *w, struct kt_input *input);
 void coord_free(struct world *w);
 
 /* ---- crew ---- */
