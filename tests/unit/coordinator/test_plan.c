@@ -200,3 +200,29 @@ Test(plan, json_has_what_does_not_fit)
 				  "\"requires max_cpus = 4\",\"topologies\":[\"two\"]}"),
 		  "%s", printed);
 }
+
+Test(plan, it_is_shown_what_scenarios_want_of_hosts)
+{
+	struct kt_plan_options options = { 0 };
+	KT_AUTO_FREE char *printed =
+		print_of("seed = 3\npaired = true\naccel = \"kvm\"\n", &options);
+	KT_AUTO_FREE char *plain = print(&options);
+	KT_AUTO_FREE char *json = NULL;
+	struct json_object *root;
+	struct json_object *cell;
+
+	cr_assert(strstr(printed,
+			 "\nplaced\n"
+			 "  a: its 2 schedulers run on one host in each kernel, topology and "
+			 "repeat, one after the other, in an order drawn from seed 3\n"
+			 "  a: only on hosts with kvm\n"),
+		  "%s", printed);
+	cr_assert_null(strstr(plain, "placed"));
+	options.json = true;
+	json = print_of("paired = true\naccel = \"kvm\"\n", &options);
+	root = json_tokener_parse(json);
+	cell = json_object_array_get_idx(json_object_object_get(root, "cells"), 0);
+	cr_assert(json_object_get_boolean(json_object_object_get(cell, "paired")));
+	cr_assert_str_eq(json_object_get_string(json_object_object_get(cell, "accel")), "kvm");
+	json_object_put(root);
+}
