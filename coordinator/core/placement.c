@@ -641,9 +641,7 @@ static void take(struct kt_placement *p, struct place *place, const struct choic
 
 	if (choice->is_fresh)
 		queue->n_passed = choice->entry == list->head ? 0 : queue->n_passed + 1;
-	queue->is_blocked = false;
-	if (p->kept == queue)
-		p->kept = NULL;
+	queue->is_blocked = false; /* and no room is kept for it any more */
 	if (e->n > 1) {
 		e->first++;
 		e->n--;
@@ -867,23 +865,14 @@ bool kt_placement_give_up(struct kt_placement *p, struct kt_placement_complaint 
 	for (; p->give_up_at < p->backlog.n_queues; p->give_up_at++) {
 		struct kt_backlog_queue *queue = p->backlog.queues[p->give_up_at];
 		struct choice first;
-		struct kt_backlog_entry *e;
 
 		if (!queue->is_hopeless ||
 		    p->now_ns - queue->hopeless_ns < p->config->hopeless_ns ||
 		    !first_waiting(p, queue, &first))
 			continue;
-		e = &p->backlog.entries[first.entry];
 		complaint->cell = first.cell;
 		complaint->n = 1;
 		say_why(p, &queue->size, complaint->text);
-		if (e->n > 1) {
-			e->first++;
-			e->n--;
-		} else if (e->n == 1) {
-			kt_backlog_drop(&p->backlog, first.is_fresh ? &queue->fresh : &queue->again,
-					first.entry);
-		}
 		return true;
 	}
 	return false;

@@ -85,7 +85,7 @@ struct kt_placement_complaint {
 
 /* After a tick, until false: cells of one size that no host can take, told once. */
 bool kt_placement_complain(struct kt_placement *p, struct kt_placement_complaint *complaint);
-/* Likewise: takes a cell out that no host could take for too long. n is 1. */
+/* Likewise: a cell that no host could take for too long. The caller ends it before it asks again. n is 1. */
 bool kt_placement_give_up(struct kt_placement *p, struct kt_placement_complaint *complaint);
 
 size_t kt_placement_bytes(const struct kt_placement *p); /* of memory that it has, without hosts */

@@ -92,15 +92,19 @@ static uint64_t n_leases(const struct kt_host *host)
 /* As one SYNC of a host that holds what it was granted. At most `most` cells; how many it got. */
 static size_t ask(struct world *w, struct kt_host *host, uint64_t *cells, size_t most)
 {
-	struct kt_msg_sync sync = { .slots_free = host->slots - n_leases(host) };
+	struct kt_msg_sync sync = { .slots_free = host->slots };
 	struct kt_msg_held held[64];
 	struct kt_placement_room room;
 	size_t n = 0;
 
-	for (const struct kt_lease *lease = host->leases; lease; lease = lease->next)
+	for (const struct kt_lease *lease = host->leases; lease; lease = lease->next) {
+		bool done = strcmp(lease->phase, "done") == 0;
+
+		sync.slots_free -= !done;
 		held[sync.n_held++] = (struct kt_msg_held){ .cell = lease->cell,
 							    .epoch = lease->epoch,
-							    .phase = "run" };
+							    .phase = done ? "done" : "run" };
+	}
 	sync.held = held;
 	sync.cached =
 		(struct kt_bin){ (const uint8_t *)w->cached, w->n_cached * sizeof(*w->cached) };
@@ -185,6 +189,7 @@ Test(placement, a_guest_goes_where_it_fits)
 Test(placement, what_a_host_holds_is_not_granted_twice)
 {
 	struct world w = { 0 };
+	struct kt_placement_room room;
 	struct kt_host *host;
 	uint64_t cells[16];
 
@@ -203,6 +208,14 @@ Test(placement, what_a_host_holds_is_not_granted_twice)
 	host->mem_bytes = 100 * GIB;
 	host->slots = 7;
 	cr_assert_eq(ask(&w, host, cells, 16), 2, "slots");
+	/* One whose guest is dead, and only its result is on its way: no room, no slot. */
+	snprintf(host->leases->phase, sizeof(host->leases->phase), "done");
+	cr_assert_eq(ask(&w, host, cells, 16), 1);
+	/* Who says that he has more slots than he has gets no more. */
+	host->mem_bytes = 100 * GIB;
+	kt_placement_room(w.placement, host, &(struct kt_msg_sync){ .slots_free = 16 }, 16,
+			  w.now_ns, &room);
+	cr_assert_eq(room.slots, 0);
 	close_world(&w);
 }
 
@@ -376,6 +389,10 @@ Test(placement, what_came_back_waits_for_its_time_and_goes_first_then)
 	struct kt_host *host;
 
 	open_world(&w, 4);
+	w.demands[0].cpus = 1; /* the smallest, in a queue of its own */
+	for (int i = 1; i < 4; i++)
+		w.demands[i] = (struct kt_placement_demand){ .cpus = 2, .expected_ns = S };
+	w.demands[0].expected_ns = 2 * S;
 	begin(&w);
 	host = add_host(&w, "h", 4, 0, GIB, "tcg");
 	cr_assert_eq(ask_one(&w, host), 0);
@@ -414,6 +431,25 @@ Test(placement, a_host_gets_what_it_has_the_artifacts_of)
 	cr_assert_eq(ask_one(&w, host), 3);
 	cr_assert_eq(ask_one(&w, host), 0, "one that is so much shorter is no choice");
 	cr_assert_eq(ask_one(&w, host), 2, "what is fetched for a lease will be there");
+	close_world(&w);
+}
+
+Test(placement, what_is_being_fetched_for_a_lease_will_be_there)
+{
+	static const uint64_t a[] = { 11 };
+	static const uint64_t b[] = { 12 };
+	struct world w = { 0 };
+	struct kt_host *host;
+
+	open_world(&w, 4);
+	for (int i = 0; i < 4; i++) {
+		w.demands[i].artifacts = i % 2 ? b : a;
+		w.demands[i].n_artifacts = 1;
+	}
+	begin(&w);
+	host = add_host(&w, "h", 4, 0, GIB, "tcg");
+	cr_assert_eq(ask_one(&w, host), 0);
+	cr_assert_eq(ask_one(&w, host), 2, "the cache is empty, but that is on its way");
 	close_world(&w);
 }
 
@@ -672,9 +708,11 @@ Test(placement, what_no_host_can_take_is_told_and_then_given_up)
 	for (int i = 0; i < 8; i++)
 		w.demands[i].cpus = i < 5 ? 16 : 2;
 	begin(&w);
-	w.now_ns += 100 * S;
-	kt_placement_tick(w.placement, w.now_ns);
-	cr_assert_not(kt_placement_complain(w.placement, &complaint), "nobody is there");
+	for (int i = 0; i < 3; i++, w.now_ns += 100 * S) {
+		kt_placement_tick(w.placement, w.now_ns);
+		cr_assert_not(kt_placement_complain(w.placement, &complaint), "nobody is there");
+		cr_assert_not(kt_placement_give_up(w.placement, &complaint));
+	}
 	add_host(&w, "h1", 1, 4, GIB, "tcg");
 	add_host(&w, "h2", 1, 8, GIB, "tcg");
 	for (int i = 0; i <= 20; i++, w.now_ns += S / 2) {
