@@ -969,8 +969,8 @@ static int begin(struct server *s)
 		.bulk_endpoint = kt_feeder_endpoint(s->feeder),
 		.ttl_ns = s->config->ttl_ns,
 		.sync_ns = SYNC_NS,
-		.grace_ns =
-			kt_endpoint_is_local(kt_router_endpoint(s->control)) ? GRACE_NS : GRACE_NS,
+		.grace_ns = kt_endpoint_is_local(kt_router_endpoint(s->control)) ? GRACE_NS
+										 : GRACE_FAR_NS,
 		.retry_ns = RETRY_NS,
 		.job = fill_job,
 		.group = any_over(s->matrix) ? group_of : NULL,
