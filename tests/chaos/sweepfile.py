@@ -75,6 +75,12 @@ class Stored:
     def of(self, *names):
         return [fields for name, fields in self.facts if name in ("fact_" + each for each in names)]
 
+    def at(self, name):
+        """(wall clock, fields) of the facts of that name."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=20)) as db:
+            rows = db.execute("SELECT wall_ns, body FROM fact WHERE tag = ? ORDER BY seq", (TAG["fact_" + name],)).fetchall()
+        return [(wall_ns, FACTS.named("fact_" + name, unpack(body)[0])) for wall_ns, body in rows]
+
     # I1: every matrix cell ends with exactly one accepted verdict or an explicit error or cancellation
     def i1(self):
         n_cells = self.of("opened")[0]["n_cells"]

@@ -4,7 +4,7 @@ import sqlite3
 import time
 
 from case import HEAD, case, end, judged, matrix, scenario, wait
-from lab import LEASE_S, must
+from lab import GRACE_S, LEASE_S, must
 import sweepfile
 
 ALL = "I1 I2 I3 I4 I5 I6 I7 I8"
@@ -51,16 +51,10 @@ def grants(lab):
 
 def held(lab):
     """(host,) per cell that is out now."""
-    out = {}
     try:
-        for name, fields in sweepfile.facts(lab.file):
-            if name == "fact_granted":
-                out[fields["cell"]] = fields["host"]
-            elif name in ("fact_ended", "fact_failed"):
-                out.pop(fields["cell"], None)
+        return [(host,) for host in held_cells(lab).values()]
     except sqlite3.OperationalError:
         return []
-    return [(host,) for host in out.values()]
 
 
 @case(rows=[8], checks=ALL, hosts=2, seconds=600)
@@ -84,3 +78,33 @@ def coordinator_is_killed_at_half_of_ten_thousand(lab):
           f" {10000 - len(set(cells))} lost, {len(cells) - len(set(cells))} judged twice")
     must(len(cells) == len(set(cells)) == 10000, "not each cell was judged once")
     must(first_ns / 1e9 - restarted < 2 + SLACK_S, f"only after {first_ns / 1e9 - restarted:.2f} s")
+
+
+@case(rows=[8, 13], checks=ALL, hosts=2)
+def a_network_that_took_all_down_gets_a_long_grace(lab):
+    """Coordinator and one host are gone together: after the restart its leases wait for it, far longer than on one machine,
+    and when it is back its cells are tried again at once."""
+    text = matrix(passes=10, ms=2500)
+    lab.start_all(slots=2)
+    lab.run(text)
+    wait("each holds two cells", 60, lambda: len(held(lab)) == 4)
+    time.sleep(1)
+    lab.coordinator.kill()
+    lab.hosts[0].worker.kill()
+    lost = [cell for cell, host in held_cells(lab).items() if host == "h0"]
+    lab.resume()
+    time.sleep(GRACE_S + 6)
+    failed = [fields["cell"] for name, fields in sweepfile.facts(lab.file) if name == "fact_failed"]
+    must(lost and not set(lost) & set(failed), f"{lost} were given up within {GRACE_S + 6} s: {failed}")
+    lab.hosts[0].start(slots=2)
+    end(lab, text, status=0)
+
+
+def held_cells(lab):
+    out = {}
+    for name, fields in sweepfile.facts(lab.file):
+        if name == "fact_granted":
+            out[fields["cell"]] = fields["host"]
+        elif name in ("fact_ended", "fact_failed"):
+            out.pop(fields["cell"], None)
+    return out
