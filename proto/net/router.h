@@ -57,7 +57,8 @@ struct kt_peer_id {
 	const char *
 		name; /* that its key has in the allow-list; NULL: an endpoint without keys, or no such peer */
 	enum kt_role role; /* WORK where there are no keys */
-	const char *address; /* "" for ipc */
+	const char *
+		address; /* as ZeroMQ says it: an IP address, of ipc localhost:uid:gid:pid, or "" */
 };
 
 /* endpoint: as endpoint.h says, with * as the port for any (any other is refused, fault INPUT). guard: NULL: no keys.

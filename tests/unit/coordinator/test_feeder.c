@@ -4,6 +4,7 @@
 #include "proto/base/digest.h"
 #include "proto/base/must.h"
 #include "proto/net/dealer.h"
+#include "proto/net/zap.h"
 #include "proto/net/zwatch.h"
 
 #include <criterion/criterion.h>
@@ -35,6 +36,10 @@ struct place {
 	struct kt_artifacts *artifacts;
 	struct kt_feeder *feeder;
 	struct client clients[3];
+	/* with keys: clients 0 and 1 are hosts, client 2 may only observe */
+	struct kt_zap *zap;
+	struct kt_key server, keys[3];
+	struct kt_guard guard, guards[3];
 };
 
 static void on_timer(uv_timer_t *timer)
@@ -89,12 +94,49 @@ static void open_client(struct place *p, size_t i)
 	struct kt_err err = { 0 };
 
 	p->clients[i].place = p;
-	cr_assert_eq(kt_dealer_open(&p->loop, p->endpoint, &kt_schema_fleet, NULL, &dealer_events,
-				    &p->clients[i], &p->clients[i].dealer, &err),
+	cr_assert_eq(kt_dealer_open(&p->loop, p->endpoint, &kt_schema_fleet,
+				    p->zap ? &p->guards[i] : NULL, &dealer_events, &p->clients[i],
+				    &p->clients[i].dealer, &err),
 		     0, "%s", err.text);
 }
 
-static struct place *begin(uint64_t bytes_per_s)
+static void on_stranger(void *arg, const struct kt_stranger *stranger)
+{
+}
+
+static const struct kt_zap_events zap_events = { .stranger = on_stranger };
+
+static void allow(struct place *p, size_t n)
+{
+	static const char *const names[] = { "h0", "h1", "spy" };
+	struct kt_allow *list = kt_allow_new();
+
+	for (size_t i = 0; i < 3; i++)
+		if (i < n || i == 2)
+			cr_assert_eq(kt_allow_add(list, p->keys[i].public_key,
+						  i == 2 ? KT_ROLE_OBSERVE : KT_ROLE_WORK, names[i],
+						  NULL, NULL),
+				     0);
+	kt_zap_set(p->zap, &list);
+}
+
+static const struct kt_guard *make_keys(struct place *p)
+{
+	struct kt_err err = { 0 };
+
+	cr_assert_eq(kt_zap_open(&p->loop, &zap_events, p, &p->zap, &err), 0, "%s", err.text);
+	cr_assert_eq(kt_key_make(&p->server, &err), 0);
+	p->guard = (struct kt_guard){ .key = &p->server, .zap = p->zap };
+	for (size_t i = 0; i < 3; i++) {
+		cr_assert_eq(kt_key_make(&p->keys[i], &err), 0);
+		p->guards[i] =
+			(struct kt_guard){ .key = &p->keys[i], .server_key = p->server.public_key };
+	}
+	allow(p, 2);
+	return &p->guard;
+}
+
+static struct place *begin_with(uint64_t bytes_per_s, bool has_keys)
 {
 	struct place *p = kt_must_calloc(1, sizeof(*p));
 	struct kt_feeder_config config = { .bytes_per_s = bytes_per_s };
@@ -119,9 +161,15 @@ static struct place *begin(uint64_t bytes_per_s)
 	uv_timer_start(&p->timer, on_timer, 5, 5);
 	snprintf(p->endpoint, sizeof(p->endpoint), "ipc://%s/bulk.sock", p->dir);
 	config.endpoint = p->endpoint;
+	config.guard = has_keys ? make_keys(p) : NULL;
 	config.artifacts = p->artifacts;
 	cr_assert_eq(kt_feeder_open(&p->loop, &config, &p->feeder, &err), 0, "%s", err.text);
 	return p;
+}
+
+static struct place *begin(uint64_t bytes_per_s)
+{
+	return begin_with(bytes_per_s, false);
 }
 
 static void end(struct place *p)
@@ -131,6 +179,7 @@ static void end(struct place *p)
 	for (size_t i = 0; i < 3; i++)
 		kt_dealer_destroy(&p->clients[i].dealer);
 	kt_feeder_destroy(&p->feeder);
+	kt_zap_destroy(&p->zap);
 	uv_close((uv_handle_t *)&p->timer, NULL);
 	uv_run(&p->loop, UV_RUN_DEFAULT);
 	cr_assert_eq(uv_loop_close(&p->loop), 0);
@@ -194,6 +243,28 @@ Test(feeder, what_is_asked_for_comes_in_order_and_whole, .timeout = 90)
 	fetch_until(p, &p->clients[1], BYTES);
 	cr_assert_eq(p->clients[0].got, BYTES);
 	cr_assert_eq(kt_feeder_sent_bytes(p->feeder), 2 * BYTES);
+	end(p);
+}
+
+Test(feeder, only_hosts_are_fed_and_only_as_long_as_their_key_is_allowed, .timeout = 90)
+{
+	struct place *p = begin_with(0, true);
+	struct client *spy = &p->clients[2];
+
+	open_client(p, 0);
+	open_client(p, 2);
+	while (!spy->is_up)
+		uv_run(&p->loop, UV_RUN_ONCE);
+	ask_of(spy, &p->digest, 0, 1000);
+	fetch_until(p, &p->clients[0], BYTES);
+	cr_assert_eq(spy->n_chunks + spy->n_waits + spy->n_missing, 0,
+		     "an observer is given nothing");
+	allow(p, 0);
+	kt_router_recheck(kt_feeder_router(p->feeder));
+	ask_of(&p->clients[0], &p->digest, 0, 1000);
+	turn_for(p, 300 * KT_NS_PER_MS);
+	cr_assert_eq(p->clients[0].got, BYTES, "a revoked host is given nothing more");
+	cr_assert_eq(kt_feeder_sent_bytes(p->feeder), BYTES);
 	end(p);
 }
 
