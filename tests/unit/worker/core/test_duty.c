@@ -577,3 +577,134 @@ Test(duty, silence_resets_the_socket_and_hello_waits_longer_each_time)
 	kt_duty_effects_fini(&h->effects);
 	free(h);
 }
+
+Test(duty, what_a_state_says_holds_until_the_next_one)
+{
+	struct history *h = kt_must_calloc(1, sizeof(*h));
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_msg_clock clock = { .wall_ns = 1000 };
+	struct kt_msg_state state = {
+		.seq = 1, .sync_ns = 20 * SYNC_NS, .drain = true, .note = "why", .clock = &clock
+	};
+	struct kt_duty_input input = { .type = KT_DUTY_IN_STATE, .state = &state, .wall_ns = 77 };
+	struct kt_msg_sync sync;
+
+	kt_duty_init(&h->duty, &(struct kt_duty_config){ .slots = SLOTS, .seed = 1 });
+	step(h, (struct kt_duty_input){ .type = KT_DUTY_IN_UP });
+	welcome(h);
+	state.session = h->session;
+	step(h, input);
+	cr_assert_eq(count(&h->effects, KT_DUTY_DO_NOTE), 1);
+	kt_duty_fill_sync(&h->duty, h->now_ns, 88, &arena, &sync);
+	cr_assert_eq(sync.slots_free, 0, "drained");
+	cr_assert_not(sync.draining, "but it stays");
+	cr_assert_eq(sync.clock->wall_ns, 88);
+	cr_assert_eq(sync.clock->echo_ns, 1000);
+	cr_assert_eq(sync.clock->echo_heard_ns, 77);
+	grant(h, 5, 7); /* crossed the drain; the STATE that it is in says nothing of a drain */
+	cr_assert_eq(kt_duty_active(&h->duty), 1);
+	take_back(h, 1);
+	state.seq = 0; /* 0: unasked */
+	step(h, input);
+	cr_assert_eq(count(&h->effects, KT_DUTY_DO_NOTE), 1, "it had gone meanwhile");
+	step(h, input);
+	cr_assert_eq(count(&h->effects, KT_DUTY_DO_NOTE), 0, "the same note is said once");
+	h->now_ns += 19 * SYNC_NS;
+	step(h, (struct kt_duty_input){ .type = KT_DUTY_IN_TICK });
+	cr_assert_eq(count(&h->effects, KT_DUTY_DO_SYNC), 0, "not before it is asked to");
+	cr_assert_eq(count(&h->effects, KT_DUTY_DO_RESET), 0, "that is no silence");
+	h->now_ns += SYNC_NS;
+	step(h, (struct kt_duty_input){ .type = KT_DUTY_IN_TICK });
+	cr_assert_eq(count(&h->effects, KT_DUTY_DO_SYNC), 1);
+	state.drain = false;
+	state.sync_ns = SYNC_NS;
+	state.note = "";
+	step(h, input);
+	h->now_ns += SYNC_NS;
+	step(h, (struct kt_duty_input){ .type = KT_DUTY_IN_TICK });
+	cr_assert_eq(count(&h->effects, KT_DUTY_DO_SYNC), 1, "sooner again");
+	kt_duty_fill_sync(&h->duty, h->now_ns, 0, &arena, &sync);
+	cr_assert_eq(sync.slots_free, SLOTS);
+	cr_assert_null(sync.clock);
+	state.drain = true;
+	step(h, input);
+	step(h, (struct kt_duty_input){ .type = KT_DUTY_IN_TICK });
+	cr_assert_not(h->duty.exited, "nobody leaves for it");
+	kt_duty_fini(&h->duty);
+	kt_duty_effects_fini(&h->effects);
+	free(h);
+}
+
+Test(duty, a_grant_in_a_state_that_drains_is_refused)
+{
+	struct history *h = kt_must_calloc(1, sizeof(*h));
+	struct kt_msg_grant one = { .cell = 7, .epoch = 5, .attempt = 1, .ttl_ns = 1, .job = &job };
+	struct kt_msg_state state = { .seq = 1, .grants = &one, .n_grants = 1, .drain = true };
+
+	kt_duty_init(&h->duty, &(struct kt_duty_config){ .slots = SLOTS, .seed = 1 });
+	step(h, (struct kt_duty_input){ .type = KT_DUTY_IN_UP });
+	welcome(h);
+	state.session = h->session;
+	step(h, (struct kt_duty_input){ .type = KT_DUTY_IN_STATE, .state = &state });
+	cr_assert_eq(kt_duty_active(&h->duty), 0);
+	cr_assert_eq(count(&h->effects, KT_DUTY_DO_KEEP_RESULT), 1);
+	kt_duty_fini(&h->duty);
+	kt_duty_effects_fini(&h->effects);
+	free(h);
+}
+
+Test(duty, a_revoked_guest_is_listed_as_ending_until_it_is_dead)
+{
+	struct history *h = kt_must_calloc(1, sizeof(*h));
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_msg_sync sync;
+
+	kt_duty_init(&h->duty, &(struct kt_duty_config){ .slots = SLOTS, .seed = 1 });
+	step(h, (struct kt_duty_input){ .type = KT_DUTY_IN_UP });
+	welcome(h);
+	grant(h, 5, 7);
+	step(h, (struct kt_duty_input){ .type = KT_DUTY_IN_READY, .lease = 1 });
+	take_back(h, 1);
+	kt_duty_fill_sync(&h->duty, h->now_ns, 0, &arena, &sync);
+	cr_assert_eq(sync.n_held, 1);
+	cr_assert_str_eq(sync.held[0].phase, "end");
+	cr_assert_eq(sync.slots_free, SLOTS - 1, "its slot is free when it is dead");
+	end_run(h, 1);
+	kt_duty_fill_sync(&h->duty, h->now_ns, 0, &arena, &sync);
+	cr_assert_eq(sync.n_held, 0);
+	cr_assert_eq(sync.slots_free, SLOTS);
+	kt_duty_fini(&h->duty);
+	kt_duty_effects_fini(&h->effects);
+	free(h);
+}
+
+Test(duty, who_is_refused_keeps_what_it_has_and_asks_again_when_it_may)
+{
+	struct history *h = kt_must_calloc(1, sizeof(*h));
+	struct kt_msg_refuse refuse = { .reason = "another version", .retry_ns = 100 * SYNC_NS };
+	struct kt_msg_welcome newer = { .version = KT_PROTOCOL_VERSION + 1,
+					.session = 9,
+					.sweep_id = "s",
+					.bulk_endpoint = "ipc:///b",
+					.sync_ns = SYNC_NS,
+					.build = "t" };
+
+	kt_duty_init(&h->duty, &(struct kt_duty_config){ .slots = SLOTS, .seed = 1 });
+	step(h, (struct kt_duty_input){ .type = KT_DUTY_IN_UP });
+	welcome(h);
+	grant(h, 5, 7);
+	step(h, (struct kt_duty_input){ .type = KT_DUTY_IN_REFUSE, .refuse = &refuse });
+	cr_assert_eq(kt_duty_active(&h->duty), 1);
+	cr_assert_geq(kt_duty_next_ns(&h->duty) - h->now_ns, 75 * SYNC_NS, "as it was told");
+	cr_assert_leq(kt_duty_next_ns(&h->duty) - h->now_ns, 125 * SYNC_NS, "but for the jitter");
+	h->now_ns = kt_duty_next_ns(&h->duty);
+	step(h, (struct kt_duty_input){ .type = KT_DUTY_IN_TICK });
+	cr_assert_eq(count(&h->effects, KT_DUTY_DO_HELLO), 1);
+	step(h, (struct kt_duty_input){ .type = KT_DUTY_IN_WELCOME, .welcome = &newer });
+	cr_assert_eq(h->duty.session, 0, "a version that we do not speak");
+	cr_assert_eq(count(&h->effects, KT_DUTY_DO_SYNC), 0);
+	cr_assert_eq(kt_duty_active(&h->duty), 1);
+	kt_duty_fini(&h->duty);
+	kt_duty_effects_fini(&h->effects);
+	free(h);
+}
