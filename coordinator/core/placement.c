@@ -685,10 +685,12 @@ bool kt_placement_pick(struct kt_placement *p, struct kt_host *host, struct kt_p
 
 /* ---- what no host can take ---- */
 
-/* It is there, or was before long: then it may come back. */
+/* It is there, or was before long: then it may come back. One that is drained or quarantined may be given cells again,
+ * one of another build will not.
+ */
 static bool is_known(const struct kt_placement *p, const struct kt_host *host)
 {
-	return host->boot_id &&
+	return host->boot_id && !host->foreign &&
 	       (host->peer || p->now_ns - host->heard_at_ns <= p->config->grace_ns);
 }
 
@@ -700,9 +702,17 @@ static bool anybody_could_take(const struct kt_placement *p, const struct kt_bac
 	return false;
 }
 
+static bool any_is_there(const struct kt_placement *p)
+{
+	for (size_t i = 0; i < p->fleet->n_hosts; i++)
+		if (p->fleet->hosts[i]->peer && is_known(p, p->fleet->hosts[i]))
+			return true;
+	return false;
+}
+
 static void look_for_hopeless(struct kt_placement *p)
 {
-	bool any = kt_fleet_n_live(p->fleet) > 0 &&
+	bool any = any_is_there(p) &&
 		   (!p->restarted ||
 		    p->now_ns - p->began_ns >= RESTART_TIMES * p->config->hopeless_ns);
 
@@ -793,7 +803,7 @@ static void say_why(const struct kt_placement *p, const struct kt_backlog_size *
 		snprintf(text, KT_ERR_TEXT_MAX,
 			 "needs %s of memory, the largest host (%s) gives %s", wanted,
 			 most_memory->id, there);
-	} else if (!any_has_accel(p, size->accel)) {
+	} else if (size->accel && !any_has_accel(p, size->accel)) {
 		snprintf(text, KT_ERR_TEXT_MAX, "needs %s, and no host has it",
 			 p->backlog.accels[size->accel - 1]);
 	} else {

@@ -770,6 +770,41 @@ Test(placement, it_is_said_what_is_missing)
 	}
 }
 
+Test(placement, a_host_that_may_get_cells_later_is_large_enough_and_one_that_never_will_is_not)
+{
+	static const struct {
+		bool foreign;
+		enum kt_admission admission;
+		bool complains;
+		bool alone;
+	} rows[] = {
+		{ false, KT_ADMISSION_DRAINED, false, false },
+		{ false, KT_ADMISSION_QUARANTINED, false, false },
+		{ true, KT_ADMISSION_OPEN, true, false }, /* of another build */
+		{ true, KT_ADMISSION_OPEN, false, true }, /* nobody is there, as far as cells go */
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct kt_placement_complaint complaint;
+		struct world w = { 0 };
+		struct kt_host *large;
+
+		open_world(&w, 1);
+		w.demands[0].cpus = 16;
+		begin(&w);
+		if (!rows[i].alone)
+			add_host(&w, "small", 1, 4, GIB, "tcg");
+		large = add_host(&w, "large", 1, 16, GIB, "tcg");
+		large->foreign = rows[i].foreign;
+		large->admission = rows[i].admission;
+		for (int k = 0; k < 3; k++, w.now_ns += 20 * S)
+			kt_placement_tick(w.placement, w.now_ns);
+		cr_assert_eq(kt_placement_complain(w.placement, &complaint), rows[i].complains,
+			     "row %zu", i);
+		close_world(&w);
+	}
+}
+
 /* The only large host may come back before long; and after a restart all have to. */
 Test(placement, a_host_that_is_away_for_a_moment_is_no_reason)
 {
