@@ -246,7 +246,8 @@ static void memory_text(struct json_object *worker, char *text)
 
 	size_text(number(share, "given"), given);
 	size_text(number(share, "total"), total);
-	snprintf(text, CELL_BYTES, "%s/%s", given, total);
+	snprintf(text, CELL_BYTES, "%s%s%s", given, number(share, "total") ? "/" : "",
+		 number(share, "total") ? total : "");
 }
 
 static const char *seconds(struct json_object *json, const char *key,

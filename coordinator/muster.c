@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MEM_BYTES_BOUNDLESS   (1ull << 60) /* of a host that plays its cells */
 #define PENDING_LOOKED_AT_MAX 1000000 /* cells that are looked through for why they wait */
 
 void kt_muster_note(struct kt_muster_pace *pace, int64_t now_ns, uint64_t done)
@@ -135,7 +136,8 @@ static struct json_object *worker_of(const struct kt_muster *muster, const char 
 	add_text(row, "accel_reason", said->accel_reason);
 	add_share(row, "slots", "used", leases + (host ? host->n_dying : 0), said->slots);
 	add_share(row, "cpus", "given", cpus, said->guest_cpus);
-	add_share(row, "mem_bytes", "given", mem_bytes, said->mem_bytes);
+	add_share(row, "mem_bytes", "given", mem_bytes,
+		  said->mem_bytes < MEM_BYTES_BOUNDLESS ? said->mem_bytes : 0);
 	add_text(row, "admission", kt_sweep_admission_name(kt_sweep_admission(muster->sweep, id)));
 	add_text(row, "why", said->why);
 	add_bool(row, "leaving", said->leaving);

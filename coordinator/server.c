@@ -516,6 +516,12 @@ static void read_leaving(struct server *s, uint64_t peer, const char *why)
 		kt_reception_leaves(s->reception, host->id, why);
 }
 
+/* Else ZeroMQ's address of a peer is a number. */
+static bool is_tcp(const struct server *s)
+{
+	return strncmp(kt_router_endpoint(s->control), "tcp://", 6) == 0;
+}
+
 /* Of whoever the dispatch took in, for those who ask. */
 static void read_frame(struct server *s, uint64_t peer, uint32_t tag, const void *body)
 {
@@ -525,7 +531,8 @@ static void read_frame(struct server *s, uint64_t peer, uint32_t tag, const void
 	struct kt_peer_id id = kt_router_who(s->control, peer);
 
 	if (host && (tag == KT_TAG_hello || tag == KT_TAG_sync))
-		kt_reception_frame(s->reception, tag, body, host->id, id.address, id.name != NULL);
+		kt_reception_frame(s->reception, tag, body, host->id, is_tcp(s) ? id.address : "",
+				   id.name != NULL);
 }
 
 static void on_frame(void *arg, uint64_t peer, const struct kt_message *message, void *body)

@@ -52,6 +52,7 @@ done
 [ "$(value 'd["workers"][0]["mem_bytes"]["given"]')" = $((512 << 20)) ] || fail "memory"
 [ "$(value 'd["workers"][0]["admission"]')" = open ] || fail "admission"
 [ "$(value 'd["workers"][0]["heard_s"] < 60')" = True ] || fail "heard_s"
+[ "$(value 'd["workers"][0]["address"]')" = "" ] || fail "an address over a local socket"
 [[ "$(value 'd["workers"][0]["running"][0]["cell"]')" = asked/any/scx_kt/small#* ]] || fail "the cell it runs"
 [ "$(value '"sweep" in d and "ask" not in d')" = True ] || fail "the socket's own words are in it"
 

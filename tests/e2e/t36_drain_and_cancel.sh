@@ -112,6 +112,9 @@ crossed_killed=$(killed w1)
 { scenario hangs 2 "sample; hang" && scenario goes_on 1 "sample; hang"; } | matrix cells
 begin "$WORK/cells.toml" --runner scripted
 until_is 3 'len(host("w1")["running"]) + len(host("w2")["running"])'
+# Clocks are compared by what is said anyway; here all of them are one and the same.
+until_is True 'all(w["clock"] for w in d["workers"])'
+until_is True 'all(abs(w["clock"]["ahead_s"]) <= w["clock"]["error_s"] < 5 for w in d["workers"])'
 exits 2 ktcoord cancel nonsense
 says "no cell 'nonsense'"
 exits 2 ktcoord cancel hangs
