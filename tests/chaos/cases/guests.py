@@ -178,6 +178,28 @@ def digest(path):
         return hashlib.sha256(file.read()).hexdigest()
 
 
+@case(rows=[34, 23], checks=ALL, hosts=1, guests=True, seconds=600)
+def two_workers_share_a_small_cache(lab):
+    """Two workers of one host want the same kernel at the same moment, then another that does not fit beside it: what is in
+    use is not evicted, each piece comes once, and all pass."""
+    first = kernel(lab)
+    second = f"{lab.folder}/vmlinuz-again"
+    shutil.copy(first, second)
+    with open(second, "ab") as file:
+        file.write(bytes(512))  # another digest, the same kernel
+    text = guest_matrix(first, 2).replace("[[topology]]", f'[[kernel]]\nname = "again"\npath = "{second}"\n[[topology]]')
+    host = lab.hosts[0]
+    workers = [host.start("--cache-bytes", os.path.getsize(first) * 3 // 2, slots=1, runner="qemu", ident=ident)
+               for ident in ("h0a", "h0b")]
+    lab.run(text, runner="qemu")
+    lab.join_bulk()
+    stored = finish(lab, TRUTH, seconds=500)
+    must({each["host"] for each in stored.of("granted")} == {"h0a", "h0b"}, "only one worker was given cells")
+    must(len(stored.of("judged")) == 4 and all(worker.popen.returncode == 0 for worker in workers), "not all passed")
+    bad = [each for each in stored.of("failed") if each["cause"].startswith("artifact")]
+    must(not bad, f"an artifact was lost under somebody's hands: {bad}")
+
+
 @case(rows=[41], checks="I1 I4 I7", hosts=1, guests=True, seconds=400)
 def no_cgroups_no_kvm(lab):
     """A host that has neither cgroups nor /dev/kvm says so, and runs guests all the same."""
