@@ -30,7 +30,7 @@ struct kt_placement_demand { /* what a cell's guest wants of a host */
 	uint64_t mem_bytes;
 	const char *accel; /* "kvm"; NULL: any */
 	int64_t expected_ns; /* in its slot; 0: not known */
-	uint64_t pair; /* cells of one number are a pair; 0: it is in none */
+	uint64_t pair; /* cells of one number are one, with guests of one size; 0: none */
 	const uint64_t *artifacts; /* the first 8 bytes of their digests */
 	size_t n_artifacts;
 };
