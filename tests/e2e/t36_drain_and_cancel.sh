@@ -151,7 +151,7 @@ says 'uid [0-9]+ asked \(ktcoord cancel\)'
 
 # ---- what was cancelled runs again when somebody asks
 
-scenario slow 8 "sample; wait 1s; sample" | matrix slow
+scenario slow 8 "sample; wait 2s; sample" | matrix slow
 begin "$WORK/slow.toml" --runner scripted
 until_is 4 'sum(len(w["running"]) for w in d["workers"])'
 exits 0 ktcoord cancel e2e
@@ -167,7 +167,7 @@ exits 3 ktcoord drain w1
 says 'no coordinator runs'
 
 exits 0 "$KT_SOURCE/tests/e2e/logfmt.py" "$KT_SOURCE" "$KTCOORD_STATE/coordinator.log"
-says '^cancelled 11$'
+says '^cancelled ([4-9]|1[01])$' # on a slow machine some of the last 8 have ended before
 says '^host_admission 2$'
 kill -TERM "$pid_1" "$pid_2"
 wait "$pid_1" "$pid_2"
