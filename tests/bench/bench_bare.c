@@ -125,7 +125,7 @@ static uint64_t turn(void *socket, const uint8_t *body, size_t credit, bool *beg
 }
 
 /* The first second is for connecting and warming up. */
-static double ask(const struct bare *bare)
+static double ask(const struct bare *bare, uint64_t *n_all)
 {
 	static uint8_t body[BODY];
 	static void *dealers[DEALERS_MAX];
@@ -152,10 +152,20 @@ static double ask(const struct bare *bare)
 			uint64_t which = events[i].data.u64;
 			uint64_t done = turn(dealers[which], body, bare->credit, &began[which]);
 
+			*n_all += done;
 			n_done += now_ns >= from_ns ? done : 0;
 		}
 	}
 	return (double)n_done / (double)bare->seconds;
+}
+
+static double cpu_seconds(int who)
+{
+	struct rusage usage;
+
+	getrusage(who, &usage);
+	return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
 static int read_options(struct bare *bare, int argc, char **argv)
@@ -200,7 +210,9 @@ int main(int argc, char **argv)
 	char dir[] = "/tmp/kt-bench-bare-XXXXXX";
 	char path[64];
 	int ready[2];
+	uint64_t n_all = 0;
 	double rate;
+	double cpu_s;
 	char byte;
 	pid_t pid;
 
@@ -222,14 +234,17 @@ int main(int argc, char **argv)
 	if (pid == 0)
 		serve(&bare, ready[1]);
 	kt_must(read(ready[0], &byte, 1) == 1);
-	rate = ask(&bare);
+	rate = ask(&bare, &n_all);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+	cpu_s = cpu_seconds(RUSAGE_SELF) + cpu_seconds(RUSAGE_CHILDREN);
 	unlink(path);
 	rmdir(dir);
 	printf("{\"bench\": \"bare\", \"dealers\": %zu, \"credit\": %zu, \"bytes\": %d, "
-	       "\"curve\": %s, \"value\": %.0f, \"unit\": \"round trips/s\"}\n",
-	       bare.n_dealers, bare.credit, BODY, bare.plain ? "false" : "true", rate);
+	       "\"curve\": %s, \"value\": %.0f, \"unit\": \"round trips/s\", "
+	       "\"cpu_us_each\": %.1f}\n",
+	       bare.n_dealers, bare.credit, BODY, bare.plain ? "false" : "true", rate,
+	       n_all ? cpu_s / (double)n_all * 1e6 : 0);
 	fflush(stdout);
 	_exit(0); /* thousands of sockets need not be closed one by one */
 }
