@@ -13,6 +13,7 @@ environment; that is how it is found.
 import contextlib
 import ctypes
 import fcntl
+import glob
 import os
 import re
 import resource
@@ -190,6 +191,11 @@ def sweep_locked():
                 continue
             if not os.path.exists(f"{folder}/{KEPT}"):
                 reap(folder, keep=False)
+    # those whose folder somebody removed by hand
+    for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else []:
+        owner = re.fullmatch(r"kt(\d+)(c|t|h\d+)", name)
+        if owner and not is_alive(int(owner.group(1))) and not glob.glob(f"{PREFIX}{owner.group(1)}*"):
+            subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
 def die_with_parent():
