@@ -153,7 +153,9 @@ void kt_sessions_hello(struct kt_dispatch *d, const struct kt_input *in, struct 
 		struct kt_msg_fact_host *fact = KT_OUT_NEW(out, fact_host);
 
 		drop_unseen(d, host, out);
-		kt_fleet_drop_dying(&d->fleet, host, 0); /* no guest outlives its worker */
+		/* No guest outlives its worker. One that only an earlier term knew may be the same process. */
+		if (host->boot_id)
+			kt_fleet_drop_dying(&d->fleet, host, 0);
 		fact->host = hello->worker_id;
 		fact->boot_id = hello->boot_id;
 		fact->machine = hello->machine;

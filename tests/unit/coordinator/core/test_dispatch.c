@@ -1103,3 +1103,31 @@ Test(dispatch, what_belongs_to_an_earlier_session_changes_nothing)
 	cr_assert_eq(scene.out.effects[0].tag, KT_TAG_refuse);
 	scene_close(&scene);
 }
+
+/* The worker of an earlier term may be the same process: its guests live on until it says otherwise. */
+Test(dispatch, who_comes_back_after_a_restart_may_have_guests_that_were_cancelled_meanwhile)
+{
+	struct kt_input cancel = { .kind = KT_INPUT_CANCEL, .n = 1 };
+	struct kt_msg_held held = { .epoch = 1, .phase = "run" };
+	struct scene scene;
+
+	scene_open(&scene, 2);
+	scene_sync(&scene, 1, NULL, 0);
+	scene_sync(&scene, 0, &held, 1);
+	kt_dispatch_destroy(&scene.dispatch);
+	kt_out_reset(&scene.out);
+	scene.config.session_seed += 1000;
+	scene.dispatch = kt_dispatch_new(&scene.sweep, &scene.config, scene.now_ns);
+	kt_dispatch_begin(scene.dispatch, &scene.out);
+	scene_step(&scene, &cancel);
+	cr_assert_eq(scene.sweep.cells[0].state, KT_CELL_CANCELLED);
+	cr_assert_eq(kt_dispatch_n_dying(scene.dispatch), 1);
+	scene_hello(&scene, "a");
+	cr_assert_eq(kt_dispatch_n_dying(scene.dispatch), 1, "nobody said that it is dead");
+	scene.seq = 0;
+	scene_sync(&scene, 0, &held, 1);
+	cr_assert_eq(kt_dispatch_n_dying(scene.dispatch), 1);
+	scene_sync(&scene, 1, NULL, 0);
+	cr_assert_eq(kt_dispatch_n_dying(scene.dispatch), 0, "now it was said");
+	scene_close(&scene);
+}
