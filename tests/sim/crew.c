@@ -306,7 +306,8 @@ static void send_sync(struct world *w, uint32_t who)
 	struct kt_msg_sync sync;
 
 	kt_arena_reset(&w->scratch);
-	kt_duty_fill_sync(&c->duty, crew_clock_ns(w, who), 0, &w->scratch, &sync);
+	kt_duty_fill_sync(&c->duty, crew_clock_ns(w, who), crew_wall_ns(w, who), &w->scratch,
+			  &sync);
 	sync.cached = (struct kt_bin){ (const uint8_t *)&cached, sizeof(cached) };
 	wires_send_up(w, who, KT_TAG_sync, &sync);
 }
@@ -668,6 +669,7 @@ static void step(struct world *w, uint32_t who, struct kt_duty_input *input)
 	struct crew *c = &w->crews[who];
 
 	input->now_ns = crew_clock_ns(w, who);
+	input->wall_ns = crew_wall_ns(w, who);
 	c->effects.n = 0;
 	kt_duty_step(&c->duty, input, &c->effects);
 	for (size_t i = 0; i < c->effects.n; i++)

@@ -251,6 +251,7 @@ static void strike(struct world *w, enum fault fault)
 		leave(w, who);
 		break;
 	case FAULT_CLOCK:
+		c->jumped_ns = w->now_ns;
 		c->wall_offset_ns += world_span(w, FAULT_CLOCK, -7200 * S, 7200 * S);
 		break;
 	case FAULT_TWIN:

@@ -24,6 +24,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 SECONDS = 300  # for the seeds of one bug
 ATTEMPTS = "coordinator/core/attempts.c"
 LEASES = "coordinator/core/leases.c"
+CLOCKFIT = "coordinator/core/clockfit.c"
 DESK = "coordinator/core/desk.c"
 ORDERS = "coordinator/core/orders.c"
 DISPATCH = "coordinator/core/dispatch.c"
@@ -111,7 +112,7 @@ BUGS = [
     ("charges_cancels", "what a user ended is charged to the cell", [
         (ATTEMPTS, "cause->side != KT_CAUSE_USER &&\n	       !((host", "!((host")]),
     ("revokes_once", "only a lease that the coordinator still knows is revoked", [
-        (LEASES, '} else if (!is_phase(held->phase, "done") &&', '} else if (lease && !is_phase(held->phase, "done") &&')]),
+        (LEASES, '} else if (!is_phase(held->phase, "done")) {', '} else if (lease && !is_phase(held->phase, "done")) {')]),
     ("retries_failures", "what the guest did is tried again", [
         (ATTEMPTS, "if (kt_cause_is_infra(cause) || cause->side == KT_CAUSE_USER)\n		return",
          "if (cause->side != KT_CAUSE_NONE)\n		return")]),
@@ -161,6 +162,12 @@ BUGS = [
         (ORDERS, "		if (has_end(cell))\n", "		if (cell->state == KT_CELL_CANCELLED && has_end(cell))\n"),
         (SWEEP, "FROM(PENDING) | FROM(LEASED) | FROM(ENDED), KT_CELL_CANCELLED }",
          "~FROM(CANCELLED), KT_CELL_CANCELLED }")]),
+    ("buried_alive", "a guest is taken for dead as soon as it is told to die", [
+        (LEASES, "		if (!lists(sync, dying->epoch) &&\n		    (!sync->clock || sync->clock->echo_ns >= dying->since_wall_ns))\n",
+         "		if (dying->epoch && lists)\n")]),
+    ("clocks_are_exact", "the error of a clock's estimate is said to be a tenth of what it is", [
+        (CLOCKFIT, "told->error_ns = aged_error_ns(exchange, now_ns);",
+         "told->error_ns = aged_error_ns(exchange, now_ns) / 10;")]),
     ("poison_after_one", "a cell is poison when it took down one host", [
         (SWEEP, "return downs && downs->n == KT_POISON_HOSTS;", "return downs && downs->n >= 1;")]),
     ("stops_are_charged", "what a worker gives up because it is told to stop is charged", [

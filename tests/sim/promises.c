@@ -13,6 +13,7 @@
 #define RUN_NS            (12 * S) /* the longest undisturbed attempt, with its fetch */
 #define REFUSED_NS        (40 * S) /* before a worker that was refused asks again, with its jitter */
 #define OVERDUE_NS        (3600 * S) /* more than kt_overdue_ns() of our job, and its grace */
+#define CLOCK_NS          (120 * S) /* for a clock that was set to be found out */
 #define ORPHAN_NS         (30 * S) /* for a guest to be told, and to die */
 #define LEASES_MAX        400 /* of one worker, all together */
 #define CONCERNED(epoch_) ((epoch_) > 0 && (epoch_) < w->n_truths)
@@ -79,6 +80,13 @@ enum kt_outcome promises_verdict(const struct reading *readings, uint64_t n, enu
 	return sum % 8 == 0   ? KT_OUTCOME_FAIL
 	       : sum % 8 == 1 ? KT_OUTCOME_INCONCLUSIVE
 			      : KT_OUTCOME_PASS;
+}
+
+#define F(name_) (1u << FAULT_##name_)
+
+static bool has_any(const struct world *w, uint32_t faults)
+{
+	return w->faults & faults;
 }
 
 /* ---- facts, when they are durable ---- */
@@ -159,18 +167,22 @@ static void on_ended(struct world *w, const struct entry *entry,
 		fact->result->cause);
 	PROMISE(!kt_cause_is_infra(kt_cause(truth->outcome.cause)), INFRA_IS_NONE,
 		"epoch %llu ends with a result by %s", U(fact->epoch), fact->result->cause);
+	if (fact->clock && !has_any(w, F(TWIN)) &&
+	    (!w->crews[entry->from].jumped_ns ||
+	     w->now_ns - w->crews[entry->from].jumped_ns > CLOCK_NS)) {
+		int64_t off_ns = fact->clock->ahead_ns - w->crews[entry->from].wall_offset_ns;
+
+		PROMISE(off_ns <= fact->clock->error_ns && -off_ns <= fact->clock->error_ns, CLOCKS,
+			"worker %u is %lld ns off, by no more than %lld it is said", entry->from,
+			(long long)off_ns, (long long)fact->clock->error_ns);
+		w->n_clocks++;
+	}
 	if (truth->canary && kt_sweep_admission(&w->coord.folded, crew_name(truth->name)) ==
 				     KT_ADMISSION_QUARANTINED)
 		w->heals[truth->name] = true;
 	truth->state = LEASE_ENDED;
 }
 
-static bool has_any(const struct world *w, uint32_t faults)
-{
-	return w->faults & faults;
-}
-
-#define F(name_) (1u << FAULT_##name_)
 #define WIRE_FAULTS                                                                              \
 	(F(DELAY) | F(DROP) | F(TWICE) | F(REORDER) | F(RESET) | F(PARTITION) | F(COORD_CRASH) | \
 	 F(COORD_PAUSE) | F(COORD_DISK) | F(SLOW_DISK) | F(WORKER_PAUSE) | F(TWIN) | F(STRANGER))
@@ -568,6 +580,22 @@ void promises_restart(struct world *w)
 		promises_broken(w, PROMISE_REPLAY, "after a restart the fold is another one");
 }
 
+/* Of what this life of the coordinator cancelled nothing runs any more. */
+static void check_dead(struct world *w)
+{
+	for (uint32_t who = 0; who < STRANGER; who++)
+		for (size_t i = 0; i < GUESTS_MAX; i++) {
+			const struct guest *guest = &w->crews[who].guests[i];
+			const struct truth *truth =
+				CONCERNED(guest->epoch) ? &w->truths[guest->epoch] : NULL;
+
+			PROMISE(!guest->run || !truth || truth->state != LEASE_CANCELLED ||
+					truth->cancelled_life != w->coord.life,
+				DEAD, "worker %u runs epoch %llu of cell %llu", who,
+				U(guest->epoch), U(guest->cell));
+		}
+}
+
 void promises_replay(struct world *w)
 {
 	const struct coord *c = &w->coord;
@@ -577,6 +605,8 @@ void promises_replay(struct world *w)
 	for (uint32_t name = 0; name < NAMES; name++)
 		PROMISE(!w->heals[name], CANARY, "the canary of %s gave a result, it is not let in",
 			crew_name(name));
+	if (has_any(w, F(CANCEL)) && !has_any(w, F(TWIN)) && kt_dispatch_n_dying(c->dispatch) == 0)
+		check_dead(w);
 	PROMISE(c->sweep.counts[KT_CELL_ENDED] <= c->n_asked, PROGRESS,
 		"%llu ended, for %zu a plug-in is asked", U(c->sweep.counts[KT_CELL_ENDED]),
 		c->n_asked);

@@ -114,6 +114,8 @@ enum fault {
 	X(CANCELLED, "S6", "what was cancelled has no verdict")                                   \
 	X(DRAINED, "S7", "a drained host is given nothing")                                       \
 	X(CANARY, "S8", "a host in quarantine has one cell at a time, and is let in by a result") \
+	X(DEAD, "S6", "who says that all guests of what was cancelled are dead is right")         \
+	X(CLOCKS, "S9", "the truth lies within the error of a clock's estimate")                  \
 	X(UNCHARGED, "S4", "what somebody asked for, or we ourselves did, is not charged")
 
 enum promise {
@@ -320,6 +322,7 @@ struct crew {
 	struct events backlog;
 	int64_t clock_offset_ns, wall_offset_ns;
 	int64_t drift_ppm;
+	int64_t jumped_ns; /* when its wall clock was set last */
 	bool disk_full, leaving;
 	uint64_t stranger_session;
 	bool barred; /* its key is not allowed */
@@ -413,6 +416,7 @@ struct world {
 	struct tally tallies[CELLS_MAX];
 	int64_t progress_ns; /* the last fact that brought the sweep on */
 	int64_t coord_ticked_ns;
+	uint64_t n_clocks; /* estimates that were looked at */
 	uint64_t n_facts, n_messages, n_restarts;
 	uint64_t hits[FAULT_N]; /* how often each fault struck */
 	struct kt_arena scratch;
