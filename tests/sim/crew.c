@@ -957,6 +957,7 @@ void crew_start(struct world *w, uint32_t who)
 
 	c->exists = c->alive = true;
 	c->life++;
+	w->hits[FAULT_LATE] += who == LATECOMER && c->life == 1;
 	c->boot_id = world_mix(w->seed, who * 100000ull + c->life) | 1;
 	world_trace(w, "worker %u: starts, life %u", who, c->life);
 	if (who != STRANGER) {

@@ -193,8 +193,10 @@ static int64_t delay(struct world *w)
 {
 	int64_t span_ns = world_span(w, STREAM_NET, 50 * KT_NS_PER_US, 3 * MS);
 
-	if (world_has(w, FAULT_DELAY) && world_chance(w, FAULT_DELAY, 10))
+	if (world_has(w, FAULT_DELAY) && world_chance(w, FAULT_DELAY, 10)) {
+		w->hits[FAULT_DELAY]++;
 		span_ns += world_span(w, FAULT_DELAY, 0, w->delay_ns);
+	}
 	return span_ns;
 }
 
