@@ -245,7 +245,13 @@ static void strike(struct world *w, enum fault fault)
 		c->disk_full = !c->disk_full;
 		break;
 	case FAULT_SPOOL_CUT:
-		crew_cut_spool(w, who, false);
+		/* A file that is damaged as a whole is found so at a start, and set aside. */
+		if (world_draw(w, FAULT_SPOOL_CUT, 4) == 0) {
+			crew_die(w, who, false, world_span(w, FAULT_SPOOL_CUT, 200 * MS, 5 * S));
+			crew_cut_spool(w, who, true);
+		} else {
+			crew_cut_spool(w, who, false);
+		}
 		break;
 	case FAULT_LEAVE:
 		leave(w, who);
