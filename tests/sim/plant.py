@@ -55,7 +55,7 @@ BUGS = [
         (LEASES, "if (lease->expires_at_ns <= d->now_ns) {", "if (d->now_ns < 0) {")]),
     ("late_is_judged", "a result of a lease that expired is taken, when nobody has the cell", [
         (ATTEMPTS, "	if (!lease)\n		return on_late_result(d, host, msg, out);\n	lease->seen = true;",
-         "	struct kt_lease dead = { .n_samples = msg->result->samples_total };\n"
+         "	struct kt_lease dead = { .host = (struct kt_host *)host, .n_samples = msg->result->samples_total };\n"
          "	bool late = !lease;\n\n"
          "	if (late && (msg->cell >= d->sweep->n_cells || d->sweep->cells[msg->cell].epoch != msg->epoch ||\n"
          "		     d->sweep->cells[msg->cell].state != KT_CELL_PENDING))\n"
