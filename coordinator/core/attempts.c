@@ -171,6 +171,9 @@ void kt_attempts_result(struct kt_dispatch *d, const struct kt_host *host,
 	ended->epoch = msg->epoch;
 	ended->result = msg->result;
 	ended->clock = clock_of(d, host, out);
+	/* It came in a frame, so it fits; with what we say beside it perhaps not. */
+	if (ended->clock && !kt_facts_fits(KT_TAG_fact_ended, ended))
+		ended->clock = NULL;
 	kt_desk_fact(d, out, KT_TAG_fact_ended, ended);
 	kt_endings_praise(d, out, lease->host, lease->canary);
 	kt_fleet_drop_lease(&d->fleet, lease);

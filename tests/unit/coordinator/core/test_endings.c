@@ -180,3 +180,47 @@ Test(endings, poison_says_so_and_the_same_host_counts_once)
 	cr_assert_not_null(strstr(errored->line, "h0, h1 and h2"), "%s", errored->line);
 	crowd_close(&c);
 }
+
+/* A host may say as much as a frame takes; what we add is left out before the fact is too large for the journal. */
+Test(endings, a_result_of_a_whole_frame_and_our_clock_make_a_fact_that_can_be_read)
+{
+	static struct kt_msg_worker_report reports[KT_WORKERS_MAX];
+	static char evidence[KT_LOG_BYTES_MAX + 1];
+	static char missing[400];
+	static struct crowd c;
+	struct kt_msg_result result = { .cause = "finished",
+					.line = "",
+					.evidence = evidence,
+					.note = "",
+					.reports = reports };
+	struct kt_msg_result_sent sent = { .result = &result };
+	const struct kt_msg_fact_ended *ended;
+	size_t bytes;
+
+	memset(missing, 'm', sizeof(missing) - 1);
+	for (size_t i = 0; i < KT_WORKERS_MAX; i++)
+		reports[i] = (struct kt_msg_worker_report){ .cgroup = "c", .missing = missing };
+	crowd_open(&c, 2, 1, 3);
+	for (int i = 0; i < 4; i++)
+		crowd_sync(&c, 0, i == 0 ? 2 : 0);
+	crowd_end(&c, 0, "finished");
+	ended = crowd_fact(&c, KT_TAG_fact_ended);
+	cr_assert_not_null(ended->clock, "else this shows nothing");
+	c.hosts[0].n_held = 0;
+	sent.session = c.hosts[0].session;
+	sent.epoch = c.hosts[0].held[0].epoch;
+	sent.cell = c.hosts[0].held[0].cell;
+	memset(evidence, 'e', 1000); /* its length has three bytes from the start */
+	do {
+		result.n_reports++;
+		bytes = kt_codec_frame_bytes(&kt_schema_fleet, KT_TAG_result_sent, &sent);
+	} while (bytes < KT_FRAME_BYTES_MAX - 1000);
+	memset(evidence, 'e', 1000 + KT_FRAME_BYTES_MAX - bytes);
+	cr_assert_eq(kt_codec_frame_bytes(&kt_schema_fleet, KT_TAG_result_sent, &sent),
+		     KT_FRAME_BYTES_MAX);
+	crowd_say(&c, 0, KT_TAG_result_sent, &sent);
+	ended = crowd_fact(&c, KT_TAG_fact_ended);
+	cr_assert_not_null(ended);
+	cr_assert(kt_facts_fits(KT_TAG_fact_ended, ended));
+	crowd_close(&c);
+}
