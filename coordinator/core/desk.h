@@ -34,6 +34,8 @@ struct kt_dispatch {
 	int64_t now_ns;
 	int64_t wall_ns;
 	int64_t ticked_at_ns;
+	uint64_t
+		groups_done; /* cells that no group's verdict is missing of, once all have their end */
 	int64_t dying_until_ns; /* a sweep that is done waits so long for guests that die */
 };
 

@@ -193,16 +193,22 @@ void kt_endings_grouped(struct kt_dispatch *d, const struct kt_input *in, struct
 
 /* ---- of the sweep ---- */
 
-/* Whether every group has its verdict. All cells have their end. */
-static bool groups_are_done(const struct kt_dispatch *d)
+/* Whether every group has its verdict. All cells have their end, and none of them loses it or its group's verdict
+ * again: what was looked at once needs no second look. (After the cancel of a large sweep this is asked after every
+ * single group.)
+ */
+static bool groups_are_done(struct kt_dispatch *d)
 {
 	uint64_t first;
 	uint64_t n;
 
-	for (uint64_t i = 0; d->config->group && i < d->sweep->n_cells; i++)
-		if (!d->sweep->cells[i].grouped && d->sweep->cells[i].state != KT_CELL_LEFT_OUT &&
-		    d->config->group(d->config->arg, i, &first, &n))
+	for (; d->config->group && d->groups_done < d->sweep->n_cells; d->groups_done++) {
+		const struct kt_cell *cell = &d->sweep->cells[d->groups_done];
+
+		if (!cell->grouped && cell->state != KT_CELL_LEFT_OUT &&
+		    d->config->group(d->config->arg, d->groups_done, &first, &n))
 			return false;
+	}
 	return true;
 }
 

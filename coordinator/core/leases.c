@@ -169,15 +169,19 @@ static bool lists(const struct kt_msg_sync *sync, uint64_t epoch)
 }
 
 /* Who does not list a lease any more, and has heard that it must end, has no guest for it. (Without clocks
- * nobody knows what it has heard: then its word is enough.)
+ * nobody knows what it has heard: then its word is enough.) When our own clock was set back meanwhile, what it hears
+ * from now on counts, and what it heard before says nothing.
  */
 static void bury(struct kt_dispatch *d, struct kt_host *host, const struct kt_msg_sync *sync)
 {
 	for (size_t i = host->n_dying; i-- > 0;) {
-		const struct kt_fleet_dying *dying = &host->dying[i];
+		struct kt_fleet_dying *dying = &host->dying[i];
 
+		if (dying->since_wall_ns > d->wall_ns)
+			dying->since_wall_ns = d->wall_ns;
 		if (!lists(sync, dying->epoch) &&
-		    (!sync->clock || sync->clock->echo_ns >= dying->since_wall_ns))
+		    (!sync->clock || (sync->clock->echo_ns >= dying->since_wall_ns &&
+				      sync->clock->echo_ns <= d->wall_ns)))
 			kt_fleet_drop_dying(&d->fleet, host, dying->epoch);
 	}
 }

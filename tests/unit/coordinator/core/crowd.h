@@ -33,6 +33,7 @@ struct crowd {
 	struct kt_dispatch *dispatch;
 	struct kt_out out; /* of the last step */
 	int64_t now_ns;
+	int64_t wall_back_ns; /* the coordinator's wall clock was set back by so much */
 	struct crowd_host hosts[CROWD_MAX];
 	size_t n_judge; /* JUDGE effects of the last step */
 };
@@ -94,7 +95,7 @@ static inline void crowd_hear(struct crowd_host *host, const struct kt_effect *e
 static inline void crowd_step(struct crowd *c, struct kt_input *input)
 {
 	input->now_ns = c->now_ns;
-	input->wall_ns = CROWD_WALL + c->now_ns;
+	input->wall_ns = CROWD_WALL + c->now_ns - c->wall_back_ns;
 	kt_out_reset(&c->out);
 	c->n_judge = 0;
 	kt_dispatch_step(c->dispatch, input, &c->out);

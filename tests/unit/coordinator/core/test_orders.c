@@ -9,6 +9,18 @@ static void cancel(struct crowd *c, uint64_t cell, uint64_t n)
 	crowd_step(c, &input);
 }
 
+#define MANY    4000
+#define REPEATS 4
+
+/* The repeats of the second half are judged together. Counts how often it is asked. */
+static bool group(void *arg, uint64_t cell, uint64_t *first, uint64_t *n)
+{
+	*(uint64_t *)arg += 1;
+	*first = cell - cell % REPEATS;
+	*n = REPEATS;
+	return cell >= MANY / 2;
+}
+
 static void drain(struct crowd *c, const char *host, bool on)
 {
 	struct kt_input input = { .kind = KT_INPUT_DRAIN, .host = host, .on = on };
@@ -57,6 +69,26 @@ Test(orders, a_sync_that_crossed_the_revoke_is_no_proof_of_death)
 	cr_assert_eq(kt_dispatch_n_dying(c.dispatch), 1);
 	crowd_sync(&c, 0, 0);
 	cr_assert_eq(kt_dispatch_n_dying(c.dispatch), 0);
+	crowd_close(&c);
+}
+
+Test(orders, a_wall_clock_that_is_set_back_does_not_keep_the_dead_alive)
+{
+	static struct crowd c;
+	int64_t before_ns;
+
+	crowd_open(&c, 1, 1, 3);
+	crowd_sync(&c, 0, 1);
+	before_ns = c.hosts[0].clock_ns;
+	c.now_ns += 1;
+	cancel(&c, 0, 1);
+	c.hosts[0].n_held = 0;
+	c.hosts[0].clock_ns = before_ns; /* the revoke is still on its way */
+	c.wall_back_ns = 3600 * KT_NS_PER_S;
+	crowd_sync(&c, 0, 0);
+	cr_assert_eq(kt_dispatch_n_dying(c.dispatch), 1, "what it heard before is no proof");
+	crowd_sync(&c, 0, 0);
+	cr_assert_eq(kt_dispatch_n_dying(c.dispatch), 0, "what it heard since is");
 	crowd_close(&c);
 }
 
@@ -185,5 +217,29 @@ Test(orders, a_host_whose_key_is_revoked_is_out_and_its_cells_go_elsewhere)
 	crowd_tick(&c, KT_NS_PER_S);
 	crowd_sync(&c, 1, 1);
 	cr_assert_eq(c.hosts[1].n_held, 1);
+	crowd_close(&c);
+}
+
+Test(orders, the_groups_of_a_large_cancelled_sweep_are_not_counted_again_with_each_of_them)
+{
+	static struct crowd c;
+	static uint64_t n_asked;
+	struct kt_msg_verdict verdict = { .outcome = "inconclusive" };
+	struct kt_input grouped = { .kind = KT_INPUT_GROUPED,
+				    .repeats = REPEATS,
+				    .verdict = &verdict };
+
+	crowd_open(&c, MANY, 1, 3);
+	c.config.group = group;
+	c.config.arg = &n_asked;
+	cancel(&c, 0, MANY);
+	cr_assert_eq(c.sweep.counts[KT_CELL_CANCELLED], MANY);
+	for (grouped.cell = MANY / 2; grouped.cell < MANY; grouped.cell += REPEATS) {
+		cr_assert_not(c.sweep.closed);
+		crowd_step(&c, &grouped);
+	}
+	cr_assert(c.sweep.closed);
+	cr_assert_lt(n_asked, 4 * MANY, "asked %llu times of %d cells", (unsigned long long)n_asked,
+		     MANY);
 	crowd_close(&c);
 }
