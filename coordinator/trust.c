@@ -18,6 +18,8 @@ struct kt_trust {
 	struct kt_guard guard;
 	char *allow_path;
 	struct stat allow_file; /* as it was when it was read; zeroes: it was not there */
+	bool is_unread; /* it could not be read, perhaps for want of a descriptor: again */
+	char trouble[KT_ERR_TEXT_MAX]; /* that was told of it */
 	int64_t look_at_ns;
 };
 
@@ -78,13 +80,18 @@ bool kt_trust_look(struct kt_trust *trust, int64_t now_ns, bool told)
 		return false;
 	trust->look_at_ns = now_ns + KT_TRUST_LOOK_NS;
 	look_at_file(trust, &file);
-	if (is_same_file(&file, &trust->allow_file))
+	if (is_same_file(&file, &trust->allow_file) && !trust->is_unread)
 		return false;
-	if (read_list(trust, &err) < 0) {
+	trust->is_unread = read_list(trust, &err) < 0;
+	if (trust->is_unread) {
+		if (strcmp(err.text, trust->trouble) == 0)
+			return false;
+		memcpy(trust->trouble, err.text, sizeof(trust->trouble));
 		KT_LOG("allow_list_broken", "why=%s do=%s", kt_log_quote(err.text),
 		       kt_log_quote("mend it: the list of before stays in force"));
 		return false;
 	}
+	trust->trouble[0] = 0;
 	KT_LOG("allow_list_read", "keys=%zu", kt_zap_allow(trust->zap)->n);
 	return true;
 }

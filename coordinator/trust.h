@@ -4,7 +4,8 @@
  *	<state>/keys/allowed            the allow-list (proto/net/allow.h)
  *
  * The list is read again when the file has changed, at most once a second: whoever is no more in it is
- * out at once. One that cannot be read leaves the one before it in force, and is told.
+ * out at once. One that cannot be read leaves the one before it in force, is told, and is tried again each second:
+ * a key that was revoked while no descriptor was free must not stay.
  */
 #ifndef KT_TRUST_H
 #define KT_TRUST_H

@@ -10,6 +10,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 struct site {
@@ -155,6 +156,30 @@ Test(trust, a_list_that_changed_is_read_and_one_that_is_broken_changes_nothing)
 	cr_assert(unlink(path) == 0);
 	cr_assert(kt_trust_look(s.trust, 0, true), "no list is nobody");
 	cr_assert(kt_trust_n_allowed(s.trust) == 0);
+	site_close(&s);
+}
+
+Test(trust, a_list_that_could_not_be_read_for_a_moment_counts_a_moment_later)
+{
+	static const char key[] = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
+	struct kt_err err = { 0 };
+	struct rlimit limit;
+	struct rlimit none;
+	struct site s;
+
+	site_open(&s);
+	cr_assert(kt_keys_command_allow(s.state, "lab1", key, NULL, s.null, &err) == 0, "%s",
+		  err.text);
+	cr_assert(kt_trust_look(s.trust, 0, true));
+	cr_assert(kt_keys_command_revoke(s.state, "lab1", s.null, &err) == 0, "%s", err.text);
+	cr_assert(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = limit.rlim_max };
+	cr_assert(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	cr_assert(!kt_trust_look(s.trust, KT_TRUST_LOOK_NS, false));
+	cr_assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	cr_assert(kt_trust_n_allowed(s.trust) == 1, "else this shows nothing");
+	cr_assert(kt_trust_look(s.trust, 2 * KT_TRUST_LOOK_NS, false));
+	cr_assert(kt_trust_n_allowed(s.trust) == 0, "who was revoked is out");
 	site_close(&s);
 }
 
