@@ -198,6 +198,11 @@ int kt_gate_open(uv_loop_t *loop, zsock_t *socket, struct kt_zap *zap, struct kt
 	struct kt_gate *gate;
 	char name[64];
 
+	/* A queue without end: ZeroMQ's one I/O thread waits for a place in it, with all connections, as long as strangers
+	 * fill it faster than we read.
+	 */
+	if (monitor)
+		zsock_set_rcvhwm(monitor, 0);
 	snprintf(name, sizeof(name), "inproc://kt-gate-%" PRIu64, ++n_gates);
 	if (!monitor ||
 	    kt_endpoint_retry(zmq_socket_monitor(zsock_resolve(socket), name, MONITORED)) < 0 ||
