@@ -819,7 +819,7 @@ static int open_feeder(struct server *s, const char *endpoint, const struct kt_g
 	return kt_feeder_open(&s->loop, &config, &s->feeder, s->err);
 }
 
-/* An operator's word: nothing else is under way when it comes. */
+/* An operator's word: nothing else is under way when it comes. What did not get to the disk was not done. */
 static bool on_word(void *arg, struct kt_input *input)
 {
 	struct server *s = arg;
@@ -831,7 +831,7 @@ static bool on_word(void *arg, struct kt_input *input)
 	kt_dispatch_step(s->dispatch, input, &s->out);
 	absorb(s);
 	settle(s);
-	return true;
+	return s->status == 0;
 }
 
 static int open_reception(struct server *s)
