@@ -1,7 +1,7 @@
 /* place.h - where in the value of a key something is refused: "until.hold.at_most", "any_of[1].lo".
  *
  * Whoever reads a value enters its members one by one and leaves them again; what is refused leaves the
- * path standing. The matrix parser turns it into line and column (coordinator/core/language.c).
+ * path standing. The matrix parser turns it into line and column (coordinator/core/matrix/language.c).
  */
 #ifndef KT_PLACE_H
 #define KT_PLACE_H

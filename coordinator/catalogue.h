@@ -11,7 +11,7 @@
 #ifndef KT_CATALOGUE_H
 #define KT_CATALOGUE_H
 
-#include "coordinator/core/doc.h"
+#include "coordinator/core/matrix/doc.h"
 #include "proto/base/buf.h"
 #include "proto/base/err.h"
 

@@ -2,7 +2,7 @@
 #ifndef KT_CELLFIND_H
 #define KT_CELLFIND_H
 
-#include "coordinator/core/matrix.h"
+#include "coordinator/core/matrix/matrix.h"
 
 /* given: NULL for the only cell of a matrix that has one. parts_max: of a matrix with more cells the whole name is
  * wanted, for all names have to be looked at. -ENOENT or -EINVAL, fault INPUT.

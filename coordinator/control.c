@@ -1,5 +1,5 @@
 #include "coordinator/control.h"
-#include "coordinator/core/problem.h"
+#include "coordinator/core/matrix/problem.h"
 #include "coordinator/statedir.h"
 #include "proto/base/buf.h"
 #include "proto/base/duration.h"

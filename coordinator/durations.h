@@ -7,7 +7,7 @@
 #ifndef KT_DURATIONS_H
 #define KT_DURATIONS_H
 
-#include "coordinator/core/matrix.h"
+#include "coordinator/core/matrix/matrix.h"
 
 #define KT_DURATIONS_SWEEPS_MAX 20 /* the newest ones are read */
 

@@ -7,7 +7,7 @@
 #define KT_FACTLOG_H
 
 #include "coordinator/core/facts.h"
-#include "coordinator/core/matrix.h"
+#include "coordinator/core/matrix/matrix.h"
 #include "coordinator/core/sweep.h"
 
 /* Cells that were cancelled before they began, in a sweep with more cells than this: their number stands in one line

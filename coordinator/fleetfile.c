@@ -1,6 +1,6 @@
 #include "coordinator/fleetfile.h"
 #include "coordinator/core/bucket.h"
-#include "coordinator/core/rows.h"
+#include "coordinator/core/matrix/rows.h"
 #include "coordinator/toml.h"
 #include "proto/base/must.h"
 #include "proto/base/wholefile.h"

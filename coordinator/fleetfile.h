@@ -11,7 +11,7 @@
 #ifndef KT_FLEETFILE_H
 #define KT_FLEETFILE_H
 
-#include "coordinator/core/doc.h"
+#include "coordinator/core/matrix/doc.h"
 #include "coordinator/matrixfile.h"
 
 #define KT_FLEETFILE_NAME      "fleet.toml"

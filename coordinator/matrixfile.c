@@ -1,6 +1,6 @@
 #include "coordinator/matrixfile.h"
 #include "coordinator/catalogue.h"
-#include "coordinator/core/language.h"
+#include "coordinator/core/matrix/language.h"
 #include "coordinator/toml.h"
 #include "proto/base/must.h"
 #include "proto/base/wholefile.h"

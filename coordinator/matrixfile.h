@@ -9,7 +9,7 @@
 #ifndef KT_MATRIXFILE_H
 #define KT_MATRIXFILE_H
 
-#include "coordinator/core/matrix.h"
+#include "coordinator/core/matrix/matrix.h"
 
 #include "proto/base/buf.h"
 

@@ -10,7 +10,7 @@
 #define KT_METRICS_H
 
 #include "assertions/payloadcheck.h"
-#include "coordinator/core/matrix.h"
+#include "coordinator/core/matrix/matrix.h"
 
 #include <json-c/json.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #define KT_MUSTER_H
 
 #include "coordinator/core/fleet.h"
-#include "coordinator/core/matrix.h"
+#include "coordinator/core/matrix/matrix.h"
 #include "coordinator/core/sweep.h"
 #include "coordinator/roster.h"
 

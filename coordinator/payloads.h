@@ -7,7 +7,7 @@
 #define KT_PAYLOADS_H
 
 #include "coordinator/core/facts.h"
-#include "coordinator/core/matrix.h"
+#include "coordinator/core/matrix/matrix.h"
 #include "coordinator/programs.h"
 
 /* Fills manifest->payloads, in programs->arena. Errors name file:line:column of the entry. Blocks. */

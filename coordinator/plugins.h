@@ -11,7 +11,7 @@
 
 #include "coordinator/artifacts.h"
 #include "coordinator/core/facts.h"
-#include "coordinator/core/matrix.h"
+#include "coordinator/core/matrix/matrix.h"
 #include "coordinator/plugin.h"
 
 /* Each plug-in of the matrix is there, is of our version and can be loaded; else the error names

@@ -6,7 +6,7 @@
 
 #include "coordinator/artifacts.h"
 #include "coordinator/core/facts.h"
-#include "coordinator/core/matrix.h"
+#include "coordinator/core/matrix/matrix.h"
 
 struct kt_prepare {
 	const char *state_dir;

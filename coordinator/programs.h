@@ -7,7 +7,7 @@
 #define KT_PROGRAMS_H
 
 #include "coordinator/artifacts.h"
-#include "coordinator/core/payloadkeys.h"
+#include "coordinator/core/matrix/payloadkeys.h"
 
 #include <limits.h>
 

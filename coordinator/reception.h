@@ -8,7 +8,7 @@
 #define KT_RECEPTION_H
 
 #include "coordinator/core/dispatch.h"
-#include "coordinator/core/matrix.h"
+#include "coordinator/core/matrix/matrix.h"
 
 #include <uv.h>
 

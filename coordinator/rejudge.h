@@ -10,7 +10,7 @@
 #ifndef KT_REJUDGE_H
 #define KT_REJUDGE_H
 
-#include "coordinator/core/matrix.h"
+#include "coordinator/core/matrix/matrix.h"
 #include "coordinator/journal.h"
 #include "coordinator/plugins.h"
 

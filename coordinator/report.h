@@ -2,7 +2,7 @@
 #ifndef KT_REPORT_H
 #define KT_REPORT_H
 
-#include "coordinator/core/matrix.h"
+#include "coordinator/core/matrix/matrix.h"
 #include "coordinator/journal.h"
 
 #include <stdio.h>

@@ -11,7 +11,7 @@
 
 #include "coordinator/artifacts.h"
 #include "coordinator/core/facts.h"
-#include "coordinator/core/matrix.h"
+#include "coordinator/core/matrix/matrix.h"
 #include "coordinator/journal.h"
 #include "coordinator/plugins.h"
 #include "coordinator/reception.h"

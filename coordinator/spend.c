@@ -1,5 +1,5 @@
 #include "coordinator/spend.h"
-#include "coordinator/core/estimate.h"
+#include "coordinator/core/matrix/estimate.h"
 #include "coordinator/durations.h"
 #include "proto/base/clock.h"
 #include "proto/base/duration.h"

@@ -1,13 +1,13 @@
 /* spend.h - --budget 20m: which cells that is here, and how a sweep remembers it.
  *
  * Times come from the sweeps that are stored here where they tell any (durations.h), else they are estimates
- * (core/estimate.h); core/budget.h chooses. What was not chosen is said in the transaction that opens the sweep, so a
+ * (core/matrix/estimate.h); core/matrix/budget.h chooses. What was not chosen is said in the transaction that opens the sweep, so a
  * resume runs the same cells, and every reading of the sweep knows of the others.
  */
 #ifndef KT_SPEND_H
 #define KT_SPEND_H
 
-#include "coordinator/core/budget.h"
+#include "coordinator/core/matrix/budget.h"
 #include "coordinator/journal.h"
 
 struct kt_spend {

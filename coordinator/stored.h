@@ -7,7 +7,7 @@
 #define KT_STORED_H
 
 #include "assertions/series.h"
-#include "coordinator/core/matrix.h"
+#include "coordinator/core/matrix/matrix.h"
 #include "coordinator/journal.h"
 
 /* Zeroed memory holds nothing. */

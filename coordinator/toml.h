@@ -7,7 +7,7 @@
 #ifndef KT_TOML_H
 #define KT_TOML_H
 
-#include "coordinator/core/doc.h"
+#include "coordinator/core/matrix/doc.h"
 #include "proto/base/err.h"
 
 /* Containers within containers, in brackets; and parts of one dotted key. toml++ bounds the first at 256

@@ -8,7 +8,7 @@
 #define KT_VIEW_H
 
 #include "coordinator/core/facts.h"
-#include "coordinator/core/matrix.h"
+#include "coordinator/core/matrix/matrix.h"
 #include "coordinator/core/sweep.h"
 
 #include <stdio.h>

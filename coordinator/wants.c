@@ -1,5 +1,5 @@
 #include "coordinator/wants.h"
-#include "coordinator/core/estimate.h"
+#include "coordinator/core/matrix/estimate.h"
 #include "coordinator/durations.h"
 #include "coordinator/prepare.h"
 #include "proto/base/must.h"

@@ -1,14 +1,14 @@
 /* wants.h - what the cells of a matrix want of a host, for core/placement.h.
  *
  * Size of the guest from its topology, accelerator and pairs from its scenario, artifacts from the manifest; how long it
- * takes from the sweeps that are stored here where they tell it (durations.h), else as estimated (core/estimate.h).
+ * takes from the sweeps that are stored here where they tell it (durations.h), else as estimated (core/matrix/estimate.h).
  * An answer costs a copy of a few numbers: it is given for every cell when a sweep begins, and for every lease
  * at each SYNC.
  */
 #ifndef KT_WANTS_H
 #define KT_WANTS_H
 
-#include "coordinator/core/matrix.h"
+#include "coordinator/core/matrix/matrix.h"
 #include "coordinator/core/placement.h"
 
 /* Of stored sweeps, the newest first: a start must not take longer the more is stored. */

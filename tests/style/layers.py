@@ -18,8 +18,10 @@ LAYERS = {
     "assertions": (["proto", "proto/base"], ["uthash"], "pure"),
     "assertions/lib": (["assertions", "proto", "proto/base"], ["ktassert"], "any"),
     "bpf": (["proto/base"], ["libbpf", "json-c", "uthash"], "any"),
-    "coordinator/core": (["assertions", "proto", "proto/base"], ["uthash"], "pure"),
-    "coordinator": (["coordinator/core", "assertions", "proto/json", "proto/net", "proto", "proto/base"],
+    "coordinator/core": (["proto", "proto/base"], ["uthash"], "pure"),
+    "coordinator/core/matrix": (["assertions", "proto", "proto/base"], ["uthash"], "pure"),
+    "coordinator": (["coordinator/core", "coordinator/core/matrix", "assertions", "proto/json", "proto/net", "proto",
+                     "proto/base"],
                     ["uv", "czmq", "zmq", "sqlite", "zstd", "json-c", "toml++", "libelf", "archive",
                      "sodium", "uthash", "ktassert"], "any"),
     "worker/core": (["proto", "proto/base"], ["uthash"], "pure"),
@@ -37,12 +39,12 @@ FILES_MAY = {
     "proto/schema_digest.c": ["sodium"],
 }
 # Only the shells log.
-NEVER_LOG = ("proto", "proto/net", "assertions", "coordinator/core", "worker/core")
+NEVER_LOG = ("proto", "proto/net", "assertions", "coordinator/core", "coordinator/core/matrix", "worker/core")
 # Pure layers get "now" with their input. (clock.h also holds kt_clock_add_ns, which they may use.)
 NEVER_CALLED_IN_CORE = re.compile(
     r"(?<![\w.>])(f?printf|puts|putchar|perror|fopen|fdopen|popen|tmpfile|remove|rename|getenv|setenv|"
     r"system|fork|time|clock|clock_gettime|kt_clock_now_ns|kt_clock_wall_ns|rand|random|exit|open|close|read|write|socket)\s*\(")
-CORES = ("coordinator/core", "worker/core", "assertions", "proto")
+CORES = ("coordinator/core", "coordinator/core/matrix", "worker/core", "assertions", "proto")
 
 LIBRARIES = [  # what stands between < and >: whose it is
     (r"msgpack(/.*)?\.h", "msgpack"), (r"czmq\.h", "czmq"), (r"zmq\.h", "zmq"), (r"uv\.h", "uv"),
@@ -259,6 +261,7 @@ def planted():
     good = {
         "proto/base/err.h": header("err", "int kt_err_set(void);"),
         "proto/base/log.h": header("log"), "proto/net/router.h": header("router", "#include <czmq.h>"),
+        "coordinator/core/matrix/matrix.h": header("matrix"),
         "coordinator/core/sweep.h": header("sweep", '#include "proto/base/err.h"', "#include <uthash.h>"),
         "coordinator/core/sweep.c":
             '#include "coordinator/core/sweep.h"\n#include <string.h>\nstatic int hidden(void)\n{\n\treturn 1;\n}\n'
@@ -273,6 +276,8 @@ def planted():
         ({"coordinator/core/a.h": header("a", '#include "proto/base/log.h"')}, "never logs"),
         ({"coordinator/core/a.h": header("a", "#include <uv.h>")}, "coordinator/core -> uv"),
         ({"coordinator/core/a.h": header("a", '#include "proto/net/router.h"')}, "coordinator/core -> proto/net"),
+        ({"coordinator/core/a.h": header("a", '#include "coordinator/core/matrix/matrix.h"')},
+         "coordinator/core -> coordinator/core/matrix"),
         ({"assertions/a.h": header("a", '#include "coordinator/core/sweep.h"')}, "assertions -> coordinator/core"),
         ({"worker/a.h": header("a", '#include "coordinator/core/sweep.h"')}, "worker -> coordinator/core"),
         ({"worker/guest/a.h": header("a", "#include <czmq.h>")}, "worker/guest -> czmq"),

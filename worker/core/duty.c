@@ -216,8 +216,8 @@ static void revoke_active(struct kt_duty *duty, bool only_foreign, const char *w
 
 static void say_hello(struct kt_duty *duty, int64_t now_ns, struct kt_duty_effects *effects)
 {
-	int64_t wait_ns = duty->hello_pause_ns > KT_DUTY_ANSWER_NS ? duty->hello_pause_ns
-								   : KT_DUTY_ANSWER_NS;
+	int64_t wait_ns =
+		duty->hello_pause_ns > KT_DUTY_ANSWER_NS ? duty->hello_pause_ns : KT_DUTY_ANSWER_NS;
 
 	duty->session = 0;
 	duty->hello_out = true;

@@ -43,7 +43,8 @@
 #include "worker/core/held.h"
 
 #define KT_DUTY_HELLO_NS_MIN (200 * KT_NS_PER_MS) /* first pause before HELLO again */
-#define KT_DUTY_ANSWER_NS    (2 * KT_NS_PER_S) /* for an answer to it, at least: a thousand may ask at once */
+#define KT_DUTY_ANSWER_NS \
+	(2 * KT_NS_PER_S) /* for an answer to it, at least: a thousand may ask at once */
 #define KT_DUTY_HELLO_NS_MAX (10 * KT_NS_PER_S)
 #define KT_DUTY_REFUSED_NS   (30 * KT_NS_PER_S) /* before HELLO to one who refused us */
 #define KT_DUTY_STOP_NS      (4 * KT_NS_PER_S) /* for guests to die before we leave all the same */

@@ -1,6 +1,6 @@
 /* test_budget.c - which cells a budget takes. Here, not in core/, because it reads matrix files. */
-#include "coordinator/core/budget.h"
-#include "coordinator/core/estimate.h"
+#include "coordinator/core/matrix/budget.h"
+#include "coordinator/core/matrix/estimate.h"
 #include "coordinator/matrixfile.h"
 #include "tests/unit/coordinator/drawn.h"
 

@@ -1,8 +1,8 @@
 /* test_fit.c - requires, gauntlet, flags: which cells there are. Here, not in core/, because it reads matrix files. */
-#include "coordinator/core/fit.h"
-#include "coordinator/core/cpus.h"
-#include "coordinator/core/profile.h"
-#include "coordinator/core/requires.h"
+#include "coordinator/core/matrix/fit.h"
+#include "coordinator/core/matrix/cpus.h"
+#include "coordinator/core/matrix/profile.h"
+#include "coordinator/core/matrix/requires.h"
 #include "coordinator/matrixfile.h"
 #include "tests/unit/coordinator/drawn.h"
 

@@ -1,7 +1,7 @@
 /* CPUs in a matrix: their texts, and whether they fit the guests they are for. */
 #include "matrixtext.h"
 
-#include "coordinator/core/cpusettext.h"
+#include "coordinator/core/matrix/cpusettext.h"
 
 #define LENGTH(list_) (sizeof(list_) / sizeof((list_)[0]))
 

@@ -1,7 +1,7 @@
 /* A scenario of a matrix, told in words. */
 #include "matrixtext.h"
 
-#include "coordinator/core/playbill.h"
+#include "coordinator/core/matrix/playbill.h"
 #include "proto/ops.h"
 
 static const char text[] =

@@ -1,5 +1,5 @@
 #include "coordinator/matrixfile.h"
-#include "coordinator/core/problem.h"
+#include "coordinator/core/matrix/problem.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* [[payload]], read from TOML: coordinator/core/payloadkeys.c with a file around it. */
+/* [[payload]], read from TOML: coordinator/core/matrix/payloadkeys.c with a file around it. */
 #include "coordinator/matrixfile.h"
 
 #include <criterion/criterion.h>

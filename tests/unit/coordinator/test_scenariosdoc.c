@@ -1,10 +1,10 @@
 /* docs/scenarios.md: what stands between its marks is made from the language's own tables. */
-#include "coordinator/core/cgroupkeys.h"
-#include "coordinator/core/groupkeys.h"
-#include "coordinator/core/opkeys.h"
-#include "coordinator/core/payloadkeys.h"
-#include "coordinator/core/scenariokeys.h"
-#include "coordinator/core/stepkeys.h"
+#include "coordinator/core/matrix/cgroupkeys.h"
+#include "coordinator/core/matrix/groupkeys.h"
+#include "coordinator/core/matrix/opkeys.h"
+#include "coordinator/core/matrix/payloadkeys.h"
+#include "coordinator/core/matrix/scenariokeys.h"
+#include "coordinator/core/matrix/stepkeys.h"
 #include "matrixtext.h"
 #include "tests/unit/proto/kept.h"
 

@@ -1,9 +1,0 @@
-/* schedulerkeys.h - what [[scheduler]] may say. */
-#ifndef KT_SCHEDULERKEYS_H
-#define KT_SCHEDULERKEYS_H
-
-#include "coordinator/core/grammar.h"
-
-extern const struct kt_grammar_table kt_schedulerkeys_table; /* struct kt_matrix_scheduler */
-
-#endif

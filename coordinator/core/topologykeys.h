@@ -1,9 +1,0 @@
-/* topologykeys.h - what [[topology]] may say. */
-#ifndef KT_TOPOLOGYKEYS_H
-#define KT_TOPOLOGYKEYS_H
-
-#include "coordinator/core/grammar.h"
-
-extern const struct kt_grammar_table kt_topologykeys_table; /* struct kt_matrix_topology */
-
-#endif
