@@ -163,7 +163,7 @@ BUGS = [
         (SWEEP, "FROM(PENDING) | FROM(LEASED) | FROM(ENDED), KT_CELL_CANCELLED }",
          "~FROM(CANCELLED), KT_CELL_CANCELLED }")]),
     ("buried_alive", "a guest is taken for dead as soon as it is told to die", [
-        (LEASES, "		if (!lists(sync, dying->epoch) &&\n		    (!sync->clock || sync->clock->echo_ns >= dying->since_wall_ns))\n",
+        (LEASES, "		if (!lists(sync, dying->epoch) &&\n		    (!sync->clock || (sync->clock->echo_ns >= dying->since_wall_ns &&\n				      sync->clock->echo_ns <= d->wall_ns)))\n",
          "		if (dying->epoch && lists)\n")]),
     ("clocks_are_exact", "the error of a clock's estimate is said to be a tenth of what it is", [
         (CLOCKFIT, "told->error_ns = aged_error_ns(exchange, now_ns);",
