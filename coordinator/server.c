@@ -22,6 +22,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -40,7 +41,9 @@
 #define FAREWELL_NS       (300 * KT_NS_PER_MS)
 #define ACKS_SEEN_MAX     8 /* messages to one peer among which its ACKs are looked for */
 #define PLUGINS_MAX       2 /* that judge at the same time */
-#define SOCKET_PATH_MAX   100 /* sockaddr_un has 108 bytes */
+#define DESCRIPTORS_MAX \
+	65536 /* two connections for each of KT_KEYS_MAX hosts, and as many for others */
+#define SOCKET_PATH_MAX 100 /* sockaddr_un has 108 bytes */
 
 struct server {
 	const struct kt_server_config *config;
@@ -1020,6 +1023,21 @@ static int begin(struct server *s)
 	return 0;
 }
 
+/* Every worker is two connections, and most shells and services allow 1,024 descriptors unless they are asked for more. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+	rlim_t wanted;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	wanted = limit.rlim_max < DESCRIPTORS_MAX ? limit.rlim_max : DESCRIPTORS_MAX;
+	if (limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = wanted;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int kt_server_run(const struct kt_server_config *config, const struct kt_matrix *matrix,
 		  const struct kt_msg_manifest *manifest, struct kt_artifacts *artifacts,
 		  const struct kt_plugins *plugins, struct kt_journal *journal,
@@ -1036,6 +1054,7 @@ int kt_server_run(const struct kt_server_config *config, const struct kt_matrix 
 	s->sweep = sweep;
 	s->view = view;
 	s->err = err;
+	raise_descriptors();
 	signal(SIGPIPE, SIG_IGN); /* who asked over the local socket may be gone */
 	kt_must(uv_loop_init(&s->loop) == 0);
 	uv_timer_init(&s->loop, &s->tick);
