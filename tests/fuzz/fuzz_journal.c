@@ -1,83 +1,19 @@
 /* layer: coordinator */
-/* A sweep's file as a damaged disk, or somebody, may hand it to us: byte 0 says how it is made.
- *
- *	0  the file is the rest of the input
- *	1  a good file of which bytes are changed, [offset (3 bytes), value]...
- *	2  the same, cut off at the first offset
- *	3  a good file with its WAL, of which bytes are changed; 4: and which is cut off
- *	5  a good file that rows are added to: [table, cell, epoch or tag, raw (2 bytes), length (2 bytes), bytes]...
+/* A sweep's file as a damaged disk, or somebody, may hand it to us (dbfile.h).
+ * A row of kind 5: [table, cell, epoch or tag, raw (2 bytes), length (2 bytes), bytes].
  *
  * It is opened, folded and read through: that ends, with what was in it or with an error that says something.
  */
 #include "coordinator/journal.h"
 #include "coordinator/stored.h"
-#include "proto/base/must.h"
+#include "tests/fuzz/dbfile.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sqlite3.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 
-#define CELLS 3
+#define CELLS          3
+#define ROW_HEAD_BYTES 7
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-struct image {
-	uint8_t *bytes;
-	size_t len;
-};
-
-static char dir[64];
-static char path[96];
-static struct image closed, open_db, open_wal;
-
-static struct image read_image(const char *suffix)
-{
-	struct image image = { 0 };
-	char name[112];
-	struct stat stat;
-	int fd;
-
-	snprintf(name, sizeof(name), "%s%s", path, suffix);
-	fd = open(name, O_RDONLY | O_CLOEXEC);
-	kt_must(fd >= 0 && fstat(fd, &stat) == 0);
-	image.len = (size_t)stat.st_size;
-	image.bytes = kt_must_calloc(1, image.len + 1);
-	kt_must(read(fd, image.bytes, image.len) == (ssize_t)image.len);
-	close(fd);
-	return image;
-}
-
-static void write_image(const char *suffix, const void *bytes, size_t len)
-{
-	char name[112];
-	int fd;
-
-	snprintf(name, sizeof(name), "%s%s", path, suffix);
-	fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	kt_must(fd >= 0);
-	kt_must(write(fd, bytes, len) == (ssize_t)len);
-	close(fd);
-}
-
-static void remove_files(void)
-{
-	static const char *const suffixes[] = { "", "-wal", "-shm", "-journal" };
-	char name[112];
-
-	for (size_t i = 0; i < 4; i++) {
-		snprintf(name, sizeof(name), "%s%s", path, suffixes[i]);
-		unlink(name);
-	}
-}
-
-static void remove_dir(void)
-{
-	remove_files();
-	rmdir(dir);
-}
 
 static void add(struct kt_journal *journal, uint32_t tag, const void *fact)
 {
@@ -101,13 +37,9 @@ static void make_images(void)
 	struct kt_msg_log_sent log = { .epoch = 1,
 				       .stream = "console",
 				       .body = { (const uint8_t *)"hi\n", 3 } };
-	const char *tmp = getenv("TMPDIR");
 
-	snprintf(dir, sizeof(dir), "%.40s/fuzz-journal.XXXXXX", tmp ? tmp : "/tmp");
-	kt_must(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/a.sweep", dir);
-	atexit(remove_dir);
-	kt_must(kt_journal_create(path, &journal, NULL) == 0);
+	dbfile_begin("journal");
+	kt_must(kt_journal_create(dbfile_path, &journal, NULL) == 0);
 	kt_must(kt_journal_set_meta(journal, "matrix", "x = 1", 5, NULL) == 0);
 	add(journal, KT_TAG_fact_opened, &opened);
 	add(journal, KT_TAG_fact_term, &term);
@@ -122,30 +54,9 @@ static void make_images(void)
 	add(journal, KT_TAG_fact_ended, &ended);
 	add(journal, KT_TAG_fact_judged, &judged);
 	kt_must(kt_journal_commit(journal, NULL) == 0);
-	open_db = read_image("");
-	open_wal = read_image("-wal");
+	dbfile_keep_open();
 	kt_journal_close(&journal);
-	closed = read_image("");
-	remove_files();
-}
-
-/* ---- made ---- */
-
-static void write_changed(const char *suffix, const struct image *from, bool is_cut,
-			  const uint8_t *data, size_t len)
-{
-	KT_AUTO_FREE uint8_t *bytes = kt_must_calloc(1, from->len + 1);
-	size_t n = from->len;
-
-	memcpy(bytes, from->bytes, n);
-	if (is_cut && len >= 4) {
-		n = ((size_t)data[0] << 16 | data[1] << 8 | data[2]) % (from->len + 1);
-		data += 4;
-		len -= 4;
-	}
-	for (; len >= 4; data += 4, len -= 4)
-		bytes[((size_t)data[0] << 16 | data[1] << 8 | data[2]) % from->len] = data[3];
-	write_image(suffix, bytes, n);
+	dbfile_keep_closed();
 }
 
 static void add_row(sqlite3 *db, const uint8_t *head, const uint8_t *bytes, size_t len)
@@ -168,54 +79,10 @@ static void add_row(sqlite3 *db, const uint8_t *head, const uint8_t *bytes, size
 	sqlite3_bind_int64(statement, 3, (head[0] & 64 ? -1 : 1) * (head[3] << 8 | head[4]));
 	sqlite3_bind_int64(statement, 5, head[0] / 8 % 8);
 	sqlite3_bind_text(statement, 6, "console", -1, SQLITE_STATIC);
-	if (head[0] & 128)
-		sqlite3_bind_text(statement, 4, (const char *)bytes, (int)len, SQLITE_STATIC);
-	else
-		sqlite3_bind_blob(statement, 4, len ? bytes : (const void *)"", (int)len,
-				  SQLITE_STATIC);
+	dbfile_bind(statement, 4, head[0] & 128, bytes, len);
 	sqlite3_step(statement);
 	sqlite3_finalize(statement);
 }
-
-static void add_rows(const uint8_t *data, size_t len)
-{
-	sqlite3 *db = NULL;
-
-	kt_must(sqlite3_open(path, &db) == SQLITE_OK);
-	kt_must(sqlite3_exec(db, "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; BEGIN",
-			     NULL, NULL, NULL) == SQLITE_OK);
-	while (len >= 7) {
-		size_t n = (size_t)data[5] << 8 | data[6];
-
-		if (n > len - 7)
-			n = len - 7;
-		add_row(db, data, data + 7, n);
-		data += 7 + n;
-		len -= 7 + n;
-	}
-	kt_must(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK);
-	sqlite3_close(db);
-}
-
-static void make(uint8_t kind, const uint8_t *data, size_t len)
-{
-	switch (kind % 6) {
-	case 0:
-		return write_image("", data, len);
-	case 1:
-	case 2:
-		return write_changed("", &closed, kind % 6 == 2, data, len);
-	case 3:
-	case 4:
-		write_image("", open_db.bytes, open_db.len);
-		return write_changed("-wal", &open_wal, kind % 6 == 4, data, len);
-	case 5:
-		write_image("", closed.bytes, closed.len);
-		return add_rows(data, len);
-	}
-}
-
-/* ---- read ---- */
 
 static int on_bytes(void *arg, uint64_t seq, const char *stream, const void *bytes, size_t len,
 		    struct kt_err *err)
@@ -256,7 +123,7 @@ static void read_through(bool read_only)
 	struct kt_sweep sweep;
 	struct kt_bin value;
 	struct kt_err err = { 0 };
-	int status = kt_journal_open(path, read_only, &journal, &err);
+	int status = kt_journal_open(dbfile_path, read_only, &journal, &err);
 
 	check(status, &err);
 	if (status < 0)
@@ -282,16 +149,12 @@ static void read_through(bool read_only)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	if (!dir[0]) {
-		/* The WAL's index on the heap, not in a file: twice as fast. */
-		sqlite3_initialize();
-		sqlite3_vfs_register(sqlite3_vfs_find("unix-excl"), 1);
+	if (!dbfile_dir[0])
 		make_images();
-	}
 	if (len < 1)
 		return 0;
-	make(data[0] & 127, data + 1, len - 1);
+	dbfile_make(data[0] & 127, add_row, ROW_HEAD_BYTES, data + 1, len - 1);
 	read_through(data[0] & 128);
-	remove_files();
+	dbfile_remove();
 	return 0;
 }
