@@ -289,9 +289,12 @@ static void fill_row(struct table *table, struct json_object *worker)
 	snprintf(row[5], CELL_BYTES, "%s", text_of(worker, "accel"));
 	snprintf(row[6], CELL_BYTES, "%s", seconds(worker, "heard_s", text));
 	clock_text(worker, row[7]);
-	snprintf(row[8], CELL_BYTES, "%s, %s%s%s", text_of(worker, "build"),
-		 text_of(worker, "trust"), *text_of(worker, "address") ? " " : "",
-		 text_of(worker, "address"));
+	if (!*text_of(worker, "trust")) /* known from an earlier term only */
+		snprintf(row[8], CELL_BYTES, "-");
+	else
+		snprintf(row[8], CELL_BYTES, "%s, %s%s%s", text_of(worker, "build"),
+			 text_of(worker, "trust"), *text_of(worker, "address") ? " " : "",
+			 text_of(worker, "address"));
 }
 
 static void print_running(struct json_object *worker, FILE *out)
@@ -301,6 +304,8 @@ static void print_running(struct json_object *worker, FILE *out)
 
 	if (*text_of(worker, "why"))
 		fprintf(out, "  %s: %s\n", text_of(worker, "admission"), text_of(worker, "why"));
+	if (*text_of(worker, "too_small"))
+		fprintf(out, "  too small: %s\n", text_of(worker, "too_small"));
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		struct json_object *cell = json_object_array_get_idx(list, i);
 		int64_t attempt = number(cell, "attempt");

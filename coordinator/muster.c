@@ -1,10 +1,12 @@
 #include "coordinator/muster.h"
 #include "proto/json/tojson.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define MEM_BYTES_BOUNDLESS   (1ull << 60) /* of a host that plays its cells */
+#define LACKS_BYTES           128
 #define PENDING_LOOKED_AT_MAX 1000000 /* cells that are looked through for why they wait */
 
 void kt_muster_note(struct kt_muster_pace *pace, int64_t now_ns, uint64_t done)
@@ -103,6 +105,39 @@ static void add_clock(struct json_object *row, const struct kt_muster *muster,
 	json_object_object_add(row, "clock", clock);
 }
 
+static uint64_t slots_used(const struct kt_host *host)
+{
+	const struct kt_lease *lease;
+	uint64_t n = host->n_dying;
+
+	for (lease = host->leases; lease; lease = lease->next)
+		n++;
+	return n;
+}
+
+/* Even when it is empty, and whatever the cell: an operator wonders why such a host is given nothing. */
+static bool is_too_small(const struct kt_muster *muster, const struct kt_roster_host *said,
+			 char text[static LACKS_BYTES])
+{
+	const struct kt_matrix_topology *smallest = NULL;
+
+	for (size_t i = 0; i < muster->matrix->n_topologies; i++) {
+		const struct kt_matrix_topology *topology = &muster->matrix->topologies[i];
+
+		if ((!said->guest_cpus || topology->cpus <= said->guest_cpus) &&
+		    topology->mem_bytes <= said->mem_bytes)
+			return false;
+		if (!smallest || topology->cpus < smallest->cpus)
+			smallest = topology;
+	}
+	if (!smallest)
+		return false;
+	snprintf(text, LACKS_BYTES,
+		 "the smallest guest of this sweep has %" PRIu64 " CPUs and %" PRIu64 "M",
+		 (uint64_t)smallest->cpus, (uint64_t)smallest->mem_bytes >> 20);
+	return true;
+}
+
 static struct json_object *worker_of(const struct kt_muster *muster, const char *id)
 {
 	static const struct kt_roster_host unknown;
@@ -110,7 +145,7 @@ static struct json_object *worker_of(const struct kt_muster *muster, const char 
 	const struct kt_roster_host *said = kt_roster_find_host(muster->roster, id);
 	struct json_object *row = json_object_new_object();
 	struct json_object *running = json_object_new_array();
-	uint64_t leases = 0;
+	char lacks[LACKS_BYTES] = "";
 	uint64_t cpus = 0;
 	uint64_t mem_bytes = 0;
 
@@ -121,25 +156,27 @@ static struct json_object *worker_of(const struct kt_muster *muster, const char 
 		struct kt_matrix_cell cell;
 
 		kt_matrix_cell(muster->matrix, lease->cell, &cell);
-		leases++;
 		cpus += cell.topology->cpus;
 		mem_bytes += cell.topology->mem_bytes;
 		json_object_array_add(running, running_of(muster, lease));
 	}
 	add_text(row, "host", id);
 	add_bool(row, "connected", host && host->peer);
-	add_text(row, "trust", said->by_key ? "key" : "local");
+	add_text(row, "trust", said == &unknown ? "" : said->by_key ? "key" : "local");
 	add_text(row, "address", said->address);
 	add_text(row, "build", said->build);
 	add_text(row, "runner", said->runner);
 	add_text(row, "accel", said->accel);
 	add_text(row, "accel_reason", said->accel_reason);
-	add_share(row, "slots", "used", leases + (host ? host->n_dying : 0), said->slots);
+	add_share(row, "slots", "used", host ? slots_used(host) : 0, said->slots);
 	add_share(row, "cpus", "given", cpus, said->guest_cpus);
 	add_share(row, "mem_bytes", "given", mem_bytes,
 		  said->mem_bytes < MEM_BYTES_BOUNDLESS ? said->mem_bytes : 0);
 	add_text(row, "admission", kt_sweep_admission_name(kt_sweep_admission(muster->sweep, id)));
 	add_text(row, "why", said->why);
+	if (host && host->peer && said != &unknown)
+		is_too_small(muster, said, lacks);
+	add_text(row, "too_small", lacks);
 	add_bool(row, "leaving", said->leaving);
 	json_object_object_add(row, "running", running);
 	add_u64(row, "ending", host ? host->n_dying : 0);
@@ -191,6 +228,7 @@ struct hosts {
 	uint64_t open; /* of those */
 	uint64_t drained;
 	uint64_t quarantined;
+	uint64_t roomy; /* of the open ones: with a free slot */
 	uint64_t away; /* seen, and not connected now */
 };
 
@@ -210,7 +248,10 @@ static struct hosts count_hosts(const struct kt_muster *muster)
 		hosts.connected++;
 		hosts.drained += admission == KT_ADMISSION_DRAINED || (said && said->leaving);
 		hosts.quarantined += admission == KT_ADMISSION_QUARANTINED;
-		hosts.open += admission == KT_ADMISSION_OPEN && !(said && said->leaving);
+		if (admission != KT_ADMISSION_OPEN || (said && said->leaving))
+			continue;
+		hosts.open++;
+		hosts.roomy += said && slots_used(host) < said->slots;
 	}
 	return hosts;
 }
@@ -254,7 +295,9 @@ static const char *why_pending(const struct kt_muster *muster, const struct host
 			       ? "no host takes cells: drained or quarantined (ktcoord "
 				 "workers; ktcoord drain HOST --undo)"
 			       : "no host takes cells: quarantined, each tries one at a time";
-	return "every slot is taken";
+	return hosts->roomy ? "no host with a free slot can take them: no room, or not the host of "
+			      "their pair"
+			    : "every slot is taken";
 }
 
 static struct json_object *waits_of(const struct kt_muster *muster, const struct hosts *hosts)

@@ -65,7 +65,8 @@ static void end(struct world *world)
 	kt_matrix_destroy(&world->matrix);
 }
 
-static struct kt_host *join(struct world *world, const char *id, uint64_t peer)
+static struct kt_host *join_with(struct world *world, const char *id, uint64_t peer,
+				 uint64_t guest_cpus)
 {
 	struct kt_msg_machine machine = { .runner = "qemu", .accel = "kvm" };
 	struct kt_msg_hello hello = { .worker_id = id,
@@ -73,7 +74,7 @@ static struct kt_host *join(struct world *world, const char *id, uint64_t peer)
 				      .accel_reason = "",
 				      .slots = 4,
 				      .cpus = 16,
-				      .guest_cpus = 12,
+				      .guest_cpus = guest_cpus,
 				      .mem_bytes = 8ull << 30,
 				      .machine = &machine };
 	struct kt_host *host = kt_fleet_host(&world->fleet, id);
@@ -83,6 +84,11 @@ static struct kt_host *join(struct world *world, const char *id, uint64_t peer)
 	host->heard_at_ns = NOW_NS - KT_NS_PER_S / 2;
 	kt_roster_hello(&world->roster, &hello, id, "192.0.2.1", true);
 	return host;
+}
+
+static struct kt_host *join(struct world *world, const char *id, uint64_t peer)
+{
+	return join_with(world, id, peer, 12);
 }
 
 static void grant(struct world *world, uint64_t cell, const char *id, uint64_t epoch)
@@ -174,7 +180,8 @@ static const struct {
 	  "no host takes cells: drained or quarantined (ktcoord workers; ktcoord drain HOST "
 	  "--undo)" },
 	{ true, 7, "quarantined", "no host takes cells: quarantined, each tries one at a time" },
-	{ true, 7, "open", "every slot is taken" },
+	{ true, 7, "open",
+	  "no host with a free slot can take them: no room, or not the host of their pair" },
 };
 
 Test(muster, cells_that_wait_are_told_with_the_reason)
@@ -198,6 +205,31 @@ Test(muster, cells_that_wait_are_told_with_the_reason)
 		json_object_put(json);
 		end(&world);
 	}
+}
+
+Test(muster, full_slots_and_hosts_without_room_are_told_apart)
+{
+	struct world world;
+	struct json_object *json;
+
+	begin(&world);
+	join(&world, "full", 7);
+	for (uint64_t i = 0; i < 4; i++)
+		grant(&world, i, "full", i + 1);
+	json = kt_muster_status(&world.muster);
+	expect(json, "waits.0.why", "every slot is taken");
+	json_object_put(json);
+	join_with(&world, "small", 8, 1);
+	json = kt_muster_status(&world.muster);
+	expect(json, "waits.0.why",
+	       "no host with a free slot can take them: no room, or not the host of their pair");
+	json_object_put(json);
+	json = kt_muster_workers(&world.muster);
+	expect(json, "workers.0.too_small", "");
+	expect(json, "workers.1.host", "small");
+	expect(json, "workers.1.too_small", "the smallest guest of this sweep has 4 CPUs and 256M");
+	json_object_put(json);
+	end(&world);
 }
 
 Test(muster, what_came_back_what_is_judged_and_what_fits_nowhere_wait_for_other_things)
@@ -225,7 +257,8 @@ Test(muster, what_came_back_what_is_judged_and_what_fits_nowhere_wait_for_other_
 	expect(json, "waits.0.cells", "2");
 	expect(json, "waits.0.why", "needs 99 CPUs");
 	expect(json, "waits.1.cells", "2"); /* #2, and of #3 to #5 one */
-	expect(json, "waits.1.why", "every slot is taken");
+	expect(json, "waits.1.why",
+	       "no host with a free slot can take them: no room, or not the host of their pair");
 	expect(json, "waits.2.cells", "1");
 	expect(json, "waits.2.first", "a/k/eevdf/t#0");
 	expect(json, "waits.3.cells", "1");
