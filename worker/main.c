@@ -178,7 +178,7 @@ static void print_offer(const struct kt_offer *offer)
 	       kept);
 }
 
-static int check_host(const char *state, const struct kt_offer *offer)
+static int check_host(const char *state, uint64_t slots, const struct kt_offer *offer)
 {
 	KT_AUTO_BUF notes = { 0 };
 	KT_AUTO(kt_cage_destroy) struct kt_cage *cage = NULL;
@@ -196,7 +196,7 @@ static int check_host(const char *state, const struct kt_offer *offer)
 			      &notes);
 	printf("cpu          %s, %" PRIu64 " usable\n", texts.cpu_model, cpus);
 	print_offer(offer);
-	printf("slots        %" PRIu64 " by default\n", cpus / 2 ? cpus / 2 : 1);
+	printf("slots        %" PRIu64 "\n", slots);
 	printf("accelerator  %s%s%s\n", texts.machine.accel,
 	       texts.kvm_works ? ": " : ": KVM is not used: ", texts.accel_reason);
 	printf("qemu         %s%s%s\n", good ? texts.qemu_version : err.text, good ? " at " : "",
@@ -458,7 +458,7 @@ int main(int argc, char **argv)
 	options.agent.guest_cpus = options.offer.guest_cpus;
 	options.agent.mem_bytes = options.offer.guest_mem_bytes;
 	if (optind + 1 == argc && strcmp(argv[optind], "check") == 0)
-		return check_host(options.agent.state_dir, &options.offer);
+		return check_host(options.agent.state_dir, options.agent.slots, &options.offer);
 	if (optind < argc && optind + 2 >= argc && strcmp(argv[optind], "key") == 0)
 		return make_key(&options, optind + 1 < argc ? argv[optind + 1] : NULL);
 	if (optind + 1 == argc && strcmp(argv[optind], "shell") == 0)
