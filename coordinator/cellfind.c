@@ -29,7 +29,9 @@ int kt_cellfind(const struct kt_matrix *matrix, const char *given, uint64_t part
 	}
 	if (hits == 1)
 		return 0;
-	return kt_err_set(err, KT_FAULT_INPUT, ENOENT,
-			  "%s cell%s '%s' in the sweep; `ktcoord report` lists them",
-			  hits ? "more than one" : "no", hits ? " has" : "", given);
+	return kt_err_set(
+		err, KT_FAULT_INPUT, ENOENT,
+		hits ? "more than one cell has '%s' in its name; `ktcoord report` lists them"
+		     : "no cell '%s' in the sweep; `ktcoord report` lists them",
+		given);
 }

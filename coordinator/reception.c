@@ -303,8 +303,8 @@ static void on_cancel(struct kt_reception *r, uint64_t client, const struct kt_p
 
 	if (!names_sweep(sweep, ask->what)) {
 		if (kt_cellfind(r->config->matrix, ask->what, PARTS_MAX, &input.cell, &err) < 0) {
-			KT_AUTO_FREE char *text = kt_must_asprintf(
-				"sweep %s is what runs here, and it has %s", sweep->id, err.text);
+			KT_AUTO_FREE char *text =
+				kt_must_asprintf("sweep %s runs here: %s", sweep->id, err.text);
 
 			return kt_present_refuse(r->present, client, text);
 		}

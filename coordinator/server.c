@@ -967,6 +967,14 @@ static bool any_over(const struct kt_matrix *matrix)
 	return any;
 }
 
+/* Of the coordinator, whether it is used or not. */
+static bool has_key(const struct server *s)
+{
+	KT_AUTO_FREE char *path = kt_trust_path(s->config->state_dir, KT_TRUST_KEY_NAME);
+
+	return access(path, F_OK) == 0;
+}
+
 static int begin(struct server *s)
 {
 	int status = open_endpoints(s);
@@ -1015,6 +1023,9 @@ static int begin(struct server *s)
 	if (s->config->embedded)
 		return start_worker(s, s->err);
 	kt_view_say(s->view, "listening on %s for workers", kt_router_endpoint(s->control));
+	if (!s->trust && strncmp(s->config->listen, "tcp://", 6) == 0 && has_key(s))
+		kt_view_say(s->view, "without keys: workers with a --server-key cannot come in "
+				     "(--keys lets them, and only them)");
 	if (s->trust && kt_trust_n_allowed(s->trust) == 0)
 		kt_view_say(
 			s->view,
