@@ -1163,28 +1163,42 @@ static int command_scenarios(const struct options *options)
 	return list(options, kt_catalogue_print);
 }
 
+/* With --json, a change is told by what `keys list` tells after it. */
 static int command_keys(const struct options *options)
 {
 	const char *verb = options->words[0];
+	KT_AUTO_FREE char *unread = NULL;
+	size_t unread_bytes = 0;
 	struct kt_err err = { 0 };
 	char state[PATH_MAX];
+	FILE *words = stdout;
 	int status = kt_statedir_find(options->state, state, &err);
 
 	if (status < 0)
 		return complain(&err);
 	if (options->role && strcmp(verb, "allow") != 0)
 		return wrong_line("--role is for `keys allow`");
+	if (options->json && strcmp(verb, "new") == 0 && options->n_words == 2)
+		return wrong_line("--json is not for `keys new FILE`: FILE has the public key");
+	if (options->json && !(words = open_memstream(&unread, &unread_bytes)))
+		abort();
 	if (strcmp(verb, "new") == 0 && options->n_words <= 2)
-		status = kt_keys_command_new(state, options->words[1], stdout, &err);
+		status = kt_keys_command_new(state, options->words[1], words, &err);
 	else if (strcmp(verb, "allow") == 0 && options->n_words == 3)
 		status = kt_keys_command_allow(state, options->words[1], options->words[2],
-					       options->role, stdout, &err);
+					       options->role, words, &err);
 	else if (strcmp(verb, "revoke") == 0 && options->n_words == 2)
-		status = kt_keys_command_revoke(state, options->words[1], stdout, &err);
+		status = kt_keys_command_revoke(state, options->words[1], words, &err);
 	else if (strcmp(verb, "list") == 0 && options->n_words == 1)
-		status = kt_keys_command_list(state, options->json, stdout, &err);
+		status = options->json ? 0 : kt_keys_command_list(state, false, words, &err);
 	else
+		status = -ENOTSUP;
+	if (words != stdout)
+		fclose(words);
+	if (status == -ENOTSUP && !err.code)
 		return wrong_line("keys takes new [FILE], allow NAME KEY, revoke NAME or list");
+	if (status == 0 && options->json)
+		status = kt_keys_command_list(state, true, stdout, &err);
 	return status < 0 ? complain(&err) : 0;
 }
 

@@ -80,6 +80,13 @@ exits 0 ktcoord keys list
 says "^coordinator +[^ ]{40} "
 says '^allow-list +2 keys'
 says '^lab2 +observe '
+# A change told as JSON is the list after it.
+exits 0 ktcoord keys allow lab8 "$key3" --json
+python3 -c 'import json, sys; assert "lab8" in [k["name"] for k in json.load(open(sys.argv[1]))["keys"]]' "$WORK/out"
+exits 0 ktcoord keys revoke lab8 --json
+python3 -c 'import json, sys; assert "lab8" not in [k["name"] for k in json.load(open(sys.argv[1]))["keys"]]' "$WORK/out"
+wrong 2 "not for .keys new FILE." ktcoord keys new "$WORK/no.key" --json
+
 exits 0 ktcoord keys list --json
 python3 - "$WORK/out" <<'END' || fail "the JSON is not as documented"
 import json, sys
