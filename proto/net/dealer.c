@@ -195,7 +195,7 @@ static int no_handshake(const struct kt_dealer *dealer, uint16_t event, uint32_t
 			err, KT_FAULT_PEER, ENOKEY,
 			"%s hung up in the middle of the handshake: it has not the key that "
 			"--server-key names (compare with `ktcoord keys list` there), or is "
-			"no coordinator",
+			"no coordinator, or one that runs without keys",
 			dealer->endpoint);
 	return kt_err_set(
 		err, KT_FAULT_PEER, EPROTO,

@@ -451,8 +451,11 @@ int kt_router_open(uv_loop_t *loop, const char *endpoint, const struct kt_family
 	if (guard && (status = kt_gate_open(loop, socket, guard->zap, &gate, err)) < 0)
 		return status;
 	if (kt_endpoint_retry(zmq_bind(zsock_resolve(socket), endpoint)) < 0)
-		return kt_err_set(err, KT_FAULT_HOST, errno, "listening at %.200s: %s", endpoint,
-				  zmq_strerror(errno));
+		return kt_err_set(err, KT_FAULT_HOST, errno, "listening at %.200s: %s%s", endpoint,
+				  zmq_strerror(errno),
+				  errno == EADDRINUSE ? " (by another coordinator, maybe: wait "
+							"for it, or choose another endpoint)"
+						      : "");
 	if (path && (chmod(path, 0600) < 0 || stat(path, &file) < 0))
 		return kt_err_sys(err, KT_FAULT_HOST, errno, "protecting %s", path);
 	router = kt_must_calloc(1, sizeof(*router));
