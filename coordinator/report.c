@@ -564,6 +564,24 @@ static int take_sample(void *arg, uint64_t seq, const char *stream, const void *
 	return kt_series_append(arg, bytes, len, err);
 }
 
+/* When the workers of a judged attempt were let go, on the coordinator's wall clock; 0 when that is not known. */
+static int64_t anchor_wall_ns(const struct story *story)
+{
+	const struct kt_msg_result *result = story->judged ? story->judged->result : NULL;
+	const struct kt_msg_moment *anchor = NULL;
+
+	if (!result || !result->began_wall_ns || !story->judged->clock)
+		return 0;
+	for (size_t i = 0; i < result->n_timeline; i++) {
+		const struct kt_msg_moment *moment = &result->timeline[i];
+
+		if (strcmp(moment->name, KT_JOB_MOMENT_ANCHOR) == 0 ||
+		    (!anchor && strcmp(moment->name, "run") == 0)) /* all that a script has */
+			anchor = moment;
+	}
+	return anchor ? result->began_wall_ns + anchor->at_ns - story->judged->clock->ahead_ns : 0;
+}
+
 static void show_samples(const struct kt_series *series, FILE *out)
 {
 	fprintf(out, "samples:\n  %-14s %12s %12s %10s  %s\n", "tag", "scheduled", "taken",
@@ -780,8 +798,11 @@ static int show_text(struct kt_journal *journal, const struct kt_matrix *matrix,
 	return status;
 }
 
-/* A sample as its schema says it, but its axes by name: samples[0].axes.bpf.value. */
-static struct json_object *json_series(const struct kt_series *series)
+/* A sample as its schema says it, but its axes by name: samples[0].axes.bpf.value. at_wall_ns: when it was taken, on the
+ * coordinator's wall clock, give or take the clock's error and some milliseconds; workload time stands still while
+ * the guest is frozen.
+ */
+static struct json_object *json_series(const struct kt_series *series, int64_t anchor_ns)
 {
 	struct json_object *list = json_object_new_array();
 
@@ -794,6 +815,12 @@ static struct json_object *json_series(const struct kt_series *series)
 			json_object_object_add(axes, sample->axes[k].name,
 					       kt_tojson_struct(&kt_schema_axis, &sample->axes[k]));
 		json_object_object_add(row, "axes", axes);
+		if (anchor_ns > 0) {
+			json_object_object_add(
+				row, "at_wall_ns",
+				json_object_new_int64(anchor_ns + sample->elapsed_ns));
+			anchor_ns += sample->frozen_ns;
+		}
 		json_object_array_add(list, row);
 	}
 	return list;
@@ -890,7 +917,8 @@ int kt_report_show(struct kt_journal *journal, const struct kt_matrix *matrix,
 		uint64_t there = index;
 		const struct kt_matrix *judged_with = judged_by(matrix, options, &there);
 
-		json_object_object_add(json, "samples", json_series(&series));
+		json_object_object_add(json, "samples",
+				       json_series(&series, anchor_wall_ns(&story)));
 		json_object_object_add(json, "columns", json_columns(judged_with, there, &series));
 		if (story.judged && story.judged->result)
 			json_object_object_add(json, "payloads",

@@ -4,6 +4,9 @@
 
 #include "proto/schema.h"
 
+/* Of a result's timeline: the scenario's workers are let go, workload time begins. */
+#define KT_JOB_MOMENT_ANCHOR "anchor"
+
 /* What a guest is: job.guest (which asks) and machine.guest (which says). */
 #define KT_JOB_GUEST_WARM "warm" /* restored from a template, a guest that was booted before */
 #define KT_JOB_GUEST_COLD "cold" /* booted for its cell */

@@ -44,6 +44,7 @@ struct hold {
 	struct kt_msg_local_file *files;
 	size_t n_files;
 	struct kt_run *run;
+	int64_t began_wall_ns; /* 0: it was not started */
 	struct kt_buf result; /* encoded; empty for what an earlier life left */
 	struct {
 		char name[33];
@@ -263,6 +264,7 @@ static void spool_result(struct agent *agent, const struct kt_duty_effect *effec
 			result.samples_fired = result.samples_total;
 		result.series_digest = (struct kt_bin){ 0 };
 	}
+	result.began_wall_ns = hold->began_wall_ns;
 	kt_buf_reset(&hold->result);
 	encode_result(&result, &hold->result);
 	KT_LOG("attempt_ended", "cell=%" PRIu64 " epoch=%" PRIu64 " cause=%s line=%s",
@@ -572,6 +574,7 @@ static void start_run(struct agent *agent, uint64_t lease)
 	struct hold *hold = hold_of(agent, lease);
 	struct kt_err err = { 0 };
 
+	hold->began_wall_ns = kt_clock_wall_ns();
 	if (agent->config->runner->start(agent->runner, hold->job, hold->files, hold->n_files,
 					 &run_events, hold, &hold->run, &err) < 0) {
 		hold->run = NULL;

@@ -395,7 +395,7 @@ void kt_sampling_run(struct kt_attempt *attempt)
 	wait_for_anchor(attempt, &playtime);
 	if (attempt->ending)
 		return;
-	kt_attempt_moment(attempt, "anchor", "%s", scenario->name);
+	kt_attempt_moment(attempt, KT_JOB_MOMENT_ANCHOR, "%s", scenario->name);
 	serve_boundaries(attempt, &playtime);
 	if (!attempt->ending)
 		kt_attempt_end(attempt, KT_CAUSE_ID_finished, "%s",
