@@ -358,7 +358,8 @@ int kt_dealer_open(uv_loop_t *loop, const char *endpoint, const struct kt_family
 void kt_dealer_pause(struct kt_dealer *dealer, bool paused)
 {
 	dealer->is_paused = paused;
-	kt_zwatch_pause(dealer->watch, paused);
+	if (dealer->watch)
+		kt_zwatch_pause(dealer->watch, paused);
 }
 
 size_t kt_dealer_queued_bytes(const struct kt_dealer *dealer)
@@ -375,8 +376,12 @@ void kt_dealer_reset(struct kt_dealer *dealer)
 	kt_sendq_destroy(&dealer->queue);
 	dealer->is_up = false;
 	uv_timer_stop(&dealer->fresh);
-	/* The same as kt_dealer_open() did with the same endpoint. */
-	kt_must(open_sockets(dealer, &err) == 0);
+	/* For want of descriptors, and the like: a daemon tries again. */
+	if (open_sockets(dealer, &err) < 0) {
+		close_sockets(dealer, 0);
+		fresh_later(dealer);
+		return;
+	}
 	watch_sockets(dealer);
 }
 

@@ -8,21 +8,24 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #define IPC "ipc://"
 #define TCP "tcp://"
 
-#define HWM                  64 /* messages: the byte-bounded queues are our own */
-#define BACKLOG              1024
-#define HANDSHAKE_MS         5000
+#define HWM                     64 /* messages: the byte-bounded queues are our own */
+#define DESCRIPTORS_OF_A_SOCKET 8 /* eventfds of it and its monitor, and some */
+#define BACKLOG                 1024
+#define HANDSHAKE_MS            5000
 /* A peer that vanished without a word is the kernel's to notice: ZeroMQ's heartbeats stay off. Their timer writes to the
  * connection whatever its state, and libzmq 4.3.4 aborts the whole process ("!_io_error") when its other end hung up while
  * its input stood still: because our queue was full, or because a frame could not be decrypted while somebody
  * listens to the socket's monitor. Who holds a key could end the coordinator so, and did in tests/chaos.
  */
-#define KEEPALIVE_IDLE_S     5
-#define KEEPALIVE_INTERVAL_S 2
-#define KEEPALIVE_PROBES     3
+#define KEEPALIVE_IDLE_S        5
+#define KEEPALIVE_INTERVAL_S    2
+#define KEEPALIVE_PROBES        3
 #define UNACKNOWLEDGED_MS \
 	10000 /* then a connection is broken; silence above TCP is the owner's to notice */
 #define RECONNECT_MS           200 /* ZeroMQ adds up to as much again at random */
@@ -227,6 +230,19 @@ static bool wants_ipv6(const char *endpoint)
 	return host[0] == '[' || kind == IS_ANY || kind == IS_NAME;
 }
 
+/* Those of a socket and of its monitor. czmq ends the process where they are missing. */
+static bool has_descriptors(void)
+{
+	int fds[DESCRIPTORS_OF_A_SOCKET];
+	size_t n = 0;
+
+	while (n < DESCRIPTORS_OF_A_SOCKET && (fds[n] = eventfd(0, EFD_CLOEXEC)) >= 0)
+		n++;
+	for (size_t i = 0; i < n; i++)
+		close(fds[i]);
+	return n == DESCRIPTORS_OF_A_SOCKET;
+}
+
 int kt_endpoint_socket(int type, const char *endpoint, size_t frame_bytes_max,
 		       const struct kt_guard *guard, zsock_t **socket, struct kt_err *err)
 {
@@ -235,6 +251,8 @@ int kt_endpoint_socket(int type, const char *endpoint, size_t frame_bytes_max,
 	int status;
 
 	kt_zwatch_setup();
+	if (!has_descriptors())
+		return kt_err_sys(err, KT_FAULT_HOST, EMFILE, "making a ZeroMQ socket");
 	made = zsock_new(type);
 	if (!made)
 		return kt_err_sys(err, KT_FAULT_HOST, errno, "making a ZeroMQ socket");

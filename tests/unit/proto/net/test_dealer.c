@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <czmq.h>
+#include <sys/resource.h>
 
 Test(dealer, it_may_come_before_its_server_and_survives_its_restart)
 {
@@ -72,6 +73,28 @@ Test(dealer, a_reset_is_a_new_peer_with_an_empty_queue)
 	cr_assert(end->n_down == 0, "who resets knows");
 	cr_assert(net_sync(&net, 0, 4) == 0);
 	cr_assert(net_until(&net, 5000, net.peer_newest != before));
+	net_close(&net);
+}
+
+Test(dealer, without_descriptors_it_comes_back_when_there_are_some)
+{
+	struct rlimit limit;
+	struct rlimit none;
+	struct net_end *end;
+	struct net net;
+
+	net_open_with(&net, "ipc", 1);
+	end = &net.ends[0];
+	cr_assert(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	none = (struct rlimit){ .rlim_cur = 3, .rlim_max = limit.rlim_max };
+	cr_assert(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	kt_dealer_reset(end->dealer);
+	cr_assert(net_sync(&net, 0, 1) == -ENOTCONN);
+	kt_dealer_pause(end->dealer, true);
+	kt_dealer_pause(end->dealer, false);
+	cr_assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	cr_assert(net_until(&net, 20000, end->n_up == 2));
+	cr_assert(net_sync(&net, 0, 2) == 0);
 	net_close(&net);
 }
 
