@@ -653,6 +653,8 @@ static int add_fleet(const struct options *given, struct options *options,
 		options->listen = fleet->listen;
 	if (!options->bulk_listen && !given->listen)
 		options->bulk_listen = fleet->bulk_listen;
+	if (!given->listen)
+		options->keys |= fleet->keys;
 	if (!options->bandwidth)
 		options->bandwidth = fleet->bandwidth;
 	options->unschedulable_ns = fleet->unschedulable_ns;

@@ -48,6 +48,9 @@ static void check_file(struct kt_grammar_reader *reader, const struct kt_doc_nod
 	if (file->bulk_listen && !kt_doc_get(node, "listen"))
 		kt_problem_add(reader->problems, kt_doc_get(node, "bulk_listen")->pos,
 			       "'bulk_listen' without 'listen': nobody would ask there");
+	if (file->keys && !kt_doc_get(node, "listen"))
+		kt_problem_add(reader->problems, kt_doc_get(node, "keys")->pos,
+			       "'keys' without 'listen': they are for workers elsewhere");
 }
 
 static const struct kt_grammar_key keys[] = {
@@ -56,6 +59,9 @@ static const struct kt_grammar_key keys[] = {
 	ROW(bulk_listen, STRING, MAY, 1, KT_PATH_BYTES_MAX,
 	    "bulk_listen = \"tcp://127.0.0.1:7401\"", "where workers get artifacts", set_endpoint,
 	    kt_fleetfile, bulk_listen),
+	ROW(keys, BOOL, MAY, 0, 0, "keys = true",
+	    "whether hosts need a key on this machine as well", kt_grammar_bool, kt_fleetfile,
+	    keys),
 	ROW(bandwidth, STRING, MAY, 1, 32, "bandwidth = \"100M\"",
 	    "how many bytes of artifacts a second all workers together may get", set_bandwidth,
 	    kt_fleetfile, bandwidth),

@@ -2,6 +2,7 @@
  *
  *	listen = "tcp://192.0.2.1:7400"		where they get their cells
  *	bulk_listen = "tcp://192.0.2.1:7401"	where they get artifacts
+ *	keys = true				hosts need a key, on this machine as well
  *	bandwidth = "100M"			bytes of artifacts a second, to all of them together
  *	unschedulable_after = "10s"		how long a cell that no host is large enough for waits for one
  *
@@ -21,6 +22,7 @@ struct kt_fleetfile { /* NULL: it does not say */
 	struct kt_doc *doc; /* owns the texts */
 	const char *listen;
 	const char *bulk_listen;
+	bool keys; /* beyond this machine they always need one */
 	const char *bandwidth; /* as kt_bucket_parse() takes it */
 	int64_t unschedulable_ns; /* 0: it does not say */
 };

@@ -14,6 +14,9 @@ static const struct {
 	{ "listen = \"tcp://127.0.0.1:7400\"\nbulk_listen = \"ipc:///run/b\"\nbandwidth = "
 	  "\"100M\"\n",
 	  NULL },
+	{ "listen = \"ipc:///run/a\"\nkeys = true\n", NULL },
+	{ "keys = true\n", "f:1:8: 'keys' without 'listen'" },
+	{ "listen = \"ipc:///run/a\"\nkeys = \"yes\"\n", "f:2:8: " },
 	{ "bandwidth = \"16K\"\n", NULL },
 	{ "unschedulable_after = \"1m\"\n", NULL },
 	{ "unschedulable_after = 10\n", "f:1:23: " },
