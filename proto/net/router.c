@@ -509,6 +509,7 @@ void kt_router_pause(struct kt_router *router, bool paused)
  */
 static void stop_listening(struct kt_router *router)
 {
+	static uint64_t n_monitors; /* the name of the last one may not be free yet */
 	KT_AUTO(zsock_destroy) zsock_t *monitor = NULL;
 	char name[64];
 	const char *path = kt_endpoint_path(router->endpoint);
@@ -518,7 +519,7 @@ static void stop_listening(struct kt_router *router)
 	if (path && stat(path, &file) == 0 && file.st_dev == router->file.st_dev &&
 	    file.st_ino == router->file.st_ino)
 		unlink(path);
-	snprintf(name, sizeof(name), "inproc://kt-router-%p", (void *)router);
+	snprintf(name, sizeof(name), "inproc://kt-router-%" PRIu64, ++n_monitors);
 	if (kt_endpoint_retry(
 		    zmq_socket_monitor(zsock_resolve(router->socket), name, ZMQ_EVENT_CLOSED)) < 0)
 		return;
