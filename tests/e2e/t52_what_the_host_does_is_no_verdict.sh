@@ -57,7 +57,7 @@ says_not '^(PASS|FAIL)'
 
 sed 's|^cpus = .*|cpus = "1n1l2c1t"\nmemory = "60G"|; s|^name = "kill"|name = "large"\nattempts = 1|' "$WORK/kill.toml" >"$WORK/large.toml"
 exits 3 ktcoord "$WORK/large.toml"
-says 'no_memory'
+says 'unschedulable: needs 60 GiB of memory, the largest host \(local\) gives'
 nothing_left
 
 # A host without QEMU is asked once, and says what to install.
