@@ -203,6 +203,12 @@ static int check_tables(struct kt_journal *j, struct kt_err *err)
 				      "SELECT count(*) FROM sqlite_schema WHERE type NOT IN "
 				      "('table', 'index')",
 				      &others, err);
+	if (status == 0 && tables < 4 && !others)
+		return kt_err_set(
+			err, KT_FAULT_INPUT, EBADMSG,
+			"%s: ktcoord was ended before this sweep began; nothing of it was "
+			"run: start it again",
+			j->path);
 	if (status == 0 && (tables != 4 || others))
 		status = kt_err_set(err, KT_FAULT_INPUT, EBADMSG,
 				    "%s: its tables are not those of a sweep", j->path);

@@ -67,6 +67,10 @@ gone() { # waits without a word of the shell about the kill
 workers=()
 coordinator "$WORK/many.toml" --runner scripted --out "$WORK/loud.sweep"
 for i in 0 1 2; do worker "$i"; done
+for _ in $(seq 600); do # killed before its first commit it would have nothing to resume
+	grep -q 'listening on' "$WORK/run" && break
+	sleep 0.1
+done
 kills=0
 for _ in $(seq 400); do
 	kill -0 "$coordinator" 2>/dev/null || break
