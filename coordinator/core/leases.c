@@ -284,6 +284,20 @@ static bool may_have_more(const struct kt_dispatch *d, const struct kt_host *hos
 	return host->admission == KT_ADMISSION_OPEN || may_have_canary(d, host);
 }
 
+static int64_t due_ns(const struct kt_dispatch *d, const struct kt_msg_job *job)
+{
+	return kt_clock_add_ns(d->now_ns, kt_clock_add_ns(d->config->grace_ns, kt_overdue_ns(job)));
+}
+
+int64_t kt_leases_due_ns(const struct kt_dispatch *d, uint64_t cell)
+{
+	KT_AUTO_ARENA arena = { 0 };
+	struct kt_msg_job job = { 0 };
+
+	d->config->job(d->config->arg, cell, &arena, &job);
+	return due_ns(d, &job);
+}
+
 static void grant_new(struct kt_dispatch *d, struct kt_host *host, struct kt_placement_room *room,
 		      struct kt_msg_state *state, size_t *bytes, struct kt_out *out)
 {
@@ -296,6 +310,7 @@ static void grant_new(struct kt_dispatch *d, struct kt_host *host, struct kt_pla
 	       (!canary || may_have_canary(d, host)) &&
 	       kt_placement_pick(d->placement, host, room, d->now_ns, &cell)) {
 		struct kt_msg_fact_granted *granted = KT_OUT_NEW(out, fact_granted);
+		const struct kt_msg_grant *grant = &state->grants[state->n_grants];
 
 		host->room -= host->room > 0;
 		granted->cell = cell;
@@ -307,19 +322,9 @@ static void grant_new(struct kt_dispatch *d, struct kt_host *host, struct kt_pla
 		lease->term = d->sweep->term;
 		lease->canary = canary;
 		lease->expires_at_ns = d->now_ns + ttl_ns(d, pace_ns(d, host));
-		lease->due_at_ns = kt_leases_due_ns(d, cell);
 		fits_in = offer(d, lease, state, bytes, out);
+		lease->due_at_ns = due_ns(d, grant->job); /* it has one, even if it did not fit */
 	}
-}
-
-int64_t kt_leases_due_ns(const struct kt_dispatch *d, uint64_t cell)
-{
-	KT_AUTO_ARENA arena = { 0 };
-	struct kt_msg_job job = { 0 };
-
-	d->config->job(d->config->arg, cell, &arena, &job);
-	return kt_clock_add_ns(d->now_ns,
-			       kt_clock_add_ns(d->config->grace_ns, kt_overdue_ns(&job)));
 }
 
 void kt_leases_sync(struct kt_dispatch *d, struct kt_host *host, const struct kt_msg_sync *sync,
