@@ -911,37 +911,19 @@ static void on_frame(void *arg, const struct kt_message *message, void *body)
 	struct agent *agent = arg;
 	struct kt_duty_input input = { 0 };
 
-	switch (message->tag) {
-	case KT_TAG_welcome:
-		input.type = KT_DUTY_IN_WELCOME;
-		input.welcome = body;
-		KT_LOG("welcome", "sweep=%s session=%" PRIu64 " coordinator=%s",
-		       kt_log_quote(input.welcome->sweep_id), input.welcome->session,
-		       kt_log_quote(input.welcome->build));
-		break;
-	case KT_TAG_refuse:
-		input.type = KT_DUTY_IN_REFUSE;
-		input.refuse = body;
-		KT_LOG("refused", "rejoin=%d why=%s", input.refuse->rejoin,
-		       kt_log_quote(input.refuse->reason));
-		break;
-	case KT_TAG_state:
-		input.type = KT_DUTY_IN_STATE;
-		input.state = body;
-		input.wall_ns = kt_clock_wall_ns();
-		break;
-	case KT_TAG_ack:
-		input.type = KT_DUTY_IN_ACK;
-		input.ack = body;
-		break;
-	case KT_TAG_nudge:
-		input.type = KT_DUTY_IN_NUDGE;
-		input.nudge = body;
-		break;
-	default:
+	if (!kt_duty_hear(message->tag, body, &input)) {
 		KT_LOG("unexpected_message", "name=%s", message->schema->name);
 		return;
 	}
+	if (input.type == KT_DUTY_IN_STATE)
+		input.wall_ns = kt_clock_wall_ns();
+	else if (input.type == KT_DUTY_IN_WELCOME)
+		KT_LOG("welcome", "sweep=%s session=%" PRIu64 " coordinator=%s",
+		       kt_log_quote(input.welcome->sweep_id), input.welcome->session,
+		       kt_log_quote(input.welcome->build));
+	else if (input.type == KT_DUTY_IN_REFUSE)
+		KT_LOG("refused", "rejoin=%d why=%s", input.refuse->rejoin,
+		       kt_log_quote(input.refuse->reason));
 	feed(agent, input);
 }
 

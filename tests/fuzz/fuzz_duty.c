@@ -130,33 +130,14 @@ static void frame(struct world *w, bool is_of_session, const uint8_t *bytes, siz
 	if (!w->is_up ||
 	    kt_codec_decode_frame(&kt_schema_fleet, bytes, len, &arena, &message, &body, NULL) < 0)
 		return;
-	switch (message->tag) {
-	case KT_TAG_welcome:
-		input.type = KT_DUTY_IN_WELCOME;
-		input.welcome = body;
-		break;
-	case KT_TAG_refuse:
-		input.type = KT_DUTY_IN_REFUSE;
-		input.refuse = body;
-		break;
-	case KT_TAG_state:
-		input.type = KT_DUTY_IN_STATE;
-		input.state = body;
-		session = &((struct kt_msg_state *)body)->session;
-		break;
-	case KT_TAG_ack:
-		input.type = KT_DUTY_IN_ACK;
-		input.ack = body;
-		session = &((struct kt_msg_ack *)body)->session;
-		break;
-	case KT_TAG_nudge:
-		input.type = KT_DUTY_IN_NUDGE;
-		input.nudge = body;
-		session = &((struct kt_msg_nudge *)body)->session;
-		break;
-	default:
+	if (!kt_duty_hear(message->tag, body, &input))
 		return;
-	}
+	if (input.type == KT_DUTY_IN_STATE)
+		session = &((struct kt_msg_state *)body)->session;
+	else if (input.type == KT_DUTY_IN_ACK)
+		session = &((struct kt_msg_ack *)body)->session;
+	else if (input.type == KT_DUTY_IN_NUDGE)
+		session = &((struct kt_msg_nudge *)body)->session;
 	if (session && is_of_session && w->duty.session)
 		*session = w->duty.session;
 	step(w, input);

@@ -765,31 +765,10 @@ static void on_frame(struct world *w, uint32_t who, const struct message *messag
 
 	world_trace(w, "worker %u: %s", who,
 		    kt_codec_message(&kt_schema_fleet, message->tag)->schema->name);
-	switch (message->tag) {
-	case KT_TAG_welcome:
-		input.type = KT_DUTY_IN_WELCOME;
-		input.welcome = message->body;
-		break;
-	case KT_TAG_refuse:
-		input.type = KT_DUTY_IN_REFUSE;
-		input.refuse = message->body;
-		world_trace(w, "worker %u: refused: %s", who, input.refuse->reason);
-		break;
-	case KT_TAG_state:
-		input.type = KT_DUTY_IN_STATE;
-		input.state = message->body;
-		break;
-	case KT_TAG_ack:
-		input.type = KT_DUTY_IN_ACK;
-		input.ack = message->body;
-		break;
-	case KT_TAG_nudge:
-		input.type = KT_DUTY_IN_NUDGE;
-		input.nudge = message->body;
-		break;
-	default:
+	if (!kt_duty_hear(message->tag, message->body, &input))
 		return;
-	}
+	if (input.type == KT_DUTY_IN_REFUSE)
+		world_trace(w, "worker %u: refused: %s", who, input.refuse->reason);
 	feed(w, who, input);
 	if (input.type == KT_DUTY_IN_STATE && c->alive && c->duty.session == input.state->session &&
 	    (!input.state->seq || input.state->seq == c->duty.state_seq))

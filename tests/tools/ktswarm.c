@@ -596,33 +596,12 @@ static void take_frame(struct session *s, uint32_t tag, const void *body)
 	struct kt_duty_input input = { 0 };
 
 	s->swarm->n_in++;
-	switch (tag) {
-	case KT_TAG_welcome:
-		input.type = KT_DUTY_IN_WELCOME;
-		input.welcome = body;
-		on_welcome(s);
-		break;
-	case KT_TAG_refuse:
-		input.type = KT_DUTY_IN_REFUSE;
-		input.refuse = body;
-		if (!input.refuse->rejoin)
-			fprintf(stderr, "ktswarm: %s: refused: %s\n", s->id, input.refuse->reason);
-		break;
-	case KT_TAG_state:
-		input.type = KT_DUTY_IN_STATE;
-		input.state = body;
-		break;
-	case KT_TAG_ack:
-		input.type = KT_DUTY_IN_ACK;
-		input.ack = body;
-		break;
-	case KT_TAG_nudge:
-		input.type = KT_DUTY_IN_NUDGE;
-		input.nudge = body;
-		break;
-	default:
+	if (!kt_duty_hear(tag, body, &input))
 		return;
-	}
+	if (input.type == KT_DUTY_IN_WELCOME)
+		on_welcome(s);
+	else if (input.type == KT_DUTY_IN_REFUSE && !input.refuse->rejoin)
+		fprintf(stderr, "ktswarm: %s: refused: %s\n", s->id, input.refuse->reason);
 	step(s, input);
 	drain_laters(s); /* what it borrows lives until here */
 }

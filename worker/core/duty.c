@@ -650,6 +650,33 @@ static void maybe_leave(struct kt_duty *duty, int64_t now_ns, struct kt_duty_eff
 		leave(duty, 0, "the sweep is finished", effects);
 }
 
+bool kt_duty_hear(uint32_t tag, const void *body, struct kt_duty_input *input)
+{
+	switch (tag) {
+	case KT_TAG_welcome:
+		input->type = KT_DUTY_IN_WELCOME;
+		input->welcome = body;
+		return true;
+	case KT_TAG_refuse:
+		input->type = KT_DUTY_IN_REFUSE;
+		input->refuse = body;
+		return true;
+	case KT_TAG_state:
+		input->type = KT_DUTY_IN_STATE;
+		input->state = body;
+		return true;
+	case KT_TAG_ack:
+		input->type = KT_DUTY_IN_ACK;
+		input->ack = body;
+		return true;
+	case KT_TAG_nudge:
+		input->type = KT_DUTY_IN_NUDGE;
+		input->nudge = body;
+		return true;
+	}
+	return false;
+}
+
 void kt_duty_step(struct kt_duty *duty, const struct kt_duty_input *input,
 		  struct kt_duty_effects *effects)
 {

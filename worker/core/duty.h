@@ -232,6 +232,9 @@ void kt_duty_init(struct kt_duty *duty, const struct kt_duty_config *config);
 void kt_duty_fini(struct kt_duty *duty); /* frees the memory, not the struct */
 void kt_duty_effects_fini(struct kt_duty_effects *effects);
 
+/* Which input a message of the coordinator is: sets type and body. False: it is none for a worker. */
+bool kt_duty_hear(uint32_t tag, const void *body, struct kt_duty_input *input);
+
 /* Appends to effects. Leases that moved to GONE are no longer there afterwards. */
 void kt_duty_step(struct kt_duty *duty, const struct kt_duty_input *input,
 		  struct kt_duty_effects *effects);
